@@ -1,0 +1,4 @@
+//! teu: containers in one terminal.
+
+pub mod model;
+pub mod sys;

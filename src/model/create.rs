@@ -1,0 +1,42 @@
+//! What a face asks for when it creates a container: wishes, not yet merged with the image's own.
+
+use std::collections::BTreeMap;
+
+use super::{BindMount, Limits, Name, NetworkMode, PullPolicy, Rlimit, SeccompChoice, Signal};
+
+/// A wish for a container. `None` and empty mean "as the image says, else Docker's default".
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CreateRequest {
+    /// As the user typed it: a reference, an image id's beginning, or `host`.
+    pub image: String,
+    /// Generated in Docker's adjective-surname manner if missing.
+    pub name: Option<Name>,
+    /// Replaces the image's command.
+    pub command: Vec<String>,
+    /// Replaces the image's entry point; `Some(vec![])` (`--entrypoint ""`) clears it.
+    pub entrypoint: Option<Vec<String>>,
+    /// `KEY=value`; laid over the image's.
+    pub env: Vec<String>,
+    pub workdir: Option<String>,
+    pub user: Option<String>,
+    pub hostname: Option<String>,
+    pub tty: bool,
+    pub stdin_open: bool,
+    pub auto_remove: bool,
+    pub init: bool,
+    pub read_only: bool,
+    pub network: NetworkMode,
+    pub mounts: Vec<BindMount>,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    /// On unless `--security-opt no-new-privileges=false`.
+    pub no_new_privileges: Option<bool>,
+    pub seccomp: SeccompChoice,
+    pub limits: Limits,
+    pub rlimits: Vec<Rlimit>,
+    pub stop_signal: Option<Signal>,
+    pub stop_timeout_ms: Option<u64>,
+    pub labels: BTreeMap<String, String>,
+    pub detach_keys: Option<String>,
+    pub pull: PullPolicy,
+}

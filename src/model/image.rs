@@ -1,0 +1,149 @@
+//! Images as lists show them, and the progress of a pull.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, Reference, Timestamp};
+
+/// The name of the image that is always there: a copy-on-write view of this machine's own root file system.
+pub const HOST_IMAGE: &str = "host";
+
+/// An operating system and processor, in the words of Go's GOOS and GOARCH.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Platform {
+    pub os: String,
+    pub architecture: String,
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// The platform this program was built for.
+    pub fn native() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            other => other,
+        };
+        Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        if let Some(variant) = &self.variant {
+            write!(f, "/{variant}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What an image wants of its containers: the `config` object of the OCI image configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub workdir: Option<String>,
+    pub user: Option<String>,
+    pub stop_signal: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub volumes: Vec<String>,
+    pub exposed_ports: Vec<String>,
+}
+
+/// An image as lists show it; one row per tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSummary {
+    /// None for the host image and for images that lost their tag.
+    pub reference: Option<Reference>,
+    /// Digest of the image's configuration; none for the host image.
+    pub id: Option<Digest>,
+    /// Digest of the manifest, as registries know it.
+    pub manifest: Option<Digest>,
+    pub created: Option<Timestamp>,
+    /// Bytes unpacked, all layers together; none where it is not known (the host image).
+    pub size_bytes: Option<u64>,
+    pub platform: Platform,
+    pub layers: usize,
+    /// True for the one built-in image, [`HOST_IMAGE`].
+    pub is_host: bool,
+}
+
+impl ImageSummary {
+    /// The text that `run` takes for this image.
+    pub fn label(&self) -> String {
+        match (&self.reference, &self.id) {
+            _ if self.is_host => HOST_IMAGE.to_owned(),
+            (Some(reference), _) => reference.familiar(),
+            (None, Some(id)) => id.short().to_owned(),
+            (None, None) => "<none>".to_owned(),
+        }
+    }
+}
+
+/// Everything known of one image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInspect {
+    pub summary: ImageSummary,
+    pub config: ImageConfig,
+    /// Diff ids, lowest first.
+    pub layers: Vec<Digest>,
+    /// `created by` lines with the layer's size in bytes where it made one, oldest first.
+    pub history: Vec<(String, Option<u64>)>,
+}
+
+/// What is being done with a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerStage {
+    Waiting,
+    Downloading,
+    /// The blob's digest has been checked; the rest is being written to disk.
+    Unpacking,
+    Done,
+    /// It was there already.
+    Exists,
+    Failed,
+}
+
+/// One layer's part of a pull.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerProgress {
+    /// Digest of the compressed blob.
+    pub digest: Digest,
+    pub stage: LayerStage,
+    /// Compressed bytes received.
+    pub received_bytes: u64,
+    /// Compressed bytes in all, as the manifest says.
+    pub total_bytes: u64,
+    /// Bytes written to files.
+    pub unpacked_bytes: u64,
+}
+
+/// What a pull reports while it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PullEvent {
+    /// The manifest is known: these are the layers, lowest first.
+    Layers(Vec<LayerProgress>),
+    /// One layer moved on; at most some ten of these a second for each layer.
+    Layer(LayerProgress),
+    /// A sentence such as `waiting for another teu that pulls the same image`.
+    Note(String),
+}
+
+/// One finding of a search.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchHit {
+    /// What `pull` takes, such as `debian` or `127.0.0.1:5000/tools/jq:1.7`.
+    pub name: String,
+    /// The registry it was found in.
+    pub registry: String,
+    pub description: String,
+    pub stars: Option<u64>,
+    pub official: bool,
+    /// Higher is a better match; only good for ordering.
+    pub score: i64,
+}

@@ -1,0 +1,38 @@
+//! Plain words: the types that every room speaks. Nothing here does I/O.
+
+mod container;
+mod create;
+mod digest;
+mod error;
+mod event;
+mod id;
+mod image;
+mod log;
+mod printable;
+mod quantity;
+mod reference;
+mod session;
+mod signal;
+mod stats;
+mod time;
+
+pub use container::{
+    BindMount, ContainerConfig, ContainerInspect, ContainerRecord, ContainerState, ContainerSummary, ExitReason,
+    ExitStatus, Limits, NetworkMode, PullPolicy, Rlimit, SeccompChoice, SessionSummary,
+};
+pub use create::CreateRequest;
+pub use digest::Digest;
+pub use error::ErrorKind;
+pub use event::{Event, EventAction, EventSubject};
+pub use id::{Id, Name};
+pub use image::{
+    HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent, SearchHit,
+};
+pub use log::{LogEntry, LogStream};
+pub use printable::{printable, printable_line};
+pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
+pub use reference::Reference;
+pub use session::{SessionId, Size};
+pub use signal::Signal;
+pub use stats::{Sample, Usage};
+pub use time::Timestamp;

@@ -1,0 +1,103 @@
+//! Resource counters of a container and the rates made of two of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+
+/// Counters read at one moment. `None` where the kernel gives none (no cgroup delegated).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Nanoseconds on CLOCK_MONOTONIC when it was taken.
+    pub taken_ns: u64,
+    /// Nanoseconds of cpu time used since the start.
+    pub cpu_ns: Option<u64>,
+    /// Bytes in use without reclaimable page cache, as Docker counts (usage - inactive_file).
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// Bytes received and sent over all interfaces but loopback; none with the host's network.
+    pub net_received_bytes: Option<u64>,
+    pub net_sent_bytes: Option<u64>,
+    /// Bytes read from and written to block devices.
+    pub disk_read_bytes: Option<u64>,
+    pub disk_written_bytes: Option<u64>,
+    /// Times the kernel killed at the memory limit.
+    pub oom_kills: Option<u64>,
+    /// True when there is no cgroup and the figures come from /proc of the container's processes.
+    pub from_proc: bool,
+}
+
+/// A sample with its rates: what lists and charts show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    pub sample: Sample,
+    pub limits: Limits,
+    /// Percent of one core since the sample before: 250.0 is two cores and a half. None at the first sample.
+    pub cpu_percent: Option<f64>,
+    /// The memory limit in force, the machine's memory where there is none.
+    pub memory_limit_bytes: u64,
+    /// Percent of `memory_limit_bytes`.
+    pub memory_percent: Option<f64>,
+    /// Bytes per second since the sample before.
+    pub net_received_rate: Option<f64>,
+    pub net_sent_rate: Option<f64>,
+    pub disk_read_rate: Option<f64>,
+    pub disk_written_rate: Option<f64>,
+}
+
+impl Usage {
+    /// The usage that `now` shows, with rates over the time since `before`.
+    pub fn between(before: Option<&Sample>, now: &Sample, limits: Limits, machine_memory_bytes: u64) -> Self {
+        let seconds = before.map(|b| now.taken_ns.saturating_sub(b.taken_ns) as f64 / 1e9).filter(|s| *s > 0.0);
+        let rate = |field: fn(&Sample) -> Option<u64>| {
+            let (seconds, before) = (seconds?, before?);
+            Some(field(now)?.saturating_sub(field(before)?) as f64 / seconds)
+        };
+        let memory_limit_bytes = limits.memory_bytes.unwrap_or(machine_memory_bytes).min(machine_memory_bytes);
+        Self {
+            sample: *now,
+            limits,
+            cpu_percent: rate(|s| s.cpu_ns).map(|ns_per_second| ns_per_second / 1e7),
+            memory_limit_bytes,
+            memory_percent: now.memory_bytes.map(|used| 100.0 * used as f64 / memory_limit_bytes.max(1) as f64),
+            net_received_rate: rate(|s| s.net_received_bytes),
+            net_sent_rate: rate(|s| s.net_sent_bytes),
+            disk_read_rate: rate(|s| s.disk_read_bytes),
+            disk_written_rate: rate(|s| s.disk_written_bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_of_one_core_busy_is_hundred_percent() {
+        let before = Sample { taken_ns: 0, cpu_ns: Some(0), ..Sample::default() };
+        let now = Sample {
+            taken_ns: 2_000_000_000,
+            cpu_ns: Some(2_000_000_000),
+            memory_bytes: Some(50),
+            ..Sample::default()
+        };
+        let usage = Usage::between(Some(&before), &now, Limits { memory_bytes: Some(200), ..Limits::default() }, 1000);
+        assert_eq!(usage.cpu_percent, Some(100.0));
+        assert_eq!(usage.memory_percent, Some(25.0));
+        assert_eq!(usage.memory_limit_bytes, 200);
+    }
+
+    #[test]
+    fn usage_of_first_sample_has_no_rates() {
+        let usage = Usage::between(None, &Sample { cpu_ns: Some(1), ..Sample::default() }, Limits::default(), 1000);
+        assert_eq!(usage.cpu_percent, None);
+        assert_eq!(usage.memory_limit_bytes, 1000);
+    }
+
+    #[test]
+    fn usage_of_counter_that_went_back_is_zero() {
+        let before = Sample { taken_ns: 0, cpu_ns: Some(9), ..Sample::default() };
+        let now = Sample { taken_ns: 1_000_000_000, cpu_ns: Some(3), ..Sample::default() };
+        assert_eq!(Usage::between(Some(&before), &now, Limits::default(), 1).cpu_percent, Some(0.0));
+    }
+}

@@ -1,0 +1,115 @@
+//! Files that are whole or not there: atomic replacement by rename, and locks that die with their holder.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// Replaces `path` by `content`: a reader sees the old file or the new one, never a part.
+///
+/// Written to a temporary name beside it and renamed. No fsync: who needs power-loss safety calls syncfs.
+pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = temporary_beside(path)?;
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(content))
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// A name in the same folder that no other process uses: `.NAME.RANDOM.tmp`.
+pub fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("path has no file name"))?;
+    let random = u64::from_ne_bytes(super::random::bytes()?);
+    Ok(path.with_file_name(format!(".{}.{random:016x}.tmp", name.to_string_lossy())))
+}
+
+/// An exclusive or shared flock(2) on a file, released when this value and every duplicate of its descriptor are gone.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Lock {
+    /// Waits for the exclusive lock. The file is made if it is missing (mode 0600) and never removed.
+    pub fn exclusive(path: &Path) -> io::Result<Self> {
+        Self::take(path, FlockOperation::LockExclusive).map(|lock| lock.expect("a waiting flock returns with the lock"))
+    }
+
+    /// Waits for a shared lock.
+    pub fn shared(path: &Path) -> io::Result<Self> {
+        Self::take(path, FlockOperation::LockShared).map(|lock| lock.expect("a waiting flock returns with the lock"))
+    }
+
+    /// The exclusive lock, or `None` if somebody holds it now.
+    pub fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
+        Self::take(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// Whether somebody holds the lock of an existing file; a missing file is held by nobody.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        loop {
+            match flock(&file, operation) {
+                Ok(()) => return Ok(Some(Self(file))),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn write_atomically_replaces_and_leaves_no_temporary() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("state");
+        write_atomically(&path, b"one", 0o600).expect("first");
+        write_atomically(&path, b"two", 0o600).expect("second");
+        assert_eq!(fs::read(&path).expect("read"), b"two");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn lock_held_is_seen_and_refused_until_dropped() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("lock");
+        assert!(!Lock::is_held(&path).expect("missing file"));
+        let lock = Lock::exclusive(&path).expect("lock");
+        assert!(Lock::is_held(&path).expect("held"));
+        assert!(Lock::try_exclusive(&path).expect("try").is_none());
+        drop(lock);
+        assert!(!Lock::is_held(&path).expect("free"));
+        assert!(Lock::try_exclusive(&path).expect("try").is_some());
+    }
+}

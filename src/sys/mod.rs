@@ -1,0 +1,4 @@
+//! Kernel words: the only room with `unsafe`. It knows files, processes and namespaces, but no container.
+
+pub mod file;
+pub mod random;
