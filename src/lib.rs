@@ -1,4 +1,50 @@
-//! teu: containers in one terminal.
+//! teu: containers in one terminal, by one program, without a daemon.
+//!
+//! This library is the whole house; `main.rs` only opens the right door.
+//!
+//! ```text
+//!       tui        cli                faces: translate, never decide
+//!          \      /
+//!           engine                    use cases, one verb a file: the only orchestra
+//!          /   |   \
+//!    monitor   |   image              crafts: one subject each
+//!       |      |
+//!       runtime                       one process becomes one container
+//!      /    |    \
+//!   sys   model   config              ground: kernel words, plain words, wishes
+//! ```
+//!
+//! Imports point down, and rooms on one floor never import each other; `tests/tidy.rs` holds the table and fails on a
+//! line that breaks it. Where to look:
+//!
+//! - [`model`]: the types every room speaks. No I/O.
+//! - [`sys`]: kernel words, and the only `unsafe`. Knows no container.
+//! - [`config`]: the configuration file and the folders. Read by the engine and the faces; values are passed down.
+//! - [`runtime`]: namespaces, root file system, mounts, cgroups, seccomp, capabilities: a process becomes a container.
+//! - [`monitor`]: the one small process that stays with each running container: its terminal, log, exit, exec sessions.
+//! - [`image`]: the image store (an OCI image layout), registries, layers, import.
+//! - [`engine`]: what a user can do, one verb a file; records on disk, locks, recovery.
+//! - [`cli`], [`tui`]: the command line and the full-screen interface.
+//!
+//! # What lives when
+//!
+//! A face (`teu`, `teu run`, …) is a short-lived, threaded process. It never clones a container itself: it starts
+//! `/proc/self/exe monitor`, a single-threaded process that does, stays with the container, and outlives the face.
+//! All that faces share is files: one folder an object, written by rename, guarded by `flock`; whether a container
+//! lives is whether its monitor's lock is held. So nothing has to be asked, and nothing has to run, to list containers.
+//!
+//! # Where the code differs from the first plan
+//!
+//! - The engine also imports [`runtime`]: for the defaults a container's specification is made of, for reading
+//!   cgroups (a monitor that reads counters for others would wake each second), and for removing what a rootless
+//!   container's mapped ids own.
 
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod image;
 pub mod model;
+pub mod monitor;
+pub mod runtime;
 pub mod sys;
+pub mod tui;

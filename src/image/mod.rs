@@ -1,0 +1,1 @@
+//! Images: the store, registries, layers and import. Touches no container.

@@ -1,0 +1,1 @@
+//! One process becomes one container: namespaces, root file system, cgroup, seccomp, capabilities.

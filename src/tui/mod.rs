@@ -1,0 +1,1 @@
+//! The full-screen interface: key, action, update, effect, event. Drawing only reads.
