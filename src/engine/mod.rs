@@ -1,1 +1,88 @@
 //! Use cases, one verb a file: the only room where the crafts meet.
+//!
+//! [`Engine`] is a handle on two folders; it keeps nothing that is not on disk, so many processes can hold one at a time.
+//! Faces find every type they need here: what monitor and image make for them is exported again below.
+
+mod attach;
+mod create;
+mod error;
+mod events;
+mod exec;
+mod images;
+mod inspect;
+mod list;
+mod logs;
+mod machine;
+mod pause;
+mod pending;
+mod pull;
+mod remove;
+mod rename;
+mod start;
+mod stats;
+mod stop;
+mod suggest;
+mod wait;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use crate::config::LogSize;
+pub use error::EngineError;
+pub use exec::{ExecStarted, ExecWish};
+pub use machine::Machine;
+pub use pending::{
+    AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, ImportSource,
+    LogQuery, LogReader, PullOptions, Removed, SearchOptions,
+};
+pub use start::Started;
+pub use stats::StatsSampler;
+pub use watch::{Changes, Watch};
+
+use crate::config::Folders;
+
+/// What every verb returns.
+pub type Result<T> = std::result::Result<T, EngineError>;
+
+/// How to open the engine.
+#[derive(Clone, Debug, Default)]
+pub struct EngineOptions {
+    /// The data folder (`--root`); none is TEU_ROOT or the default place.
+    pub root: Option<PathBuf>,
+    /// The run folder (`--runroot`); none is TEU_RUNROOT or the default place.
+    pub runroot: Option<PathBuf>,
+    /// How much of each container's output is kept.
+    pub log: LogSize,
+}
+
+/// The engine: every verb is a method. Cheap to clone, and good from any thread.
+///
+/// Verbs take a `target` as users type it: a name, a full id, or the beginning of an id. All of them block, but for
+/// [`Engine::pull`] and [`Engine::search`], which want a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Engine(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    folders: Folders,
+    log: LogSize,
+}
+
+impl Engine {
+    /// Opens the folders, making them if they are missing. Takes well under a millisecond and looks at no container.
+    pub fn open(options: EngineOptions) -> Result<Self> {
+        let folders = Folders::resolve(options.root.as_deref(), options.runroot.as_deref())?;
+        Ok(Self(Arc::new(Inner { folders, log: options.log })))
+    }
+
+    /// The data folder in use.
+    pub fn data_folder(&self) -> &Path {
+        &self.0.folders.data
+    }
+
+    /// The run folder in use.
+    pub fn run_folder(&self) -> &Path {
+        &self.0.folders.run
+    }
+}

@@ -1,0 +1,99 @@
+//! What can go wrong in a verb, in words that Docker's users know, each with the command that helps.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::ConfigError;
+use crate::model::{ErrorKind, Name};
+
+/// Why a verb failed. Nothing is left half done when one is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("No such container: {target}")]
+    NoSuchContainer { target: String },
+    #[error("more than one container's id begins with {prefix}: {}", ids.join(", "))]
+    AmbiguousId { prefix: String, ids: Vec<String> },
+    #[error("No such image: {image}")]
+    NoSuchImage { image: String },
+    #[error("the container name \"{name}\" is already in use by container {id}")]
+    NameTaken { name: Name, id: String },
+    #[error("container {name} is not running")]
+    NotRunning { name: Name },
+    #[error("container {name} is paused")]
+    Paused { name: Name },
+    #[error("container {name} is not paused")]
+    NotPaused { name: Name },
+    #[error("container {name} is running: stop it before removing it, or remove it by force")]
+    RemoveRunning { name: Name },
+    #[error("container {name} is not coming down: its monitor has not answered for {waited_ms} ms")]
+    Stuck { name: Name, waited_ms: u64 },
+    #[error("image {image} is in use by container {name}")]
+    ImageInUse { image: String, name: Name },
+    #[error("the host image is built in and cannot be {verb}")]
+    HostImage { verb: &'static str },
+    #[error("{what}")]
+    Invalid { what: String },
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{} is damaged: {why}", path.display())]
+    Damaged { path: PathBuf, why: String },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl EngineError {
+    /// What a face can act on: exit codes, colours, retries.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoSuchContainer { .. } | Self::NoSuchImage { .. } => ErrorKind::NotFound,
+            Self::AmbiguousId { .. } | Self::Invalid { .. } => ErrorKind::InvalidInput,
+            Self::NameTaken { .. }
+            | Self::NotRunning { .. }
+            | Self::Paused { .. }
+            | Self::NotPaused { .. }
+            | Self::RemoveRunning { .. }
+            | Self::ImageInUse { .. }
+            | Self::HostImage { .. } => ErrorKind::Conflict,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+            Self::Stuck { .. } | Self::Io { .. } => ErrorKind::Other,
+            Self::Damaged { .. } => ErrorKind::Corrupt,
+            Self::Config(error) => error.kind(),
+        }
+    }
+
+    /// The command that helps, as a sentence for people: `teu pull debian fetches it`.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoSuchContainer { .. } => "`teu ps -a` lists all containers".to_owned(),
+            Self::AmbiguousId { .. } => "give more digits of the id, or the name".to_owned(),
+            Self::NoSuchImage { image } => format!("`teu pull {image}` fetches it, `teu search {image}` looks for it"),
+            Self::NameTaken { name, .. } => {
+                format!("choose another name, or `teu rm {name}` or `teu rename {name} NEW` frees this one")
+            }
+            Self::NotRunning { name } => format!("`teu start {name}` starts it"),
+            Self::Paused { name } => format!("`teu unpause {name}` lets it go on"),
+            Self::NotPaused { .. } => return None,
+            Self::RemoveRunning { name } => {
+                format!("`teu stop {name}` stops it, `teu rm -f {name}` removes it at once")
+            }
+            Self::Stuck { name, .. } => format!("`teu rm -f {name}` removes it with its monitor"),
+            Self::ImageInUse { name, .. } => format!("`teu rm {name}` removes the container"),
+            Self::HostImage { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "`teu doctor` says what this machine lacks".to_owned()
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "the disk is full: `teu rm` and `teu rmi` free space".to_owned()
+            }
+            Self::Io { .. } => return None,
+            Self::Config(error) => return error.hint(),
+        };
+        Some(hint)
+    }
+
+    /// An I/O error with what was tried on which path.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
