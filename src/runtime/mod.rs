@@ -1,1 +1,21 @@
 //! One process becomes one container: namespaces, root file system, cgroup, seccomp, capabilities.
+//!
+//! [`start`] and [`exec`] clone, so their caller must have a single thread (the monitor, or a test's own process).
+//! Everything else may be called from anywhere.
+
+pub mod cgroup;
+pub mod defaults;
+mod error;
+mod exec;
+mod remove;
+mod request;
+pub mod scaffold;
+pub mod seccomp;
+mod start;
+
+pub use cgroup::CgroupPlace;
+pub use error::RuntimeError;
+pub use exec::exec;
+pub use remove::{remove_tree, remove_tree_verb};
+pub use request::{ExecRequest, ProcessIo, Rootfs, StartRequest, Started, StdinWish, Stdio};
+pub use start::start;
