@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -73,8 +73,44 @@ impl Lock {
         }
     }
 
+    /// Waits for the exclusive lock on a folder that exists, which costs no file.
+    ///
+    /// `NotFound` if there is no folder of that name, or no more once the lock is had: it may have been removed or renamed
+    /// by the holder before.
+    pub fn folder(path: &Path) -> io::Result<Self> {
+        Self::take_folder(path, FlockOperation::LockExclusive)
+            .map(|lock| lock.expect("a waiting flock returns with the lock"))
+    }
+
+    /// As [`Lock::folder`], shared with others who take it so.
+    pub fn folder_shared(path: &Path) -> io::Result<Self> {
+        Self::take_folder(path, FlockOperation::LockShared)
+            .map(|lock| lock.expect("a waiting flock returns with the lock"))
+    }
+
+    /// As [`Lock::folder`], or `None` if somebody holds it now.
+    pub fn try_folder(path: &Path) -> io::Result<Option<Self>> {
+        Self::take_folder(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn take_folder(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW;
+        let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
+        let Some(lock) = Self::flock(file, operation)? else { return Ok(None) };
+        let (held, named) = (lock.0.metadata()?, fs::symlink_metadata(path)?);
+        if (held.dev(), held.ino()) == (named.dev(), named.ino()) {
+            Ok(Some(lock))
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
     fn take(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        Self::flock(file, operation)
+    }
+
+    fn flock(file: File, operation: FlockOperation) -> io::Result<Option<Self>> {
         loop {
             match flock(&file, operation) {
                 Ok(()) => return Ok(Some(Self(file))),
@@ -111,5 +147,19 @@ mod tests {
         drop(lock);
         assert!(!Lock::is_held(&path).expect("free"));
         assert!(Lock::try_exclusive(&path).expect("try").is_some());
+    }
+
+    #[test]
+    fn lock_of_folder_that_was_renamed_is_not_found() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+        fs::create_dir(&old).expect("mkdir");
+        let lock = Lock::folder(&old).expect("lock");
+        assert!(Lock::try_folder(&old).expect("try").is_none());
+        fs::rename(&old, &new).expect("rename");
+        assert!(Lock::try_folder(&new).expect("the lock moves with the folder").is_none());
+        assert_eq!(Lock::try_folder(&old).expect_err("gone").kind(), io::ErrorKind::NotFound);
+        drop(lock);
+        assert!(Lock::try_folder(&new).expect("try").is_some());
     }
 }

@@ -1,4 +1,5 @@
 //! Kernel words: the only room with `unsafe`. It knows files, processes and namespaces, but no container.
 
 pub mod file;
+pub mod inotify;
 pub mod random;
