@@ -1,0 +1,142 @@
+//! Everything that can go wrong with an image, each with its kind and what to do next.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::model::{Digest, ErrorKind, Platform, printable_line};
+
+/// Why an image could not be fetched, read, made or removed. Text of registries and archives in it is made printable.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("{text:?} is no image reference: {reason}")]
+    Reference { text: String, reason: String },
+    #[error("no such image: {text}")]
+    NotFound { text: String },
+    #[error("image id {text} is not unique: {count} images begin so")]
+    Ambiguous { text: String, count: usize },
+    #[error("image {image} is used by container {container}")]
+    InUse { image: String, container: String },
+    #[error("image {image} has {count} tags")]
+    ManyTags { image: String, count: usize },
+    #[error("change {text:?}: {reason}")]
+    Change { text: String, reason: String },
+
+    #[error("registry {registry} refuses access to {what}")]
+    Unauthorized { registry: String, what: String },
+    #[error("registry {registry} has no {what}")]
+    NotInRegistry { registry: String, what: String },
+    #[error("registry {registry} has had too many requests{}", after(*.retry_after_s))]
+    TooManyRequests { registry: String, retry_after_s: Option<u64> },
+    #[error("registry {registry} answered {status} for {what}: {message}")]
+    Status { registry: String, status: u16, what: String, message: String },
+    #[error("registry {registry}: {reason}")]
+    Connection { registry: String, reason: String },
+    #[error("registry {registry} sent garbage for {what}: {reason}")]
+    Garbage { registry: String, what: String, reason: String },
+    #[error("image {reference} is not made for {wanted}; there is {}", .available.join(", "))]
+    PlatformMissing { reference: String, wanted: Platform, available: Vec<String> },
+
+    #[error("{what} has another content than its digest says: expected {expected}, got {got}")]
+    DigestMismatch { what: String, expected: Digest, got: Digest },
+    #[error("layer {layer} cannot be unpacked: {reason}")]
+    Layer { layer: String, reason: String },
+    #[error("{what} in the image store is damaged: {reason}")]
+    Store { what: String, reason: String },
+
+    #[error("no space left in {}", .folder.display())]
+    DiskFull { folder: PathBuf },
+    #[error("{doing} {}: {source}", .path.display())]
+    Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("cancelled")]
+    Cancelled,
+}
+
+fn after(seconds: Option<u64>) -> String {
+    seconds.map(|s| format!("; it says to wait {s} seconds")).unwrap_or_default()
+}
+
+impl ImageError {
+    /// An I/O error with its path; a full disk gets its own variant.
+    pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { folder: path.to_owned() },
+            _ => Self::Io { doing, path: path.to_owned(), source },
+        }
+    }
+
+    pub(super) fn garbage(registry: &str, what: &str, reason: impl std::fmt::Display) -> Self {
+        let reason = printable_line(&reason.to_string()).into_owned();
+        Self::Garbage { registry: registry.to_owned(), what: what.to_owned(), reason }
+    }
+
+    pub(super) fn layer(layer: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Layer { layer: layer.to_owned(), reason: printable_line(&reason.to_string()).into_owned() }
+    }
+
+    pub(super) fn store(what: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self::Store { what: what.into(), reason: reason.to_string() }
+    }
+
+    /// What sort of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Reference { .. } | Self::Change { .. } | Self::Ambiguous { .. } => ErrorKind::InvalidInput,
+            Self::NotFound { .. } | Self::NotInRegistry { .. } | Self::PlatformMissing { .. } => ErrorKind::NotFound,
+            Self::InUse { .. } | Self::ManyTags { .. } => ErrorKind::Conflict,
+            Self::Unauthorized { .. } => ErrorKind::Permission,
+            Self::TooManyRequests { .. } | Self::Status { .. } | Self::Connection { .. } | Self::Garbage { .. } => {
+                ErrorKind::Network
+            }
+            Self::DigestMismatch { .. } | Self::Layer { .. } | Self::Store { .. } => ErrorKind::Corrupt,
+            Self::DiskFull { .. } => ErrorKind::Other,
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::Permission,
+                io::ErrorKind::NotFound => ErrorKind::NotFound,
+                _ => ErrorKind::Other,
+            },
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+
+    /// What to do next, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Reference { .. } => "write it as [registry/]name[:tag][@sha256:digest], such as debian:12".to_owned(),
+            Self::NotFound { text } => format!("`teu images` lists what is here, `teu pull {text}` fetches it"),
+            Self::Ambiguous { .. } => "give more digits of the id; `teu images` shows them".to_owned(),
+            Self::InUse { container, .. } => {
+                format!("`teu rm -f {container}` first, or `teu rmi -f` removes the tag only")
+            }
+            Self::ManyTags { .. } => "name the tags one by one, or give -f to remove all of them".to_owned(),
+            Self::Change { .. } => {
+                "known: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL, EXPOSE, STOPSIGNAL and VOLUME, as in a Dockerfile"
+                    .to_owned()
+            }
+            Self::Unauthorized { registry, .. } => {
+                format!(
+                    "check the name; if it is private, `docker login {registry}` or `podman login {registry}` stores credentials teu reads"
+                )
+            }
+            Self::NotInRegistry { .. } => "`teu search` finds names and tags".to_owned(),
+            Self::TooManyRequests { .. } => "wait, or log in: registries grant more to known users".to_owned(),
+            Self::Status { .. } => "the registry failed, not teu: try again later".to_owned(),
+            Self::Connection { registry, .. } => {
+                format!("check the network and that {registry} is up and speaks https (http on loopback)")
+            }
+            Self::Garbage { .. } => "check that the address is a container registry's".to_owned(),
+            Self::PlatformMissing { .. } => "choose another tag, or give --platform".to_owned(),
+            Self::DigestMismatch { .. } => {
+                "nothing of it was kept; pull again, and distrust the registry if it stays".to_owned()
+            }
+            Self::Layer { .. } => {
+                "nothing of it was kept; make the archive anew, for example with `tar -C FOLDER -c .`".to_owned()
+            }
+            Self::Store { .. } => "remove the image with `teu rmi -f` and pull it again".to_owned(),
+            Self::DiskFull { .. } => "free some space (`teu rmi` removes images) or choose another --root".to_owned(),
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "choose a folder you may write with --root, or run as its owner".to_owned()
+            }
+            Self::Io { .. } | Self::Cancelled => return None,
+        })
+    }
+}
