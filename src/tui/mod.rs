@@ -1,1 +1,4 @@
 //! The full-screen interface: key, action, update, effect, event. Drawing only reads.
+
+pub mod theme;
+pub mod widgets;

@@ -1,0 +1,10 @@
+//! A terminal inside the interface: the emulator that obeys escape sequences so that nothing else has to, its picture,
+//! and what keys, pastes and the mouse are on the wire.
+
+mod emulator;
+mod input;
+mod view;
+
+pub use emulator::{Emulator, Modes, SharedEmulator, panic_is_contained};
+pub use input::{encode_focus, encode_key, encode_mouse, encode_paste};
+pub use view::TerminalView;
