@@ -1,0 +1,8 @@
+//! End-to-end tests that need root or Debian packages; `tests/run` installs those and runs this.
+//!
+//! A test that misses something fails with the command that mends it; none is skipped.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fixtures;

@@ -1,0 +1,184 @@
+//! A small HTTP/1.1 server that a test programs, to be the registry that does everything wrong.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::oci::{Image, MANIFEST, sha256};
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// Path and query as sent.
+    pub path: String,
+    /// Names in lower case.
+    pub headers: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Status, headers, body.
+    Full(u16, Vec<(String, String)>, Vec<u8>),
+    /// The headers promise the whole body; the connection closes after `usize` bytes of it.
+    Cut(Vec<(String, String)>, Vec<u8>, usize),
+    /// The connection closes without a byte.
+    Close,
+    /// These bytes, which need not be HTTP, and then the end.
+    Raw(Vec<u8>),
+    /// Headers at once, then the body so slowly that it never ends in a test's time.
+    Trickle(Vec<(String, String)>, Vec<u8>),
+}
+
+impl Reply {
+    pub fn status(code: u16) -> Self {
+        Self::Full(code, vec![], br#"{"errors":[{"code":"TEST","message":"no, says the test"}]}"#.to_vec())
+    }
+
+    pub fn body(content_type: &str, body: Vec<u8>) -> Self {
+        Self::Full(200, vec![("Content-Type".into(), content_type.into())], body)
+    }
+}
+
+type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+
+/// Serves until it is dropped.
+pub struct Server {
+    pub address: String,
+    requests: Arc<Mutex<Vec<Request>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Server {
+    pub fn new(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let handler: Arc<Handler> = Arc::new(handler);
+        {
+            let (requests, stop) = (requests.clone(), stop.clone());
+            std::thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    if stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let (handler, requests, stop) = (handler.clone(), requests.clone(), stop.clone());
+                    std::thread::spawn(move || serve(stream, &*handler, &requests, &stop));
+                }
+            });
+        }
+        Self { address, requests, stop }
+    }
+
+    /// A registry that serves `image` as every tag of every repository, except where `fault` answers first.
+    pub fn registry(image: Image, fault: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Self {
+        let (manifest, blobs) = (image.manifest_bytes(), image.blobs());
+        Self::new(move |request| fault(request).unwrap_or_else(|| registry_reply(request, &manifest, &blobs)))
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// `127.0.0.1:PORT/name`
+    pub fn reference(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the accepting thread, which then sees that it is to stop.
+        let _ = TcpStream::connect(&self.address);
+    }
+}
+
+fn registry_reply(request: &Request, manifest: &[u8], blobs: &BTreeMap<String, Vec<u8>>) -> Reply {
+    let path = request.path.split('?').next().unwrap_or_default();
+    if path == "/v2/" {
+        return Reply::body("application/json", b"{}".to_vec());
+    }
+    if path.contains("/manifests/") {
+        let headers = vec![
+            ("Content-Type".to_owned(), MANIFEST.to_owned()),
+            ("Docker-Content-Digest".to_owned(), sha256(manifest)),
+        ];
+        return Reply::Full(200, headers, manifest.to_vec());
+    }
+    match path.rsplit('/').next().and_then(|digest| blobs.get(digest)) {
+        Some(bytes) => Reply::body("application/octet-stream", bytes.clone()),
+        None => Reply::status(404),
+    }
+}
+
+fn serve(stream: TcpStream, handler: &Handler, requests: &Mutex<Vec<Request>>, stop: &AtomicBool) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+    let Ok(mut writer) = stream.try_clone() else { return };
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = read_request(&mut reader) {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        requests.lock().unwrap_or_else(|e| e.into_inner()).push(request.clone());
+        let is_head = request.method == "HEAD";
+        if !write_reply(&mut writer, handler(&request), is_head, stop) {
+            let _ = writer.shutdown(Shutdown::Both);
+            return;
+        }
+    }
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+    let mut line = String::new();
+    reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
+    let mut words = line.split_whitespace();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let mut headers = BTreeMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
+    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
+    Some(Request { method, path, headers })
+}
+
+/// Whether the connection can serve another request.
+fn write_reply(writer: &mut TcpStream, reply: Reply, is_head: bool, stop: &AtomicBool) -> bool {
+    let head = |code: u16, headers: &[(String, String)], length: usize| {
+        let rows: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        format!("HTTP/1.1 {code} Test\r\n{rows}Content-Length: {length}\r\n\r\n").into_bytes()
+    };
+    match reply {
+        Reply::Full(code, headers, body) => {
+            let body_sent = if is_head { &[] } else { &body[..] };
+            writer.write_all(&head(code, &headers, body.len())).and_then(|()| writer.write_all(body_sent)).is_ok()
+        }
+        Reply::Cut(headers, body, keep) => {
+            let _ = writer.write_all(&head(200, &headers, body.len()));
+            let _ = writer.write_all(&body[..keep.min(body.len())]);
+            false
+        }
+        Reply::Close => false,
+        Reply::Raw(bytes) => {
+            let _ = writer.write_all(&bytes);
+            false
+        }
+        Reply::Trickle(headers, body) => {
+            let _ = writer.write_all(&head(200, &headers, body.len()));
+            for byte in body {
+                std::thread::sleep(Duration::from_millis(200));
+                if stop.load(Ordering::Relaxed) || writer.write_all(&[byte]).is_err() {
+                    break;
+                }
+            }
+            false
+        }
+    }
+}
