@@ -4,6 +4,10 @@
 //! they are given and never outside of it, at any size. What a click may hit is remembered from the last frame in `Cell`s,
 //! so that drawing takes `&self` everywhere.
 
+pub mod bar;
+pub mod chart;
+pub mod input;
+pub mod panel;
 pub mod scrollbar;
 pub mod table;
 pub mod terminal;
