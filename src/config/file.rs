@@ -31,7 +31,7 @@ pub struct Config {
     pub theme: String,
     /// Keys that leave an attached shell, in Docker's notation.
     pub detach_keys: String,
-    /// Registries that `search` asks, in order.
+    /// Registries whose catalogues are searched besides Docker Hub.
     pub registries: Vec<String>,
     pub log: LogSize,
     /// Keys by the name of the action they are bound to, such as `quit = ["q", "ctrl-c"]`. Replaces the action's default keys.
@@ -73,7 +73,7 @@ impl Default for Text {
         Self {
             theme: "dark".to_owned(),
             detach_keys: "ctrl-p,ctrl-q".to_owned(),
-            registries: vec!["docker.io".to_owned()],
+            registries: Vec::new(),
             log: LogText::default(),
             keys: BTreeMap::new(),
         }
@@ -166,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let config = Config::load_from(&folder.path().join("none")).expect("defaults");
         assert_eq!((config.theme.as_str(), config.log), ("dark", LogSize { max_bytes: 10 << 20, files: 3 }));
-        assert_eq!(config.registries, ["docker.io"]);
+        assert!(config.registries.is_empty());
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
+use crate::image::ImageError;
 use crate::model::{ErrorKind, Name};
+use crate::monitor::MonitorError;
+use crate::runtime::RuntimeError;
 
 /// Why a verb failed. Nothing is left half done when one is returned.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +30,6 @@ pub enum EngineError {
     RemoveRunning { name: Name },
     #[error("container {name} is not coming down: its monitor has not answered for {waited_ms} ms")]
     Stuck { name: Name, waited_ms: u64 },
-    #[error("image {image} is in use by container {name}")]
-    ImageInUse { image: String, name: Name },
     #[error("the host image is built in and cannot be {verb}")]
     HostImage { verb: &'static str },
     #[error("{what}")]
@@ -39,6 +40,21 @@ pub enum EngineError {
     Damaged { path: PathBuf, why: String },
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    #[error(transparent)]
+    Image(ImageError),
+}
+
+impl From<ImageError> for EngineError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::NotFound { text } => Self::NoSuchImage { image: text },
+            other => Self::Image(other),
+        }
+    }
 }
 
 impl EngineError {
@@ -52,12 +68,14 @@ impl EngineError {
             | Self::Paused { .. }
             | Self::NotPaused { .. }
             | Self::RemoveRunning { .. }
-            | Self::ImageInUse { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::Io { .. } => ErrorKind::Other,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Config(error) => error.kind(),
+            Self::Runtime(error) => error.kind(),
+            Self::Monitor(error) => error.kind(),
+            Self::Image(error) => error.kind(),
         }
     }
 
@@ -77,7 +95,6 @@ impl EngineError {
                 format!("`teu stop {name}` stops it, `teu rm -f {name}` removes it at once")
             }
             Self::Stuck { name, .. } => format!("`teu rm -f {name}` removes it with its monitor"),
-            Self::ImageInUse { name, .. } => format!("`teu rm {name}` removes the container"),
             Self::HostImage { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "`teu doctor` says what this machine lacks".to_owned()
@@ -87,6 +104,15 @@ impl EngineError {
             }
             Self::Io { .. } => return None,
             Self::Config(error) => return error.hint(),
+            Self::Image(error) => return error.hint(),
+            Self::Runtime(_) | Self::Monitor(_) => match self.kind() {
+                ErrorKind::Permission => "`teu doctor` says what this machine lacks".to_owned(),
+                ErrorKind::CommandNotFound | ErrorKind::CommandNotExecutable => {
+                    "the command is looked up inside the container; `--entrypoint` and the words behind the image choose it"
+                        .to_owned()
+                }
+                _ => return None,
+            },
         };
         Some(hint)
     }

@@ -1,33 +1,79 @@
 //! `images`, `rmi`, `import`: the image store, with the host image before it.
 
-use super::{Engine, ImportSource, Removed, Result};
-use crate::model::{Digest, ImageInspect, ImageSummary, Reference};
+use super::{Engine, EngineError, ImportSource, Inner, Removed, Result};
+use crate::image::{self, Store};
+use crate::model::{Digest, EventAction, HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, Platform, Reference};
 
 impl Engine {
     /// All images: the host image first, then the store's, one row per tag, newest first.
     pub fn images(&self) -> Result<Vec<ImageSummary>> {
-        todo!()
+        let mut images = vec![host()];
+        images.extend(self.0.store()?.list()?);
+        Ok(images)
     }
 
     /// Everything known of an image, by reference, id, the beginning of an id, or `host`.
-    pub fn image_inspect(&self, _image: &str) -> Result<ImageInspect> {
-        todo!()
+    pub fn image_inspect(&self, image: &str) -> Result<ImageInspect> {
+        if image != HOST_IMAGE {
+            return Ok(self.0.store()?.inspect(image)?);
+        }
+        let config = ImageConfig { command: vec![super::suggest::shell()], ..ImageConfig::default() };
+        Ok(ImageInspect { summary: host(), config, layers: Vec::new(), history: Vec::new() })
     }
 
     /// Removes a tag, and the image with its last tag. Refused while a container is made of it, unless with `force`,
     /// which removes the tag only.
-    pub fn image_remove(&self, _image: &str, _force: bool) -> Result<Vec<Removed>> {
-        todo!()
+    pub fn image_remove(&self, image: &str, force: bool) -> Result<Vec<Removed>> {
+        if image == HOST_IMAGE {
+            return Err(EngineError::HostImage { verb: "removed" });
+        }
+        let records = self.0.records()?;
+        let user = |id: &Digest| {
+            records.iter().find(|record| record.image_id.as_ref() == Some(id)).map(|record| record.name.to_string())
+        };
+        let removed = self.0.store()?.remove(image, force, &user)?;
+        for what in &removed {
+            match what {
+                Removed::Untagged(reference) => self.0.tell_image(EventAction::Delete, &reference.familiar()),
+                Removed::Deleted(id) => self.0.tell_image(EventAction::Delete, id.as_str()),
+            }
+        }
+        Ok(removed)
     }
 
     /// Makes an image of one layer of a tar or a folder. `changes` are Dockerfile lines (`CMD`, `ENV`, …); returns the image's id.
     pub fn import(
         &self,
-        _source: ImportSource,
-        _reference: Option<&Reference>,
-        _changes: &[String],
-        _message: Option<&str>,
+        source: ImportSource,
+        reference: Option<&Reference>,
+        changes: &[String],
+        message: Option<&str>,
     ) -> Result<Digest> {
-        todo!()
+        if reference.is_some_and(|reference| reference.familiar_repository() == HOST_IMAGE) {
+            return Err(EngineError::HostImage { verb: "replaced" });
+        }
+        let id = image::import(&self.0.store()?, source, reference, changes, message)?;
+        let label = reference.map_or_else(|| id.to_string(), Reference::familiar);
+        self.0.tell_image(EventAction::Import, &label);
+        Ok(id)
+    }
+}
+
+impl Inner {
+    pub(super) fn store(&self) -> Result<Store> {
+        Ok(Store::open(&self.images_folder())?)
+    }
+}
+
+fn host() -> ImageSummary {
+    ImageSummary {
+        reference: None,
+        id: None,
+        manifest: None,
+        created: None,
+        size_bytes: None,
+        platform: Platform::native(),
+        layers: 0,
+        is_host: true,
     }
 }

@@ -1,23 +1,96 @@
 //! `ps`: all containers with their states, newest first.
 
-use super::{Engine, Result};
-use crate::model::{ContainerRecord, ContainerState, ContainerSummary};
+use std::collections::HashSet;
+
+use super::place::{Entry, names_in};
+use super::state::Hint;
+use super::{Engine, Inner, Result};
+use crate::model::{ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus, Id, Name, Timestamp};
 
 impl Engine {
     /// Containers, newest first: those that run or are paused, and with `all` the others too.
     ///
     /// Finds containers whose monitor was killed and cleans up after them on the way.
-    pub fn list(&self, _all: bool) -> Result<Vec<ContainerSummary>> {
-        todo!()
+    pub fn list(&self, all: bool) -> Result<Vec<ContainerSummary>> {
+        let lives = self.0.ids_of_lives()?;
+        let mut list = Vec::new();
+        let mut names = HashSet::new();
+        for entry in names_in(&self.0.containers())? {
+            match Entry::of(&entry) {
+                Entry::Container(id) => {
+                    let Some(record) = self.0.record(&id)? else { continue };
+                    names.insert(record.name.clone());
+                    let state = self.0.state_or_why(&record, Hint { runs: lives.contains(&id) });
+                    let Some(state) = state.filter(|state| all || state.is_running()) else { continue };
+                    list.push(summary(record, state));
+                }
+                Entry::Unfinished(_) => self.0.sweep_unfinished(&entry)?,
+                Entry::Foreign => {}
+            }
+        }
+        self.0.sweep_lives(&lives, &list)?;
+        self.0.sweep_names(&names)?;
+        list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
+        Ok(list)
+    }
+}
+
+impl Inner {
+    /// Ids of all containers with a run folder.
+    pub(super) fn ids_of_lives(&self) -> Result<HashSet<Id>> {
+        Ok(names_in(&self.lives())?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// The record of a container by name, id or the beginning of an id.
-    pub fn find(&self, _target: &str) -> Result<ContainerRecord> {
-        todo!()
+    /// All containers' records, in no order.
+    pub(super) fn records(&self) -> Result<Vec<ContainerRecord>> {
+        let mut records = Vec::new();
+        for entry in names_in(&self.containers())? {
+            if let Entry::Container(id) = Entry::of(&entry) {
+                records.extend(self.record(&id)?);
+            }
+        }
+        Ok(records)
     }
 
-    /// The state of a container.
-    pub fn state(&self, _target: &str) -> Result<ContainerState> {
-        todo!()
+    /// A list must not fail for one container that cannot be mended: that one is shown with the reason.
+    fn state_or_why(&self, record: &ContainerRecord, hint: Hint) -> Option<ContainerState> {
+        self.state_given(record, hint).unwrap_or_else(|error| {
+            Some(ContainerState::Exited(ExitStatus {
+                code: 255,
+                reason: ExitReason::MonitorDied,
+                finished: Timestamp::now(),
+                started: None,
+                message: Some(error.to_string()),
+            }))
+        })
+    }
+
+    fn sweep_lives(&self, lives: &HashSet<Id>, seen: &[ContainerSummary]) -> Result<()> {
+        let seen: HashSet<&Id> = seen.iter().map(|summary| &summary.id).collect();
+        lives.iter().filter(|id| !seen.contains(id)).try_for_each(|id| self.sweep_life(id))
+    }
+
+    fn sweep_names(&self, borne: &HashSet<Name>) -> Result<()> {
+        let linked = names_in(&self.names())?;
+        let stale = linked.iter().filter_map(|name| name.parse().ok()).filter(|name| !borne.contains(name));
+        stale.into_iter().try_for_each(|name| self.sweep_name(&name))
+    }
+}
+
+/// A container as lists show it.
+pub(super) fn summary(record: ContainerRecord, state: ContainerState) -> ContainerSummary {
+    ContainerSummary {
+        id: record.id,
+        name: record.name,
+        image: record.image,
+        image_id: record.image_id,
+        command: record.config.command,
+        created: record.created,
+        state,
+        tty: record.config.tty,
+        network: record.config.network,
+        limits: record.config.limits,
+        labels: record.config.labels,
+        mounts: record.config.mounts,
     }
 }

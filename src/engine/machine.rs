@@ -21,11 +21,17 @@ pub struct Machine {
 impl Engine {
     /// A look at the machine: three small files of /proc, some tens of microseconds.
     pub fn machine(&self) -> Result<Machine> {
+        Machine::now()
+    }
+}
+
+impl Machine {
+    pub(super) fn now() -> Result<Self> {
         let read = |path: &'static str| fs::read_to_string(path).map_err(EngineError::io("read", path.as_ref()));
         let (memory_bytes, available) = memory(&read("/proc/meminfo")?);
         let ticks_per_second = rustix::param::clock_ticks_per_second();
         let (busy_ticks, cpus) = processors(&read("/proc/stat")?);
-        Ok(Machine {
+        Ok(Self {
             cpus,
             memory_bytes,
             memory_used_bytes: memory_bytes.saturating_sub(available),

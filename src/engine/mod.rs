@@ -12,13 +12,20 @@ mod images;
 mod inspect;
 mod list;
 mod logs;
+mod lookup;
 mod machine;
+mod merge;
+mod names;
 mod pause;
-mod pending;
+mod place;
 mod pull;
+mod record;
+mod recover;
 mod remove;
 mod rename;
+mod spec;
 mod start;
+mod state;
 mod stats;
 mod stop;
 mod suggest;
@@ -29,13 +36,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::config::LogSize;
+pub use crate::image::{ImageError, ImportSource, PullOptions, Removed, SearchOptions};
+pub use crate::monitor::{
+    AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
+    MonitorError, Next, Stopper,
+};
 pub use error::EngineError;
 pub use exec::{ExecStarted, ExecWish};
 pub use machine::Machine;
-pub use pending::{
-    AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, ImportSource,
-    LogQuery, LogReader, PullOptions, Removed, SearchOptions,
-};
 pub use start::Started;
 pub use stats::StatsSampler;
 pub use watch::{Changes, Watch};

@@ -1,15 +1,25 @@
 //! `pause` and `unpause`: the freezer of the container's cgroup.
 
-use super::{Engine, Result};
+use super::{Engine, EngineError, Result};
+use crate::model::ContainerState;
 
 impl Engine {
     /// Stops every process of a running container from being scheduled.
-    pub fn pause(&self, _target: &str) -> Result<()> {
-        todo!()
+    pub fn pause(&self, target: &str) -> Result<()> {
+        let record = self.0.find(target)?;
+        match self.0.state(&record)? {
+            Some(ContainerState::Running { .. }) => Ok(self.0.client(&record)?.pause()?),
+            Some(ContainerState::Paused { .. }) => Err(EngineError::Paused { name: record.name }),
+            _ => Err(EngineError::NotRunning { name: record.name }),
+        }
     }
 
     /// Lets a paused container go on.
-    pub fn unpause(&self, _target: &str) -> Result<()> {
-        todo!()
+    pub fn unpause(&self, target: &str) -> Result<()> {
+        let record = self.0.find(target)?;
+        match self.0.state(&record)? {
+            Some(ContainerState::Paused { .. }) => Ok(self.0.client(&record)?.resume()?),
+            _ => Err(EngineError::NotPaused { name: record.name }),
+        }
     }
 }

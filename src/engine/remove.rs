@@ -1,10 +1,84 @@
 //! `rm`: the container's folders, its name, and with force its processes.
 
-use super::{Engine, Result};
+use std::fs;
+use std::io;
+
+use super::state::Life;
+use super::{Engine, EngineError, Inner, Result};
+use crate::model::{ContainerRecord, EventAction, Signal};
+use crate::runtime::remove_tree;
+use crate::sys::file::Lock;
+
+/// Milliseconds that a killed container's monitor has to clean up before it counts as stuck.
+pub(super) const PATIENCE_MS: u64 = 10_000;
 
 impl Engine {
     /// Removes a container with its writable layer and log. A running one only with `force`, by SIGKILL.
-    pub fn remove(&self, _target: &str, _force: bool) -> Result<()> {
-        todo!()
+    pub fn remove(&self, target: &str, force: bool) -> Result<()> {
+        let engine = &self.0;
+        let record = engine.find(target)?;
+        loop {
+            let running = engine.state(&record)?.is_some_and(|state| state.is_running());
+            if running && !force {
+                return Err(EngineError::RemoveRunning { name: record.name });
+            }
+            if running {
+                engine.bring_down(&record)?;
+            }
+            // Gone by now: a container that was to be removed at its end, or another teu was quicker.
+            let Some(lock) = engine.lock_container(&record.id)? else { return Ok(()) };
+            match engine.life(&record.id)? {
+                Life::Down => return engine.remove_locked(&record, lock),
+                Life::Dead => {
+                    engine.settle(&record)?;
+                }
+                Life::Up(_) | Life::Starting => {
+                    drop(lock);
+                    engine.await_settled(&record)?;
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Removes a container that does not run, under its lock, which moves with the folder.
+    pub(super) fn remove_locked(&self, record: &ContainerRecord, lock: Lock) -> Result<()> {
+        let (folder, removing) = (self.container(&record.id), self.removing(&record.id));
+        // A rename may have been quicker than the lock.
+        let name = self.record(&record.id)?.map_or_else(|| record.name.clone(), |current| current.name);
+        fs::rename(&folder, &removing).map_err(EngineError::io("rename", &folder))?;
+        self.free_name(&name, &record.id)?;
+        remove_tree(&removing).map_err(EngineError::io("remove", &removing))?;
+        drop(lock);
+        self.tell(EventAction::Destroy, record, None);
+        Ok(())
+    }
+
+    /// Kills a running container and waits until it is down; kills its monitor too if that one does not answer.
+    fn bring_down(&self, record: &ContainerRecord) -> Result<()> {
+        match self.send_signal(record, Signal::KILL) {
+            Ok(()) => self.tell(EventAction::Kill, record, Some(Signal::KILL.to_string())),
+            Err(EngineError::NotRunning { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        match self.await_down(record, PATIENCE_MS)? {
+            true => Ok(()),
+            false => self.kill_monitor(record),
+        }
+    }
+
+    /// The last resort for a monitor that does not come down: recovery does the rest of its work.
+    fn kill_monitor(&self, record: &ContainerRecord) -> Result<()> {
+        let Life::Up(state) = self.life(&record.id)? else { return Ok(()) };
+        let pid = rustix::process::Pid::from_raw(state.monitor_pid);
+        let killed = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+        match killed {
+            Some(Err(error)) if error != rustix::io::Errno::SRCH => {
+                Err(EngineError::io("kill the monitor of", &self.life_folder(&record.id))(io::Error::from(error)))
+            }
+            _ if self.await_down(record, 1_000)? => Ok(()),
+            _ => Err(EngineError::Stuck { name: record.name.clone(), waited_ms: PATIENCE_MS }),
+        }
     }
 }

@@ -1,11 +1,27 @@
-//! `rename`: the new name is taken before the old one is let go.
+//! `rename`: the new name is taken before the old one is let go, so a kill between leaves a name too many, never one too few.
 
-use super::{Engine, Result};
-use crate::model::Name;
+use super::{Engine, EngineError, Result};
+use crate::model::{ContainerRecord, EventAction, Name};
 
 impl Engine {
     /// Gives a container another name, whether it runs or not.
-    pub fn rename(&self, _target: &str, _name: &Name) -> Result<()> {
-        todo!()
+    pub fn rename(&self, target: &str, name: &Name) -> Result<()> {
+        let engine = &self.0;
+        let none = || EngineError::NoSuchContainer { target: target.to_owned() };
+        let id = engine.find(target)?.id;
+        let _lock = engine.lock_container(&id)?.ok_or_else(none)?;
+        let old = engine.record(&id)?.ok_or_else(none)?;
+        if old.name == *name {
+            return Err(EngineError::Invalid { what: format!("the container is called {name} already") });
+        }
+        engine.take_name(name, &id)?;
+        let new = ContainerRecord { name: name.clone(), ..old.clone() };
+        if let Err(error) = engine.write_record(&new) {
+            engine.free_name(name, &id)?;
+            return Err(error);
+        }
+        engine.free_name(&old.name, &id)?;
+        engine.tell(EventAction::Rename, &new, Some(old.name.to_string()));
+        Ok(())
     }
 }

@@ -1,7 +1,18 @@
 //! `start` and `run`: a record becomes a running container with its monitor.
 
-use super::{AttachOptions, Attachment, Engine, Result};
-use crate::model::{ContainerSummary, CreateRequest};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use super::list::summary;
+use super::place::make_folder;
+use super::state::Life;
+use super::{AttachOptions, Attachment, Engine, EngineError, Inner, Result};
+use crate::model::{
+    ContainerRecord, ContainerState, ContainerSummary, CreateRequest, ExitReason, ExitStatus, SessionId, Timestamp,
+};
+use crate::monitor::{MonitorError, spawn};
+use crate::sys::file::Lock;
 
 /// A container that has been started.
 #[derive(Debug)]
@@ -15,12 +26,106 @@ impl Engine {
     /// Starts a container that is created or exited; one that runs already is left as it is and only attached to.
     ///
     /// Fails with kind `CommandNotFound` or `CommandNotExecutable` when the command cannot be executed.
-    pub fn start(&self, _target: &str, _attach: Option<AttachOptions>) -> Result<Started> {
-        todo!()
+    pub fn start(&self, target: &str, attach: Option<AttachOptions>) -> Result<Started> {
+        let record = self.0.find(target)?;
+        self.0.start(&record, attach.as_ref())
     }
 
     /// Creates and starts. If it cannot start and `auto_remove` is set, it is removed again.
-    pub fn run(&self, _request: &CreateRequest, _attach: Option<AttachOptions>) -> Result<Started> {
-        todo!()
+    pub fn run(&self, request: &CreateRequest, attach: Option<AttachOptions>) -> Result<Started> {
+        let engine = &self.0;
+        let (record, lock) = engine.create(request)?;
+        match engine.launch(&record, &lock, attach.as_ref()) {
+            Err(error) if record.config.auto_remove => {
+                engine.remove_locked(&record, lock)?;
+                Err(error)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn start(&self, record: &ContainerRecord, attach: Option<&AttachOptions>) -> Result<Started> {
+        loop {
+            let gone = || EngineError::NoSuchContainer { target: record.name.to_string() };
+            let lock = self.lock_container(&record.id)?.ok_or_else(gone)?;
+            match self.life(&record.id)? {
+                Life::Up(state) if self.settled(&record.id)?.is_none() => {
+                    drop(lock);
+                    return self.join(record, state.state, attach);
+                }
+                Life::Up(_) | Life::Starting => {
+                    drop(lock);
+                    self.await_settled(record)?;
+                }
+                Life::Dead => {
+                    self.settle(record)?;
+                }
+                Life::Down => {
+                    let current = self.record(&record.id)?.ok_or_else(gone)?;
+                    return self.launch(&current, &lock, attach);
+                }
+            }
+        }
+    }
+
+    /// Attaches to a container that runs already.
+    fn join(&self, record: &ContainerRecord, state: ContainerState, attach: Option<&AttachOptions>) -> Result<Started> {
+        let attachment = match attach {
+            Some(options) => Some(self.client(record)?.attach(SessionId::MAIN, options)?),
+            None => None,
+        };
+        Ok(Started { summary: summary(record.clone(), state), attachment })
+    }
+
+    /// Starts a container that is down, under its lock.
+    fn launch(&self, record: &ContainerRecord, _lock: &Lock, attach: Option<&AttachOptions>) -> Result<Started> {
+        let request = self.monitor_request(record, attach.and_then(|options| options.size))?;
+        self.make_writable_layer(record)?;
+        make_folder(&self.lives())?;
+        self.forget_exit(record)?;
+        match spawn(&request, attach) {
+            Ok(spawned) => {
+                let state = ContainerState::Running { pid: spawned.pid, started: Timestamp::now() };
+                Ok(Started { summary: summary(record.clone(), state), attachment: spawned.attachment })
+            }
+            Err(error) => {
+                self.write_exit(&record.id, &start_failure(&error))?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The upper folder is the root folder of the container, so it has a root folder's mode whatever the umask is.
+    fn make_writable_layer(&self, record: &ContainerRecord) -> Result<()> {
+        let upper = self.upper(&record.id);
+        match fs::create_dir(&upper) {
+            Ok(()) => {
+                fs::set_permissions(&upper, fs::Permissions::from_mode(0o755))
+                    .map_err(EngineError::io("set the mode of", &upper))?;
+                make_folder(&self.work(&record.id))
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => make_folder(&self.work(&record.id)),
+            Err(error) => Err(EngineError::io("make the folder", &upper)(error)),
+        }
+    }
+
+    fn forget_exit(&self, record: &ContainerRecord) -> Result<()> {
+        let path = self.exit_file(&record.id);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::io("remove", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn start_failure(error: &MonitorError) -> ExitStatus {
+    ExitStatus {
+        code: u8::try_from(error.kind().run_exit_code()).expect("Docker's exit codes are bytes"),
+        reason: ExitReason::StartFailed,
+        finished: Timestamp::now(),
+        started: None,
+        message: Some(error.to_string()),
     }
 }

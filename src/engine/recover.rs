@@ -1,0 +1,143 @@
+//! Cleaning up after processes that were killed: containers whose monitor died, half-made and half-removed folders, stale names.
+//!
+//! Every mend is done under the lock of what it mends, after a second look, so any number of teu processes may try at once.
+
+use std::fs;
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use super::place::Entry;
+use super::state::{Life, was_started};
+use super::{EngineError, Inner, Result};
+use crate::model::{ContainerRecord, ContainerState, EventAction, ExitReason, ExitStatus, Id, Timestamp};
+use crate::monitor::State;
+use crate::runtime::{CgroupPlace, remove_tree};
+use crate::sys::file::Lock;
+
+/// The exit code of a container whose end nobody saw: what is left of it is killed, and 137 is 128 + SIGKILL.
+const LOST_CODE: u8 = 137;
+const LOST_MESSAGE: &str = "its monitor was killed or the machine went down, so how it ended is not known";
+
+impl Inner {
+    /// Settles a container that seems dead without an exit record. Returns its state, or none if it is gone.
+    pub(super) fn recover(&self, record: &ContainerRecord) -> Result<Option<ContainerState>> {
+        // Waiting is short: a start or another recovery holds the lock for milliseconds.
+        let Some(lock) = self.lock_container(&record.id)? else { return Ok(None) };
+        let Some(state) = self.settle(record)? else {
+            return Ok(Some(match self.life(&record.id)? {
+                Life::Up(state) => state.state,
+                _ => ContainerState::Created,
+            }));
+        };
+        if record.config.auto_remove {
+            self.remove_locked(record, lock)?;
+            return Ok(None);
+        }
+        Ok(Some(state))
+    }
+
+    /// Under the container's lock: cleans up after a dead monitor. None if there is a living one, or the container never ran.
+    pub(super) fn settle(&self, record: &ContainerRecord) -> Result<Option<ContainerState>> {
+        let id = &record.id;
+        let last = match self.life(id)? {
+            Life::Up(_) | Life::Starting => return Ok(None),
+            Life::Dead => {
+                let last = State::read(&self.life_folder(id)).ok().flatten();
+                if !self.bury(id, last.as_ref())? {
+                    return Ok(None);
+                }
+                last
+            }
+            Life::Down => None,
+        };
+        if let Some(state) = self.settled(id)? {
+            return Ok(Some(state));
+        }
+        if !was_started(&self.upper(id)) {
+            return Ok(None);
+        }
+        let started = last.and_then(|last| match last.state {
+            ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => Some(started),
+            ContainerState::Exited(status) => status.started,
+            ContainerState::Created => None,
+        });
+        let status = ExitStatus {
+            code: LOST_CODE,
+            reason: ExitReason::MonitorDied,
+            finished: Timestamp::now(),
+            started,
+            message: Some(LOST_MESSAGE.to_owned()),
+        };
+        self.write_exit(id, &status)?;
+        self.tell_exit(record, LOST_CODE, LOST_MESSAGE);
+        Ok(Some(ContainerState::Exited(status)))
+    }
+
+    /// Kills what a dead monitor left running and removes its cgroup and run folder. False if it is not dead after all.
+    pub(super) fn bury(&self, id: &Id, last: Option<&State>) -> Result<bool> {
+        let folder = self.life_folder(id);
+        let Some(_lock) = self.take_monitor_lock(id)? else { return Ok(false) };
+        let found: Option<CgroupPlace> = last.map(|state| state.cgroup.clone());
+        if let Some(place) = found {
+            place.kill_all()?;
+            place.remove()?;
+        }
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::io("remove", &folder)(error)),
+            _ => Ok(true),
+        }
+    }
+
+    /// The lock that a living monitor would hold. Others' looks hold it for microseconds, so one refusal says nothing.
+    fn take_monitor_lock(&self, id: &Id) -> Result<Option<Lock>> {
+        let path = self.monitor_lock(id);
+        for _ in 0..20 {
+            match Lock::try_exclusive(&path) {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(None) => thread::sleep(Duration::from_millis(1)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(EngineError::io("lock", &path)(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The lock every verb takes that changes a container's life; none if the container is gone.
+    pub(super) fn lock_container(&self, id: &Id) -> Result<Option<Lock>> {
+        let folder = self.container(id);
+        match Lock::folder(&folder) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(EngineError::io("lock", &folder)(error)),
+        }
+    }
+
+    /// Removes what a killed create or remove left under this name in the containers' folder.
+    pub(super) fn sweep_unfinished(&self, name: &str) -> Result<()> {
+        let Entry::Unfinished(id) = Entry::of(name) else { return Ok(()) };
+        let folder = self.containers().join(name);
+        // A monitor that removes its own container holds no lock on the folder, but its own lock until the end.
+        if matches!(self.life(&id)?, Life::Up(_) | Life::Starting) {
+            return Ok(());
+        }
+        let Ok(Some(_lock)) = Lock::try_folder(&folder) else { return Ok(()) };
+        remove_tree(&folder).map_err(EngineError::io("remove", &folder))
+    }
+
+    /// Removes a run folder that belongs to no container: its monitor was killed when it had removed the container already.
+    pub(super) fn sweep_life(&self, id: &Id) -> Result<()> {
+        if matches!(self.life(id)?, Life::Dead) && !self.container(id).exists() {
+            let last = State::read(&self.life_folder(id)).ok().flatten();
+            self.bury(id, last.as_ref())?;
+        }
+        Ok(())
+    }
+
+    fn tell_exit(&self, record: &ContainerRecord, code: u8, detail: &str) {
+        self.tell_event(crate::model::Event {
+            exit_code: Some(code),
+            ..Self::container_event(EventAction::Die, record, Some(detail.to_owned()))
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! From a record to what a monitor is started with.
+
+use std::path::PathBuf;
+
+use super::{EngineError, Inner, Result};
+use crate::model::{ContainerRecord, HOST_IMAGE, Id, Size};
+use crate::monitor::{LogOptions, MonitorRequest};
+use crate::runtime::{Rootfs, StartRequest, defaults, scaffold};
+
+/// The cgroup of a container, below each hierarchy's root.
+pub(super) fn cgroup_path(id: &Id) -> String {
+    format!("teu/{id}")
+}
+
+impl Inner {
+    /// Everything the container's monitor needs to know.
+    pub(super) fn monitor_request(&self, record: &ContainerRecord, size: Option<Size>) -> Result<MonitorRequest> {
+        let id = &record.id;
+        let config = &record.config;
+        Ok(MonitorRequest {
+            id: id.clone(),
+            name: record.name.clone(),
+            start: StartRequest {
+                id: id.clone(),
+                spec: defaults::spec(config)?,
+                rootfs: self.rootfs(record)?,
+                cgroup: cgroup_path(id),
+                init: config.init,
+            },
+            run_folder: self.life_folder(id),
+            exit_file: self.exit_file(id),
+            log: LogOptions { path: self.log_file(id), max_bytes: self.log.max_bytes, files: self.log.files },
+            events: self.events_file(),
+            tty: config.tty,
+            stdin_open: config.stdin_open,
+            size,
+            stop_signal: config.stop_signal,
+            stop_timeout_ms: config.stop_timeout_ms,
+            auto_remove: if config.auto_remove {
+                vec![self.name_link(&record.name), self.container(id)]
+            } else {
+                Vec::new()
+            },
+        })
+    }
+
+    fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {
+        let (upper, work) = (self.upper(&record.id), self.work(&record.id));
+        if is_host(record) {
+            return Ok(Rootfs::Host { upper, work, hide: self.hidden_from_host_containers() });
+        }
+        let data = &self.folders.data;
+        let mut lower = vec![scaffold::ensure(data).map_err(EngineError::io("make mount points in", data))?];
+        let store = self.store()?;
+        lower.extend(record.layers.iter().map(|layer| store.layer_path(layer)));
+        Ok(Rootfs::Overlay { lower, upper, work })
+    }
+
+    /// What the host's root file system does not show inside: teu's own folders, with all other containers' files in them.
+    ///
+    /// Everything else that the user who runs teu could read on the machine can be read inside too; that is what the host
+    /// image is for. File systems mounted below the root are not part of it.
+    fn hidden_from_host_containers(&self) -> Vec<PathBuf> {
+        let mut hidden = vec![self.folders.data.clone(), self.folders.run.clone()];
+        for usual in ["/var/lib/teu", "/run/teu"] {
+            let usual = PathBuf::from(usual);
+            if usual.exists() && !hidden.contains(&usual) {
+                hidden.push(usual);
+            }
+        }
+        hidden
+    }
+}
+
+fn is_host(record: &ContainerRecord) -> bool {
+    record.image_id.is_none() && record.image == HOST_IMAGE
+}
