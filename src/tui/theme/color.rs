@@ -157,6 +157,13 @@ pub fn contrast(a: [u8; 3], b: [u8; 3]) -> f64 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
+/// `color` with `share` (0 to 1) of `other` mixed in; unchanged unless both are full colours.
+pub fn blend(color: Color, other: Color, share: f64) -> Color {
+    let (Color::Rgb(r1, g1, b1), Color::Rgb(r2, g2, b2)) = (color, other) else { return color };
+    let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * share.clamp(0.0, 1.0)).round() as u8;
+    Color::Rgb(mix(r1, r2), mix(g1, g2), mix(b1, b2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

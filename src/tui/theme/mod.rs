@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ratatui::style::{Color, Style};
 
-pub use color::{ColorDepth, contrast, degrade, nearest, rgb_of};
+pub use color::{ColorDepth, blend, contrast, degrade, nearest, rgb_of};
 pub use parse::ThemeError;
 
 /// What a piece of the screen means; each theme file has one entry for every role, under the same name.
