@@ -3,8 +3,11 @@
 //! The store is an OCI image layout (`oci-layout`, `index.json`, `blobs/sha256`), readable in place by skopeo, with each layer
 //! unpacked once beside it (`layers/<diff id>/fs`). Content lands by rename only; see [`Store`] for the locks.
 
+mod config;
 mod error;
 mod import;
+mod layer;
+mod manifest;
 mod pull;
 mod search;
 mod store;

@@ -2,6 +2,7 @@
 
 pub mod epoll;
 pub mod file;
+pub mod in_root;
 pub mod inotify;
 pub mod random;
 pub mod signalfd;

@@ -1,0 +1,98 @@
+//! The OCI image configuration: read from hostile bytes, and written for imports.
+
+use oci_spec::image::ImageConfiguration;
+
+use crate::model::{Digest, ImageConfig, Platform, Timestamp};
+
+/// What we use of an image's configuration document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Configuration {
+    pub(super) config: ImageConfig,
+    pub(super) platform: Platform,
+    pub(super) created: Option<Timestamp>,
+    /// Lowest first.
+    pub(super) diff_ids: Vec<Digest>,
+    /// Oldest first.
+    pub(super) history: Vec<Step>,
+}
+
+/// One step of an image's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) created_by: String,
+    pub(super) empty_layer: bool,
+}
+
+impl Configuration {
+    /// Reads the document; the error says what is wrong with it.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let document: ImageConfiguration = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let diff_ids = document.rootfs().diff_ids().iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        let history = document.history().iter().flatten().map(|step| Step {
+            created_by: step.created_by().clone().or_else(|| step.comment().clone()).unwrap_or_default(),
+            empty_layer: step.empty_layer().unwrap_or(false),
+        });
+        Ok(Self {
+            config: config(&document),
+            platform: Platform {
+                os: document.os().to_string(),
+                architecture: document.architecture().to_string(),
+                variant: document.variant().clone(),
+            },
+            created: document.created().as_ref().and_then(|text| text.parse().ok()).map(Timestamp),
+            diff_ids: diff_ids.map_err(|error| format!("diff id: {error}"))?,
+            history: history.collect(),
+        })
+    }
+}
+
+fn config(document: &ImageConfiguration) -> ImageConfig {
+    let Some(config) = document.config() else { return ImageConfig::default() };
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    ImageConfig {
+        entrypoint: config.entrypoint().clone().unwrap_or_default(),
+        command: config.cmd().clone().unwrap_or_default(),
+        env: config.env().clone().unwrap_or_default(),
+        workdir: filled(config.working_dir()),
+        user: filled(config.user()),
+        stop_signal: filled(config.stop_signal()),
+        labels: config.labels().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        volumes: config.volumes().clone().unwrap_or_default(),
+        exposed_ports: config.exposed_ports().clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configuration_of_docker_with_nulls_parses() {
+        let text = r#"{"architecture":"amd64","os":"linux","created":"2024-01-02T03:04:05.678Z","container":"x",
+            "config":{"Hostname":"","User":"","ExposedPorts":{"80/tcp":{}},"Env":["PATH=/bin"],"Cmd":["sh"],"Image":"sha256:0",
+            "Volumes":null,"WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":{"a":"b"}},
+            "rootfs":{"type":"layers","diff_ids":["sha256:0000000000000000000000000000000000000000000000000000000000000000"]},
+            "history":[{"created":"2024-01-02T03:04:05Z","created_by":"ADD x"},{"created_by":"CMD","empty_layer":true}]}"#;
+        let parsed = Configuration::parse(text.as_bytes()).expect("parses");
+        assert_eq!(parsed.config.command, ["sh"]);
+        assert_eq!(parsed.config.exposed_ports, ["80/tcp"]);
+        assert_eq!(parsed.config.workdir, None);
+        assert_eq!(parsed.platform.to_string(), "linux/amd64");
+        assert_eq!(parsed.diff_ids.len(), 1);
+        assert!(parsed.history[1].empty_layer);
+        assert!(parsed.created.is_some());
+    }
+
+    #[test]
+    fn configuration_of_garbage_is_refused() {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "<html>",
+            r#"{"architecture":"a","os":"l","rootfs":{"type":"layers","diff_ids":["md5:1"]}}"#,
+        ] {
+            assert!(Configuration::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

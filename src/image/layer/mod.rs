@@ -1,0 +1,146 @@
+//! One layer on its way from bytes to files: digest, inflate, diff digest and unpacking, each stage in a thread of its own.
+//!
+//! The receiving stage checks the blob's digest and writes the blob; [`unpack`] writes the files. Nothing is renamed into
+//! place here: that is for the store, when every digest was right.
+
+mod attribute;
+mod inflate;
+mod name;
+mod pipe;
+mod tree;
+mod unpack;
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{ImageError, Result};
+use crate::model::Digest;
+
+pub(super) use attribute::is_kept;
+pub(super) use inflate::{Compression, inflate};
+pub(super) use pipe::{Closed, PipeReader, PipeWriter, pipe};
+pub(super) use unpack::{Policy, Unpacked, unpack};
+
+/// Bytes that are handed on at once between threads.
+pub(super) const CHUNK: usize = 128 << 10;
+
+/// How far a layer is, and whether it is to stop: shared between its threads and whoever shows it.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    pub(super) received: AtomicU64,
+    pub(super) unpacked: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Gauge {
+    /// Asks the threads to end at their next step.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.stop.load(Ordering::Relaxed) { Err(ImageError::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// A reader that digests what passes through it.
+pub(super) struct Digesting<R> {
+    inner: R,
+    state: Sha256,
+    pub(super) length: u64,
+}
+
+impl<R> Digesting<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, state: Sha256::new(), length: 0 }
+    }
+
+    pub(super) fn digest(self) -> Digest {
+        Digest::from_sha256(self.state.finalize().into())
+    }
+}
+
+impl<R: Read> Read for Digesting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.state.update(&buffer[..read]);
+        self.length += read as u64;
+        Ok(read)
+    }
+}
+
+/// As [`Digesting`], for writers.
+impl<W: io::Write> io::Write for Digesting<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.state.update(&buffer[..written]);
+        self.length += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// What a layer turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plain {
+    pub(super) diff_id: Digest,
+    pub(super) unpacked: Unpacked,
+}
+
+/// Unpacks a plain archive into `root` and digests all of it, what follows the archive's end included.
+pub(super) fn unpack_digesting(
+    plain: impl Read,
+    root: &Path,
+    layer: &str,
+    policy: Policy,
+    gauge: &Gauge,
+) -> Result<Plain> {
+    let mut plain = Digesting::new(plain);
+    let unpacked = unpack(&mut plain, root, layer, policy, gauge)?;
+    let mut rest = [0; 64 << 10];
+    loop {
+        gauge.check()?;
+        match plain.read(&mut rest) {
+            Ok(0) => return Ok(Plain { diff_id: plain.digest(), unpacked }),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(ImageError::layer(layer, error)),
+        }
+    }
+}
+
+/// Reads `compressed`, opens it, and hands the plain archive on in chunks: the inflating stage.
+pub(super) fn inflate_stage(
+    compressed: impl Read + Send + 'static,
+    out: PipeWriter<Vec<u8>>,
+    layer: &str,
+) -> Result<()> {
+    let mut plain = inflate(compressed).map_err(|error| ImageError::layer(layer, error))?;
+    loop {
+        let mut chunk = vec![0; CHUNK];
+        let mut filled = 0;
+        while filled < CHUNK {
+            match plain.read(&mut chunk[filled..]) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ImageError::layer(layer, error)),
+            }
+        }
+        let last = filled < CHUNK;
+        chunk.truncate(filled);
+        if filled > 0 && out.send(chunk) == Err(Closed) {
+            return Ok(());
+        }
+        if last {
+            out.end();
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `inspect`: everything known of one image.
+
+use super::Store;
+use super::find::named;
+use crate::image::Result;
+use crate::model::ImageInspect;
+
+impl Store {
+    /// Everything known of one image, named as for [`Store::find`].
+    pub fn inspect(&self, text: &str) -> Result<ImageInspect> {
+        let mut rows = self.rows()?;
+        let place = named(&rows, text)?.place();
+        let row = rows.swap_remove(place);
+        let configuration = self.configuration(&row.id)?;
+        let mut layers = configuration.diff_ids.iter();
+        let history = configuration
+            .history
+            .into_iter()
+            .map(|step| {
+                let layer = if step.empty_layer { None } else { layers.next() };
+                (step.created_by, layer.and_then(|layer| self.layer_bytes(layer)))
+            })
+            .collect();
+        Ok(ImageInspect { summary: row.summary, config: configuration.config, layers: configuration.diff_ids, history })
+    }
+}
