@@ -31,7 +31,7 @@ impl Inner {
         let gone = || EngineError::NoSuchContainer { target: record.name.to_string() };
         let state = self.state(&record)?.ok_or_else(gone)?;
         let cgroup = match self.life(&record.id)? {
-            Life::Up(up) => up.cgroup.path(),
+            Life::Up(up) => up.cgroup.path().map(|path| path.to_string()),
             _ => None,
         };
         Ok(ContainerInspect {

@@ -29,6 +29,8 @@ mod state;
 mod stats;
 mod stop;
 mod suggest;
+#[cfg(test)]
+mod trial;
 mod wait;
 mod watch;
 

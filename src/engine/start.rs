@@ -120,7 +120,7 @@ impl Inner {
     }
 }
 
-fn start_failure(error: &MonitorError) -> ExitStatus {
+pub(super) fn start_failure(error: &MonitorError) -> ExitStatus {
     ExitStatus {
         code: u8::try_from(error.kind().run_exit_code()).expect("Docker's exit codes are bytes"),
         reason: ExitReason::StartFailed,
