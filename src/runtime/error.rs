@@ -25,6 +25,9 @@ pub enum RuntimeError {
         "the limit on {0} cannot be enforced: no cgroup controller is delegated to this user; `teu doctor` says how to get one"
     )]
     LimitNotEnforceable(&'static str),
+    /// A verb that cgroups serve, on a machine that gives this user none.
+    #[error("{0} needs a cgroup, and none is delegated to this user; `teu doctor` says how to get one")]
+    NoCgroup(&'static str),
     /// A step of setting the container up failed.
     #[error("{step}: {source}")]
     Step { step: String, source: io::Error },
@@ -45,7 +48,7 @@ impl RuntimeError {
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
             Self::InvalidRequest(_) | Self::Seccomp(_) => ErrorKind::InvalidInput,
-            Self::Forbidden { .. } | Self::LimitNotEnforceable(_) => ErrorKind::Permission,
+            Self::Forbidden { .. } | Self::LimitNotEnforceable(_) | Self::NoCgroup(_) => ErrorKind::Permission,
             Self::Step { .. } | Self::Cgroup { .. } | Self::DiedInSetup(_) => ErrorKind::Other,
         }
     }

@@ -33,11 +33,15 @@ pub enum Rootfs {
         lower: Vec<PathBuf>,
         upper: PathBuf,
         work: PathBuf,
+        /// Never sync the upper folder: for containers that are removed when they exit, and only for them.
+        volatile: bool,
     },
     /// A copy-on-write view of the machine's own root file system.
     Host {
         upper: PathBuf,
         work: PathBuf,
+        /// As above.
+        volatile: bool,
         /// Absolute host paths that appear as empty read-only folders, such as teu's own folders.
         hide: Vec<PathBuf>,
     },

@@ -1,9 +1,16 @@
 //! Kernel words: the only room with `unsafe`. It knows files, processes and namespaces, but no container.
 
+pub mod clock;
+pub mod clone;
 pub mod epoll;
 pub mod file;
 pub mod in_root;
 pub mod inotify;
+pub mod interface;
+pub mod keyring;
+pub mod mount;
+pub mod program;
 pub mod random;
+pub mod seccomp;
 pub mod signalfd;
 pub mod socket;

@@ -1,16 +1,72 @@
 //! Control groups: v1, v2 and hybrid, with the roots passed in, so that all of it is tested in a folder.
+//!
+//! A container's groups are an ordered list of [`Group`]s: what v1 hierarchies there are, the v2 hierarchy, and last its
+//! processes as /proc shows them. Each subject (memory, cpu, …) is served by the first group that has it.
 
-use std::path::PathBuf;
+mod counters;
+mod create;
+mod legacy;
+mod limits;
+mod processes;
+mod roots;
+mod sampler;
+mod unified;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+
+pub(super) use create::{Membership, create};
+pub(super) use limits::{DeviceRule, Wanted};
+pub use roots::Roots;
+pub use sampler::Sampler;
 
 use super::RuntimeError;
 use crate::model::{Limits, Sample};
 
+/// What a controller is about. Words of the kernel; `cpuacct` is v1's name for a part of `cpu`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Cpu,
+    CpuUsage,
+    Memory,
+    Pids,
+    Disk,
+    Devices,
+    Freezer,
+    Kill,
+}
+
+/// A container's group in one version of cgroups.
+trait Group {
+    fn has(&self, subject: Subject) -> bool;
+    /// Writes the limits of one subject.
+    fn limit(&self, subject: Subject, wanted: &Wanted) -> Result<(), RuntimeError>;
+    /// Files with one subject's counters.
+    fn counters(&self, subject: Subject) -> Vec<counters::Source>;
+    fn freeze(&self, wish: Freeze) -> Result<(), RuntimeError>;
+    /// Sends SIGKILL to every process in it.
+    fn kill(&self) -> Result<(), RuntimeError>;
+    fn processes(&self) -> Vec<i32>;
+    fn remove(&self) -> Result<(), RuntimeError>;
+}
+
+/// Stop where they stand, or go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freeze {
+    Frozen,
+    Thawed,
+}
+
 /// Where a container's cgroups are, and its first process. Kept by the monitor in its state file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupPlace {
-    /// v1 hierarchies: the controller's name and the container's folder in it.
+    /// The path below the hierarchies' roots, such as `teu/<id>`. Empty where the kernel gave no cgroup.
+    pub name: String,
+    /// v1 hierarchies: the controllers' names, joined by commas, and the container's folder.
     pub legacy: Vec<(String, PathBuf)>,
     /// The folder in the v2 hierarchy. In hybrid set-ups it has no controllers, but kills and freezes.
     pub unified: Option<PathBuf>,
@@ -21,63 +77,157 @@ pub struct CgroupPlace {
     pub own_network: bool,
 }
 
+/// How long [`CgroupPlace::kill_all`] waits for the killed to be gone.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
 impl CgroupPlace {
     /// The path below the hierarchies' roots; none where the kernel gave no cgroup.
-    pub fn path(&self) -> Option<String> {
-        todo!()
+    pub fn path(&self) -> Option<&str> {
+        Some(self.name.as_str()).filter(|name| !name.is_empty())
+    }
+
+    fn groups(&self) -> Vec<Box<dyn Group + '_>> {
+        let mut groups: Vec<Box<dyn Group + '_>> = Vec::with_capacity(3);
+        if !self.legacy.is_empty() {
+            groups.push(Box::new(legacy::Legacy { folders: &self.legacy }));
+        }
+        if let Some(folder) = &self.unified {
+            groups.push(Box::new(unified::Unified::open(folder)));
+        }
+        groups.push(Box::new(processes::Processes { pid: self.pid, pid_start: self.pid_start }));
+        groups
+    }
+
+    fn first_with(&self, subject: Subject) -> Option<Box<dyn Group + '_>> {
+        self.groups().into_iter().find(|group| group.has(subject))
     }
 
     /// Counters now. Opens and closes files: who samples again and again uses a [`Sampler`].
     pub fn sample(&self) -> Sample {
-        todo!()
+        Sampler::new().sample("", self)
     }
 
     /// Changes the limits of a running container. A limit that cannot be enforced is an error, before any is written.
-    pub fn set_limits(&self, _limits: &Limits) -> Result<(), RuntimeError> {
-        todo!()
+    pub fn set_limits(&self, limits: &Limits) -> Result<(), RuntimeError> {
+        self.apply(&Wanted::from(limits))
+    }
+
+    fn apply(&self, wanted: &Wanted) -> Result<(), RuntimeError> {
+        let groups = self.groups();
+        let server = |subject| groups.iter().find(|group| group.has(subject));
+        let named = [(Subject::Memory, "memory"), (Subject::Cpu, "cpu"), (Subject::Pids, "processes")];
+        for (subject, name) in named {
+            if wanted.concerns(subject) && server(subject).is_none() {
+                return Err(RuntimeError::LimitNotEnforceable(name));
+            }
+        }
+        for subject in [Subject::Memory, Subject::Cpu, Subject::Pids, Subject::Devices] {
+            if let Some(group) = server(subject).filter(|_| wanted.concerns(subject)) {
+                group.limit(subject, wanted)?;
+            }
+        }
+        Ok(())
     }
 
     /// Stops every process of the container where it stands (`pause`).
     pub fn freeze(&self) -> Result<(), RuntimeError> {
-        todo!()
+        self.freezer()?.freeze(Freeze::Frozen)
     }
 
     pub fn thaw(&self) -> Result<(), RuntimeError> {
-        todo!()
+        self.freezer()?.freeze(Freeze::Thawed)
     }
 
-    /// Kills every process of the container, frozen or not, and waits until they are gone (at most a second or so).
+    fn freezer(&self) -> Result<Box<dyn Group + '_>, RuntimeError> {
+        self.first_with(Subject::Freezer).ok_or(RuntimeError::NoCgroup("pausing a container"))
+    }
+
+    /// Kills every process of the container, frozen or not, and waits until they are gone (at most two seconds).
     pub fn kill_all(&self) -> Result<(), RuntimeError> {
-        todo!()
+        let groups = self.groups();
+        for group in groups.iter().filter(|group| group.has(Subject::Kill)) {
+            group.kill()?;
+        }
+        // v1 delivers SIGKILL to a frozen process only when it thaws.
+        if let Some(freezer) = groups.iter().find(|group| group.has(Subject::Freezer)) {
+            let _ = freezer.freeze(Freeze::Thawed);
+        }
+        let deadline = Instant::now() + KILL_PATIENCE;
+        while !self.processes().is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+            for group in groups.iter().filter(|group| group.has(Subject::Kill)) {
+                group.kill()?;
+            }
+        }
+        Ok(())
     }
 
     /// Host pids of all processes of the container.
     pub fn processes(&self) -> Vec<i32> {
-        todo!()
+        self.groups().first().map(|group| group.processes()).unwrap_or_default()
     }
 
     /// Removes the folders. Missing ones are no error; never stops early; gives the first failure.
     pub fn remove(&self) -> Result<(), RuntimeError> {
-        todo!()
+        let mut first = Ok(());
+        for group in self.groups() {
+            let removed = group.remove();
+            if first.is_ok() {
+                first = removed;
+            }
+        }
+        first
     }
 }
 
-/// Samples many containers again and again: keeps the files open.
-#[derive(Debug, Default)]
-pub struct Sampler {}
+/// How long [`remove_folder`] waits for exiting processes to leave.
+const REMOVE_PATIENCE: Duration = Duration::from_millis(500);
 
-impl Sampler {
-    pub fn new() -> Self {
-        Self::default()
+/// Removes a cgroup and those below it.
+fn remove_folder(folder: &Path) -> Result<(), RuntimeError> {
+    let deadline = Instant::now() + REMOVE_PATIENCE;
+    loop {
+        match fs::remove_dir(folder) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(source) if Instant::now() >= deadline => return Err(failed(folder, source)),
+            Err(_) => {
+                for below in fs::read_dir(folder).into_iter().flatten().flatten() {
+                    if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        let _ = remove_folder(&below.path());
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
+}
 
-    /// Counters of one container; `key` tells containers apart (its id).
-    pub fn sample(&mut self, _key: &str, _place: &CgroupPlace) -> Sample {
-        todo!()
-    }
+fn failed(path: &Path, source: io::Error) -> RuntimeError {
+    RuntimeError::Cgroup { path: path.to_owned(), source }
+}
 
-    /// Closes the files of containers whose key is not in `keys`.
-    pub fn retain(&mut self, _keep: &dyn Fn(&str) -> bool) {
-        todo!()
+/// Writes one value to a cgroup file. Never creates it.
+fn write(path: &Path, value: &str) -> Result<(), RuntimeError> {
+    write_io(path, value).map_err(|source| failed(path, source))
+}
+
+fn write_io(path: &Path, value: &str) -> io::Result<()> {
+    use std::io::Write;
+    fs::OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+}
+
+/// Pids in a `cgroup.procs` file; a missing file has none.
+fn read_pids(path: &Path) -> Vec<i32> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| line.trim().parse().ok()).filter(|pid| *pid > 0).collect()
+}
+
+/// SIGKILL to each.
+fn kill_pids(pids: &[i32]) {
+    for pid in pids {
+        if let Some(pid) = rustix::process::Pid::from_raw(*pid) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
 }

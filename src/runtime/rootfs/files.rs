@@ -1,0 +1,93 @@
+//! /etc/hostname, /etc/hosts and /etc/resolv.conf, made for each container and bound over the image's.
+//!
+//! They live in a tmpfs of the container's own, so that starting one writes nothing to disk. They can be written to,
+//! and are made anew at the next start. The host image keeps the machine's own files.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::inside::{self, Shape, Symlinks};
+use crate::runtime::RuntimeError;
+use crate::sys::mount::{Attributes, Depth, attach, clone_tree, new_mount};
+
+/// What the files are to say.
+pub struct Wish<'a> {
+    pub hostname: &'a str,
+    /// The container shares the host's network, and so its names.
+    pub host_network: bool,
+}
+
+const LOCAL_NAMES: &str = "\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+";
+
+/// Makes the three and binds each to its place, unless `taken` says that a mount of the user's is there.
+/// `scratch` is a folder of the host that this private mount namespace may cover.
+pub fn bind(
+    root: BorrowedFd<'_>,
+    scratch: &Path,
+    wish: &Wish<'_>,
+    taken: &dyn Fn(&str) -> bool,
+) -> Result<(), RuntimeError> {
+    let files = [
+        ("hostname", format!("{}\n", wish.hostname)),
+        ("hosts", hosts(wish)),
+        ("resolv.conf", fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
+    ];
+    let wanted: Vec<_> = files.iter().filter(|(name, _)| !taken(&format!("/etc/{name}"))).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let folder = scratch_folder(scratch).map_err(|error| RuntimeError::step("make a tmpfs for /etc/hosts", error))?;
+    for (name, text) in wanted {
+        bind_one(root, &folder, name, text).map_err(|error| RuntimeError::step(format!("bind /etc/{name}"), error))?;
+    }
+    Ok(())
+}
+
+/// Before Linux 6.15 only an attached mount can be cloned, so it stands on a folder that vanishes with the old root.
+fn scratch_folder(scratch: &Path) -> io::Result<OwnedFd> {
+    let attributes = Attributes::MOUNT_ATTR_NOSUID | Attributes::MOUNT_ATTR_NODEV | Attributes::MOUNT_ATTR_NOEXEC;
+    let options = [("source", Some("tmpfs")), ("mode", Some("755")), ("size", Some("1m"))];
+    let tmpfs = new_mount("tmpfs", &options, attributes)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    attach(&tmpfs, openat(rustix::fs::CWD, scratch, flags, Mode::empty())?)?;
+    Ok(tmpfs)
+}
+
+fn bind_one(root: BorrowedFd<'_>, folder: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(folder, name, flags, Mode::from_raw_mode(0o644))?;
+    fs::File::from(file).write_all(text.as_bytes())?;
+    let target = inside::find_or_make(root, &Path::new("/etc").join(name), Shape::File, Symlinks::InsideRoot)?;
+    attach(clone_tree(folder.as_fd(), Path::new(name), Depth::One)?, &target)
+}
+
+fn hosts(wish: &Wish<'_>) -> String {
+    if wish.host_network
+        && let Ok(text) = fs::read_to_string("/etc/hosts")
+    {
+        return text;
+    }
+    format!("{LOCAL_NAMES}127.0.1.1\t{}\n", wish.hostname)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_own_network_name_localhost_and_the_container() {
+        let text = hosts(&Wish { hostname: "box", host_network: false });
+        assert!(text.starts_with("127.0.0.1\tlocalhost\n") && text.ends_with("127.0.1.1\tbox\n"), "{text}");
+    }
+}

@@ -1,0 +1,39 @@
+//! The file system a container sees, put together mount by mount through descriptors, then made its root.
+//!
+//! Every place inside is opened by [`inside`], so that no symlink of an image leads a mount out of the container.
+
+pub(super) mod cgroups;
+pub(super) mod devices;
+pub(super) mod files;
+pub(super) mod host;
+pub mod inside;
+pub(super) mod masks;
+pub(super) mod mounts;
+pub mod options;
+pub(super) mod overlay;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{fchdir, pivot_root};
+
+/// Makes the open mount the root of this mount namespace and lets everything else go.
+pub(super) fn become_root(root: impl AsFd) -> io::Result<()> {
+    fchdir(root)?;
+    // pivot_root(".", ".") stacks the old root on the new one, so that no folder is needed for it (pivot_root(2)).
+    pivot_root(".", ".")?;
+    unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")?;
+    Ok(())
+}
+
+/// An empty read-only folder: a detached tmpfs, to hide things with.
+fn empty_folder() -> io::Result<OwnedFd> {
+    use crate::sys::mount::{Attributes, new_mount};
+    let attributes = Attributes::MOUNT_ATTR_RDONLY
+        | Attributes::MOUNT_ATTR_NOSUID
+        | Attributes::MOUNT_ATTR_NODEV
+        | Attributes::MOUNT_ATTR_NOEXEC;
+    new_mount("tmpfs", &[("source", Some("tmpfs")), ("size", Some("4k")), ("mode", Some("555"))], attributes)
+}

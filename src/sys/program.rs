@@ -1,0 +1,94 @@
+//! What becomes of a process at and after execve(2): its program, open descriptors, signals, and the file of its own program.
+#![allow(unsafe_code, reason = "execve, close_range, signal masks and dispositions are raw calls")]
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Replaces this process. Returns only on failure.
+pub fn execute(path: &Path, arguments: &[CString], environment: &[CString]) -> io::Error {
+    use std::os::unix::ffi::OsStrExt;
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+        return io::Error::from_raw_os_error(libc::EINVAL);
+    };
+    let pointers = |strings: &[CString]| {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect::<Vec<*const libc::c_char>>()
+    };
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    // SAFETY: both arrays end with a null pointer and their strings live until the call returns or never does.
+    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Marks every descriptor from `first` up close-on-exec (Linux 5.11).
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: only sets a flag on descriptors; no memory is passed.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives every signal its default action and unblocks all: what a program may expect at its start.
+pub fn reset_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL is no handler; the kernel refuses SIGKILL, SIGSTOP and libc its two own, which is fine.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Blocks every signal, so that [`next_signal`] gets them one by one.
+pub fn block_all_signals() {
+    // SAFETY: the set is initialised by sigfillset before it is read.
+    unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Waits for one of the blocked signals and gives its number.
+pub fn next_signal() -> io::Result<i32> {
+    let mut number = 0;
+    // SAFETY: the set is initialised by sigfillset; number outlives the call.
+    let result = unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::sigwait(all.as_ptr(), &raw mut number)
+    };
+    if result == 0 { Ok(number) } else { Err(io::Error::from_raw_os_error(result)) }
+}
+
+/// Ends this process at once: no destructors, no output flushed. What a forked stage must use.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit takes no memory and never returns.
+    unsafe { libc::_exit(code) }
+}
+
+/// This program's own file through a read-only mount of it, to be executed as `/proc/self/fd/N`.
+///
+/// A process started that way has an exe link that nobody can open for writing, whatever its capabilities, so that a
+/// container can't overwrite the binary through `/proc/PID/exe` (CVE-2019-5736). Needs CAP_SYS_ADMIN.
+pub fn read_only_self() -> io::Result<OwnedFd> {
+    let program = std::fs::read_link("/proc/self/exe")?;
+    let mount = super::mount::clone_tree(rustix::fs::CWD, &program, super::mount::Depth::One)?;
+    super::mount::change(&mount, super::mount::Depth::One, &super::mount::Change::read_only())?;
+    Ok(mount)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn execute_of_a_missing_program_returns_why() {
+        let error = execute(Path::new("/nonexistent"), &[], &[]);
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}
