@@ -46,14 +46,15 @@ impl Inner {
 
     fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {
         let (upper, work) = (self.upper(&record.id), self.work(&record.id));
+        let volatile = record.config.auto_remove;
         if is_host(record) {
-            return Ok(Rootfs::Host { upper, work, hide: self.hidden_from_host_containers() });
+            return Ok(Rootfs::Host { upper, work, volatile, hide: self.hidden_from_host_containers() });
         }
         let data = &self.folders.data;
         let mut lower = vec![scaffold::ensure(data).map_err(EngineError::io("make mount points in", data))?];
         let store = self.store()?;
         lower.extend(record.layers.iter().map(|layer| store.layer_path(layer)));
-        Ok(Rootfs::Overlay { lower, upper, work })
+        Ok(Rootfs::Overlay { lower, upper, work, volatile })
     }
 
     /// What the host's root file system does not show inside: teu's own folders, with all other containers' files in them.

@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(fs::read_to_string(v1.join("teu/x/tasks")).expect("read"), "0");
         fs::remove_file(v1.join("teu/x/tasks")).expect("the kernel's files vanish with their folder");
         let place = membership.into_place(0, false);
-        assert_eq!(place.path(), Some("teu/x"));
+        assert_eq!(place.path().as_deref(), Some("teu/x"));
         place.remove().expect("remove");
         assert!(!v1.join("teu/x").exists() && !v2.join("teu/x").exists());
     }

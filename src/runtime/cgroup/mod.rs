@@ -82,8 +82,8 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 impl CgroupPlace {
     /// The path below the hierarchies' roots; none where the kernel gave no cgroup.
-    pub fn path(&self) -> Option<&str> {
-        Some(self.name.as_str()).filter(|name| !name.is_empty())
+    pub fn path(&self) -> Option<String> {
+        Some(self.name.clone()).filter(|name| !name.is_empty())
     }
 
     fn groups(&self) -> Vec<Box<dyn Group + '_>> {
