@@ -1,1 +1,7 @@
-//! The command line: Docker's names, flags, columns and exit codes over the engine. It translates and never decides.
+//! The command line: Docker's names, flags, columns and exit codes. Translates, never decides.
+
+mod failure;
+mod output;
+mod table;
+mod template;
+mod wording;
