@@ -5,10 +5,12 @@
 
 mod attach;
 mod create;
+mod doctor;
 mod error;
 mod events;
 mod exec;
 mod images;
+mod info;
 mod inspect;
 mod list;
 mod logs;
@@ -29,6 +31,7 @@ mod state;
 mod stats;
 mod stop;
 mod suggest;
+mod top;
 #[cfg(test)]
 mod trial;
 mod wait;
@@ -43,11 +46,14 @@ pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
     MonitorError, Next, Stopper,
 };
+pub use doctor::{Check, Verdict, probe_verb};
 pub use error::EngineError;
 pub use exec::{ExecStarted, ExecWish};
+pub use info::Info;
 pub use machine::Machine;
 pub use start::Started;
 pub use stats::StatsSampler;
+pub use top::Process;
 pub use watch::{Changes, Watch};
 
 use crate::config::Folders;
