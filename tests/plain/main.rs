@@ -1,6 +1,14 @@
 //! End-to-end tests that need neither root nor packages: the real binary, the image `host`, this kernel's namespaces.
+//!
+//! Run as an ordinary user they test rootless containers, run as root those of root.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attaching;
 mod command_line;
+mod host_image;
+mod imports;
+mod lifecycle;
+mod pulls;
+mod together;
