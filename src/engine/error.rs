@@ -95,6 +95,10 @@ impl EngineError {
                 format!("`teu stop {name}` stops it, `teu rm -f {name}` removes it at once")
             }
             Self::Stuck { name, .. } => format!("`teu rm -f {name}` removes it with its monitor"),
+            Self::Damaged { path, .. } if path.ends_with("record.json") => {
+                let id = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+                format!("`teu rm -f {}` removes that container", id.get(..12).unwrap_or(&id))
+            }
             Self::HostImage { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "`teu doctor` says what this machine lacks".to_owned()

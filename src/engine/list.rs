@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::place::{Entry, names_in};
 use super::state::Hint;
-use super::{Engine, Inner, Result};
+use super::{Engine, EngineError, Inner, Result};
 use crate::model::{ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus, Id, Name, Timestamp};
 
 impl Engine {
@@ -18,7 +18,7 @@ impl Engine {
         for entry in names_in(&self.0.containers())? {
             match Entry::of(&entry) {
                 Entry::Container(id) => {
-                    let Some(record) = self.0.record(&id)? else { continue };
+                    let Some(record) = self.0.sound_record(&id)? else { continue };
                     names.insert(record.name.clone());
                     let state = self.0.state_or_why(&record, Hint { runs: lives.contains(&id) });
                     let Some(state) = state.filter(|state| all || state.is_running()) else { continue };
@@ -46,10 +46,19 @@ impl Inner {
         let mut records = Vec::new();
         for entry in names_in(&self.containers())? {
             if let Entry::Container(id) = Entry::of(&entry) {
-                records.extend(self.record(&id)?);
+                records.extend(self.sound_record(&id)?);
             }
         }
         Ok(records)
+    }
+
+    /// As [`Inner::record`], but a damaged one (a power cut can leave an empty file) does not hide all others: every verb on that
+    /// container says so, and a removal by force works.
+    fn sound_record(&self, id: &Id) -> Result<Option<ContainerRecord>> {
+        match self.record(id) {
+            Err(EngineError::Damaged { .. }) => Ok(None),
+            other => other,
+        }
     }
 
     /// A list must not fail for one container that cannot be mended: that one is shown with the reason.

@@ -20,18 +20,24 @@ impl Engine {
 impl Inner {
     pub(super) fn find(&self, target: &str) -> Result<ContainerRecord> {
         let none = || EngineError::NoSuchContainer { target: target.to_owned() };
+        let id = self.id_of(target)?;
+        self.record(&id)?.ok_or_else(none)
+    }
+
+    /// The id that a target stands for. Its record may be damaged, or gone by now.
+    pub(super) fn id_of(&self, target: &str) -> Result<Id> {
         if let Ok(id) = target.parse::<Id>() {
-            return self.record(&id)?.ok_or_else(none);
+            return Ok(id);
         }
         // Docker shows names with a slash before them in `inspect`, and takes them so.
         if let Ok(name) = target.strip_prefix('/').unwrap_or(target).parse::<Name>()
-            && let Some(record) = self.named(&name)?
+            && let Some(id) = self.named(&name)?
         {
-            return Ok(record);
+            return Ok(id);
         }
         match self.ids_beginning_with(target)?.as_slice() {
-            [] => Err(none()),
-            [id] => self.record(id)?.ok_or_else(none),
+            [] => Err(EngineError::NoSuchContainer { target: target.to_owned() }),
+            [id] => Ok(id.clone()),
             several => Err(EngineError::AmbiguousId {
                 prefix: target.to_owned(),
                 ids: several.iter().map(|id| id.short().to_owned()).collect(),

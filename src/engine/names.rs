@@ -9,14 +9,18 @@ use std::os::unix::fs::symlink;
 
 use super::place::make_folder;
 use super::{EngineError, Inner, Result};
-use crate::model::{ContainerRecord, Id, Name};
+use crate::model::{Id, Name};
 use crate::sys::file::Lock;
 
 impl Inner {
-    /// The container that bears the name.
-    pub(super) fn named(&self, name: &Name) -> Result<Option<ContainerRecord>> {
+    /// The container that bears the name. One whose record is damaged still bears what points to it.
+    pub(super) fn named(&self, name: &Name) -> Result<Option<Id>> {
         let Some(id) = self.linked(name)? else { return Ok(None) };
-        Ok(self.record(&id)?.filter(|record| record.name == *name))
+        match self.record(&id) {
+            Ok(record) => Ok(record.filter(|record| record.name == *name).map(|_| id)),
+            Err(EngineError::Damaged { .. }) => Ok(Some(id)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Lets the name point to `id`, or fails with the container that has it.
@@ -29,7 +33,7 @@ impl Inner {
         }
         if let Some(holder) = self.linked(name)?
             // In this order: a container that is no longer being made has its record in place.
-            && (self.is_being_made(&holder)? || self.record(&holder)?.is_some_and(|record| record.name == *name))
+            && (self.is_being_made(&holder)? || self.named(name)?.is_some())
         {
             return Err(EngineError::NameTaken { name: name.clone(), id: holder.short().to_owned() });
         }

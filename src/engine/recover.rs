@@ -77,7 +77,7 @@ impl Inner {
     /// Kills what a dead monitor left running and removes its cgroup and run folder. False if it is not dead after all.
     pub(super) fn bury(&self, id: &Id, last: Option<&State>) -> Result<bool> {
         let folder = self.life_folder(id);
-        let Some(_lock) = self.take_monitor_lock(id)? else { return Ok(false) };
+        let Some(_lock) = self.take_monitor_lock(id)? else { return Ok(!folder.exists()) };
         let found: Option<CgroupPlace> = last.map(|state| state.cgroup.clone());
         if let Some(place) = found {
             place.kill_all()?;

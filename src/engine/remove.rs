@@ -5,7 +5,8 @@ use std::io;
 
 use super::state::Life;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerRecord, EventAction, Signal};
+use crate::model::{ContainerRecord, EventAction, Id, Signal};
+use crate::monitor::State;
 use crate::runtime::remove_tree;
 use crate::sys::file::Lock;
 
@@ -16,7 +17,10 @@ impl Engine {
     /// Removes a container with its writable layer and log. A running one only with `force`, by SIGKILL.
     pub fn remove(&self, target: &str, force: bool) -> Result<()> {
         let engine = &self.0;
-        let record = engine.find(target)?;
+        let record = match engine.find(target) {
+            Err(EngineError::Damaged { .. }) if force => return engine.remove_damaged(&engine.id_of(target)?),
+            other => other?,
+        };
         loop {
             let running = engine.state(&record)?.is_some_and(|state| state.is_running());
             if running && !force {
@@ -53,6 +57,19 @@ impl Inner {
         drop(lock);
         self.tell(EventAction::Destroy, record, None);
         Ok(())
+    }
+
+    /// Removes a container that cannot be read. The next list sweeps its name.
+    fn remove_damaged(&self, id: &Id) -> Result<()> {
+        let Some(_lock) = self.lock_container(id)? else { return Ok(()) };
+        let last = State::read(&self.life_folder(id)).ok().flatten();
+        if matches!(self.life(id)?, Life::Up(_) | Life::Starting) {
+            return Err(EngineError::Invalid { what: format!("container {} runs: kill it first", id.short()) });
+        }
+        self.bury(id, last.as_ref())?;
+        let removing = self.removing(id);
+        fs::rename(self.container(id), &removing).map_err(EngineError::io("rename", &self.container(id)))?;
+        remove_tree(&removing).map_err(EngineError::io("remove", &removing))
     }
 
     /// Kills a running container and waits until it is down; kills its monitor too if that one does not answer.

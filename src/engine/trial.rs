@@ -280,11 +280,20 @@ fn remove_frees_the_name_and_leaves_nothing() {
 }
 
 #[test]
-fn record_that_is_damaged_names_its_file() {
+fn record_that_is_damaged_names_its_file_and_hides_no_other_container() {
     let trial = Trial::new();
+    trial.container("two");
     let record = trial.container("one");
-    fs::write(trial.engine.0.record_file(&record.id), b"{").expect("write");
-    let error = trial.engine.find(record.id.as_str()).expect_err("damaged");
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().contains("record.json"), "{error}");
+    fs::write(trial.engine.0.record_file(&record.id), b"").expect("a power cut");
+    for target in ["one", record.id.short()] {
+        let error = trial.engine.find(target).expect_err("damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains("record.json"), "{error}");
+        assert_eq!(error.hint().expect("hint"), format!("`teu rm -f {}` removes that container", record.id.short()));
+    }
+    assert_eq!(trial.names(), ["two"]);
+    assert_eq!(trial.engine.remove("one", false).expect_err("without force").kind(), ErrorKind::Corrupt);
+    trial.engine.remove("one", true).expect("by force");
+    assert_eq!(trial.names(), ["two"]);
+    trial.container("one");
 }
