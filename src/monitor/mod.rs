@@ -11,8 +11,10 @@ mod events;
 mod follow;
 mod lines;
 pub mod log;
+mod modes;
 mod protocol;
 mod request;
+pub mod serve;
 mod spawn;
 
 pub use attachment::{AttachEvent, AttachReader, AttachWriter, Attachment, Next};
@@ -21,5 +23,6 @@ pub use error::MonitorError;
 pub use events::{EventQuery, EventReader, append_event};
 pub use follow::Stopper;
 pub use log::{LogQuery, LogReader};
+pub use modes::TerminalModes;
 pub use request::{AttachOptions, LOCK, LogOptions, MonitorRequest, SOCKET, STATE, State};
 pub use spawn::{Spawned, spawn};

@@ -80,6 +80,20 @@ pub fn receive(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     receive_with(socket, buffer, RecvFlags::empty())?.ok_or_else(|| io::ErrorKind::WouldBlock.into())
 }
 
+/// Receives what is there into `buffer`'s spare capacity, replacing what it held: `Some(0)` at the end, `None` if nothing has come.
+/// Only the pages that bytes come into are touched.
+pub fn receive_into(socket: impl AsFd, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+    buffer.clear();
+    loop {
+        match recv(&socket, rustix::buffer::spare_capacity(buffer), RecvFlags::DONTWAIT) {
+            Ok((received, _)) => return Ok(Some(received)),
+            Err(rustix::io::Errno::AGAIN) => return Ok(None),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 fn receive_with(socket: impl AsFd, buffer: &mut [u8], flags: RecvFlags) -> io::Result<Option<usize>> {
     loop {
         match recv(&socket, &mut *buffer, flags) {

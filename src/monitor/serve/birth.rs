@@ -1,0 +1,182 @@
+//! From a freshly executed `teu monitor` to a running container.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use rustix::io::fcntl_dupfd_cloexec;
+
+use super::container::Container;
+use super::event_loop::{Monitor, Parts};
+use super::peer::Attached;
+use super::session::Session;
+use crate::model::{ErrorKind, EventAction, SessionId};
+use crate::monitor::log::LogWriter;
+use crate::monitor::protocol::{Deframer, Kind, Reply, Request, VERSION, put_word};
+use crate::monitor::request::{LOCK, SOCKET};
+use crate::monitor::{AttachOptions, MonitorError, MonitorRequest};
+use crate::runtime::{self, Started, StdinWish, Stdio};
+use crate::sys::file::Lock;
+use crate::sys::signalfd::Signals;
+use crate::sys::{heap, socket};
+
+/// A request with many mounts and a long environment is far smaller.
+const MAX_START_BYTES: usize = 16 << 20;
+/// Docker's exit code for its own failures.
+const FAILED: i32 = 125;
+
+/// The hidden verb `monitor`: the whole life of a monitor process. Call it while the process has one thread.
+pub fn main() -> i32 {
+    let face = match leave_the_face() {
+        Ok(face) => face,
+        Err(error) => {
+            eprintln!("teu monitor: is started by teu itself, not by hand: {error}");
+            return FAILED;
+        }
+    };
+    let (request, attach) = match receive_start(&face) {
+        Ok(Some(start)) => start,
+        // The face died before it had asked for anything.
+        Ok(None) => return FAILED,
+        Err(error) => return refuse(&face, &MonitorError::Connection(error)),
+    };
+    match start(*request) {
+        Ok(parts) => serve(parts, face, attach),
+        Err(error) => refuse(&face, &error),
+    }
+}
+
+/// Takes the socket that stdin is, and cuts every other tie: session, folder, name, terminal.
+fn leave_the_face() -> io::Result<OwnedFd> {
+    rustix::net::sockopt::socket_type(rustix::stdio::stdin())?;
+    let face = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    // A monitor that is a group's leader already (spawned so) can't and need not leave its session.
+    let _ = rustix::process::setsid();
+    rustix::process::chdir("/")?;
+    rustix::process::umask(rustix::fs::Mode::WGRP | rustix::fs::Mode::WOTH);
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    rustix::thread::set_name(c"teu-monitor")?;
+    Ok(face)
+}
+
+fn receive_start(face: &OwnedFd) -> io::Result<Option<(Box<MonitorRequest>, Option<AttachOptions>)>> {
+    let mut received = Deframer::new(MAX_START_BYTES);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        while let Some((kind, payload)) = received.next()? {
+            let word = if kind == Kind::Control { serde_json::from_slice(payload)? } else { continue };
+            if let Request::Start { request, attach } = word {
+                return Ok(Some((request, attach)));
+            }
+        }
+        match socket::receive(face, &mut buffer)? {
+            0 => return Ok(None),
+            count => received.push(&buffer[..count]),
+        }
+    }
+}
+
+/// Tells the face why there is no container.
+fn refuse(face: &OwnedFd, error: &MonitorError) -> i32 {
+    let mut frames = Vec::new();
+    put_word(&mut frames, &Reply::Hello { version: VERSION });
+    put_word(&mut frames, &Reply::failed(error));
+    let _ = socket::send_all(face, &frames);
+    FAILED
+}
+
+/// Takes possession of the run folder and starts the container in it; on failure nothing is left of either.
+fn start(request: MonitorRequest) -> Result<Parts, MonitorError> {
+    let folder = request.run_folder.clone();
+    let lock = take_lock(&folder)?;
+    let started = listen_and_start(request, lock);
+    if started.is_err() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    started
+}
+
+fn take_lock(folder: &Path) -> Result<Lock, MonitorError> {
+    match std::fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(MonitorError::file("create", folder)(error));
+        }
+        _ => {}
+    }
+    let path = folder.join(LOCK);
+    let taken =
+        || MonitorError::Refused { kind: ErrorKind::Conflict, message: "the container is already running".to_owned() };
+    let lock = Lock::try_exclusive(&path).map_err(MonitorError::file("lock", &path))?.ok_or_else(taken)?;
+    // Another teu's recovery may have removed the folder between opening and locking: then this lock guards nothing.
+    let held = rustix::fs::fstat(lock.as_fd()).map_err(MonitorError::call("fstat"))?;
+    let named = std::fs::metadata(&path).map_err(MonitorError::file("lock", &path))?;
+    if (held.st_dev, held.st_ino) == (named.dev(), named.ino()) { Ok(lock) } else { Err(taken()) }
+}
+
+fn listen_and_start(request: MonitorRequest, lock: Lock) -> Result<Parts, MonitorError> {
+    let path = request.run_folder.join(SOCKET);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(MonitorError::file("remove", &path)(error));
+        }
+        _ => {}
+    }
+    let listener = socket::listen_in(&request.run_folder, SOCKET).map_err(MonitorError::file("listen on", &path))?;
+    let ends = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
+    let signals = Signals::block(&ends).map_err(MonitorError::call("signalfd4"))?;
+    let stdin = if request.stdin_open { StdinWish::Pipe } else { StdinWish::Null };
+    let stdio = if request.tty { Stdio::Terminal(request.size) } else { Stdio::Pipes { stdin } };
+    let started = runtime::start(&request.start, &stdio)
+        .map_err(|error| MonitorError::Refused { kind: error.kind(), message: error.to_string() })?;
+    let cgroup = started.cgroup.clone();
+    let parts = publish(request, started, listener, lock, signals);
+    if parts.is_err() {
+        let _ = cgroup.kill_all();
+        let _ = cgroup.remove();
+    }
+    parts
+}
+
+/// Makes the running container known: its state on disk, its event.
+fn publish(
+    request: MonitorRequest,
+    started: Started,
+    listener: OwnedFd,
+    lock: Lock,
+    signals: Signals,
+) -> Result<Parts, MonitorError> {
+    let log = LogWriter::new(request.log.clone());
+    let process = request.start.spec.process().as_ref();
+    let command = process.and_then(|process| process.args().clone()).unwrap_or_default();
+    let container = Container::started(request, started.cgroup.clone(), started.pid);
+    let main = Session::new(SessionId::MAIN, started, command).map_err(MonitorError::call("fcntl O_NONBLOCK"))?;
+    container.write_state(0).map_err(MonitorError::file("write the state in", &container.run_folder))?;
+    container.event(EventAction::Start, None, None);
+    Ok(Parts { container, main, log, listener, lock, signals: Some(signals) })
+}
+
+/// Answers the face and serves. Everything that was needed only to start has been dropped by now.
+fn serve(parts: Parts, face: OwnedFd, attach: Option<AttachOptions>) -> i32 {
+    let pid = parts.main.pid;
+    let Ok(mut monitor) = Monitor::new(parts) else { return FAILED };
+    let peer = monitor.adopt(face);
+    peer.say(&Reply::Started { pid });
+    match attach {
+        Some(options) => {
+            peer.attached = Some(Attached { session: SessionId::MAIN, options, starter: true, missed_bytes: 0 });
+            if options.replay {
+                peer.say(&Reply::Replayed);
+            }
+        }
+        None => peer.closing = true,
+    }
+    let _ = peer.flush();
+    heap::give_back();
+    match monitor.run() {
+        Ok(()) => 0,
+        Err(_) => FAILED,
+    }
+}

@@ -1,0 +1,166 @@
+//! What the monitor knows of its container besides processes, and what it writes of it to disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::model::{ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Name, Signal, Timestamp};
+use crate::monitor::protocol::VERSION;
+use crate::monitor::request::STATE;
+use crate::monitor::{MonitorRequest, State, append_event};
+use crate::runtime::CgroupPlace;
+use crate::sys::file::write_atomically;
+
+/// The container of a monitor.
+#[derive(Debug)]
+pub struct Container {
+    pub id: Id,
+    pub name: Name,
+    pub run_folder: PathBuf,
+    pub exit_file: PathBuf,
+    pub events: PathBuf,
+    pub auto_remove: Vec<PathBuf>,
+    pub stop_signal: Signal,
+    pub stop_timeout: Duration,
+    pub tty: bool,
+    /// Only where there is a limit can the kernel kill at it.
+    pub memory_limited: bool,
+    pub cgroup: CgroupPlace,
+    pub state: ContainerState,
+    pub started: Timestamp,
+}
+
+impl Container {
+    /// The container that was just started by `request`.
+    pub fn started(request: MonitorRequest, cgroup: CgroupPlace, pid: i32) -> Self {
+        let resources = request.start.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        let memory = resources.and_then(|resources| resources.memory().as_ref());
+        let memory_limited = memory.and_then(|memory| memory.limit()).is_some_and(|limit| limit > 0);
+        let started = Timestamp::now();
+        Self {
+            id: request.id,
+            name: request.name,
+            run_folder: request.run_folder,
+            exit_file: request.exit_file,
+            events: request.events,
+            auto_remove: request.auto_remove,
+            stop_signal: request.stop_signal,
+            stop_timeout: Duration::from_millis(request.stop_timeout_ms),
+            tty: request.tty,
+            memory_limited,
+            cgroup,
+            state: ContainerState::Running { pid, started },
+            started,
+        }
+    }
+
+    pub fn is_paused(&self) -> bool {
+        matches!(self.state, ContainerState::Paused { .. })
+    }
+
+    /// Sets and publishes whether the container is frozen.
+    pub fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        let Some(pid) = self.state.pid() else { return Ok(()) };
+        let started = self.started;
+        self.state =
+            if paused { ContainerState::Paused { pid, started } } else { ContainerState::Running { pid, started } };
+        self.write_state(0)
+    }
+
+    pub fn describe(&self, log_lost_bytes: u64) -> State {
+        State {
+            version: VERSION,
+            id: self.id.clone(),
+            name: self.name.clone(),
+            monitor_pid: rustix::process::getpid().as_raw_nonzero().get(),
+            state: self.state.clone(),
+            cgroup: self.cgroup.clone(),
+            tty: self.tty,
+            log_lost_bytes,
+        }
+    }
+
+    pub fn write_state(&self, log_lost_bytes: u64) -> io::Result<()> {
+        write_atomically(&self.run_folder.join(STATE), &serde_json::to_vec(&self.describe(log_lost_bytes))?, 0o600)
+    }
+
+    /// Appends to the event file. A failure must not harm the container, and there is nobody to tell.
+    pub fn event(&self, action: EventAction, exit_code: Option<u8>, detail: Option<String>) {
+        let event = Event {
+            time: Timestamp::now(),
+            subject: EventSubject::Container,
+            action,
+            id: self.id.to_string(),
+            name: self.name.to_string(),
+            exit_code,
+            detail,
+        };
+        let _ = append_event(&self.events, &event);
+    }
+
+    /// Makes the end known: the exit record (unless the container is to vanish), the events, and no cgroup, no
+    /// automatically removed file, no run folder. Goes on after failures: each step is also a step of the engine's recovery.
+    pub fn end(&mut self, status: &ExitStatus, oom_kills: u64) {
+        if self.auto_remove.is_empty() {
+            if let Ok(record) = serde_json::to_vec(status) {
+                let _ = write_atomically(&self.exit_file, &record, 0o600);
+            }
+        }
+        if oom_kills > 0 {
+            self.event(EventAction::Oom, None, None);
+        }
+        self.event(EventAction::Die, Some(status.code), None);
+        if self.cgroup.remove().is_err() {
+            let _ = self.cgroup.kill_all();
+            let _ = self.cgroup.remove();
+        }
+        for path in std::mem::take(&mut self.auto_remove) {
+            let _ = remove(&path, &self.id);
+        }
+        self.state = ContainerState::Exited(status.clone());
+    }
+}
+
+/// Removes what `--rm` promised: a name's symlink (which a rename may have moved), or the container's folder, first out of sight.
+fn remove(path: &Path, id: &Id) -> io::Result<()> {
+    let Some((folder, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            let doomed = folder.join(format!(".removing-{}", name.to_string_lossy()));
+            std::fs::rename(path, &doomed)?;
+            crate::runtime::remove_tree(&doomed).map_err(io::Error::other)
+        }
+        Ok(metadata) if !metadata.is_symlink() => std::fs::remove_file(path),
+        _ if points_to(path, id) => std::fs::remove_file(path),
+        _ => {
+            for entry in std::fs::read_dir(folder)?.flatten() {
+                if points_to(&entry.path(), id) {
+                    std::fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn points_to(link: &Path, id: &Id) -> bool {
+    std::fs::read_link(link).is_ok_and(|target| target.as_os_str() == id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remove_finds_a_renamed_name_and_leaves_others() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let id = Id::from_bytes([1; 32]);
+        let link =
+            |name: &str, target: &str| std::os::unix::fs::symlink(target, folder.path().join(name)).expect("link");
+        link("renamed", id.as_str());
+        link("old_name", Id::from_bytes([2; 32]).as_str());
+        remove(&folder.path().join("old_name"), &id).expect("remove");
+        assert!(folder.path().join("old_name").is_symlink());
+        assert!(!folder.path().join("renamed").is_symlink());
+    }
+}
