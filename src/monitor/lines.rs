@@ -1,6 +1,6 @@
 //! Lines of a file that is rotated (`path`, `path.1`, …) while it is read: forward, or the last n, in bounded memory.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -96,13 +96,18 @@ impl Lines {
             self.file = self.oldest()?;
             return Ok(self.file.is_some());
         };
-        let next = match self.number_of(file)? {
+        let number = self.number_of(file)?;
+        let next = match number {
             Some(0) => return Ok(false),
             Some(number) => open(&rotated(&self.path, number - 1))?,
             None => self.oldest()?,
         };
         // In the moment of a rotation the newer file may not be there yet.
         let Some(next) = next else { return Ok(false) };
+        // Older files are renamed before newer ones: if ours has not moved meanwhile, the one opened is the right one.
+        if self.number_of(file)? != number {
+            return Ok(true);
+        }
         // What was written between the end seen and the rotation comes first.
         if self.fill()? {
             return Ok(true);
@@ -117,25 +122,35 @@ impl Lines {
 
     /// How often the open file was rotated; `None` if it is gone.
     fn number_of(&self, file: &File) -> io::Result<Option<u32>> {
-        let open = file.metadata()?;
-        for number in 0..MAX_FILES {
-            match std::fs::metadata(rotated(&self.path, number)) {
-                Ok(named) if (named.dev(), named.ino()) == (open.dev(), open.ino()) => return Ok(Some(number)),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound && number == 0 => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(None)
+        let identity = identity(&file.metadata()?);
+        let named = |(number, found): (u32, Metadata)| (self::identity(&found) == identity).then_some(number);
+        Ok(self.numbers()?.into_iter().find_map(named))
     }
 
+    /// The file that was rotated most often.
     fn oldest(&self) -> io::Result<Option<File>> {
-        let mut found = open(&self.path)?;
-        for number in 1..MAX_FILES {
-            match open(&rotated(&self.path, number))? {
-                Some(file) => found = Some(file),
-                None => break,
+        loop {
+            let Some((number, _)) = self.numbers()?.pop() else { return Ok(None) };
+            let Some(file) = open(&rotated(&self.path, number))? else { continue };
+            // A rotation under way could have hidden older ones from the look above.
+            if self.number_of(&file)? == self.numbers()?.pop().map(|(number, _)| number) {
+                return Ok(Some(file));
+            }
+        }
+    }
+
+    /// The files there are, newest first. While one rotation is under way one number is free, so a single gap is no end.
+    fn numbers(&self) -> io::Result<Vec<(u32, Metadata)>> {
+        let mut found = Vec::new();
+        let mut missing = 0;
+        for number in 0..MAX_FILES {
+            match std::fs::metadata(rotated(&self.path, number)) {
+                Ok(metadata) => found.push((number, metadata)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => missing += 1,
+                Err(error) => return Err(error),
+            }
+            if missing > 1 {
+                break;
             }
         }
         Ok(found)
@@ -144,13 +159,15 @@ impl Lines {
     /// Walks back from the newest file's end over `count` line feeds, reading no more than needed.
     fn seek_to_last(&mut self, count: u64) -> io::Result<()> {
         let mut left = count;
-        for number in 0..MAX_FILES {
-            let Some(file) = open(&rotated(&self.path, number))? else {
-                if number == 0 {
-                    continue;
-                }
-                break;
-            };
+        let mut previous = None;
+        for (number, _) in self.numbers()? {
+            let Some(file) = open(&rotated(&self.path, number))? else { continue };
+            // A rotation since the last step brings the same file again under its next number.
+            let identity = Some(identity(&file.metadata()?));
+            if previous == identity {
+                continue;
+            }
+            previous = identity;
             let (offset, passed) = last_lines(&file, left)?;
             left -= passed;
             io::Seek::seek(&mut &file, io::SeekFrom::Start(offset))?;
@@ -161,6 +178,10 @@ impl Lines {
         }
         Ok(())
     }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// Where the last `count` lines of `file` begin, and how many there are. An unfinished last line is not counted, but read.
