@@ -44,7 +44,7 @@ pub use crate::config::LogSize;
 pub use crate::image::{ImageError, ImportSource, PullOptions, Removed, SearchOptions};
 pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
-    MonitorError, Next, Stopper,
+    MonitorError, Next, Stopper, TerminalModes,
 };
 pub use doctor::{Check, Verdict, probe_verb};
 pub use error::EngineError;

@@ -109,11 +109,22 @@ fn take_lock(folder: &Path) -> Result<Lock, MonitorError> {
     let path = folder.join(LOCK);
     let taken =
         || MonitorError::Refused { kind: ErrorKind::Conflict, message: "the container is already running".to_owned() };
-    let lock = Lock::try_exclusive(&path).map_err(MonitorError::file("lock", &path))?.ok_or_else(taken)?;
+    let lock = lock_patiently(&path).map_err(MonitorError::file("lock", &path))?.ok_or_else(taken)?;
     // Another teu's recovery may have removed the folder between opening and locking: then this lock guards nothing.
     let held = rustix::fs::fstat(lock.as_fd()).map_err(MonitorError::call("fstat"))?;
     let named = std::fs::metadata(&path).map_err(MonitorError::file("lock", &path))?;
     if (held.st_dev, held.st_ino) == (named.dev(), named.ino()) { Ok(lock) } else { Err(taken()) }
+}
+
+/// Whoever looks whether a container lives holds the lock for microseconds (`Lock::is_held`), so one refusal says nothing.
+fn lock_patiently(path: &Path) -> io::Result<Option<Lock>> {
+    for _ in 0..20 {
+        if let Some(lock) = Lock::try_exclusive(path)? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Ok(None)
 }
 
 fn listen_and_start(request: MonitorRequest, lock: Lock) -> Result<Parts, MonitorError> {
