@@ -52,7 +52,7 @@ pub struct Emulator {
 
 /// What the program caused besides drawing.
 #[derive(Default)]
-struct Answers {
+pub(super) struct Answers {
     reply: Vec<u8>,
     title: Option<String>,
     bell: bool,
@@ -176,7 +176,7 @@ impl Emulator {
         self.parser.screen()
     }
 
-    fn contained(&mut self, work: impl FnOnce(&mut vt100::Parser<Answers>)) {
+    pub(super) fn contained(&mut self, work: impl FnOnce(&mut vt100::Parser<Answers>)) {
         let before = CONTAINED.replace(true);
         let result = catch_unwind(AssertUnwindSafe(|| work(&mut self.parser)));
         CONTAINED.set(before);

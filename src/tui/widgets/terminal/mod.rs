@@ -5,6 +5,9 @@ mod emulator;
 mod input;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use emulator::{Emulator, Modes, SharedEmulator, panic_is_contained};
 pub use input::{encode_focus, encode_key, encode_mouse, encode_paste};
 pub use view::TerminalView;
