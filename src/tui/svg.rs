@@ -145,13 +145,16 @@ fn glyphs(svg: &mut String, row: &[&Cell], y: u16) {
     while x < row.len() {
         let cell = row[x];
         let wide = cell.symbol().width().max(1);
-        let first = cell.symbol().chars().next().unwrap_or(' ');
-        let shape = if wide == 1 { shapes::shape(first) } else { None };
+        let shape = shapes::of(cell);
         if let Some(shape) = shape {
-            let fill = hex(paint(cell).0);
-            let at = (x as f64 * CELL.0, f64::from(y) * CELL.1);
-            shape.draw(svg, at, CELL, &fill);
-            x += 1;
+            // Equal neighbours are one shape: no seams, smaller files.
+            let fill = paint(cell).0;
+            let same = |other: &Cell| shapes::of(other) == Some(shape) || (shape.is_dots() && shapes::is_dots(other));
+            let end = (x + 1..row.len()).find(|at| !shape.joins() || !same(row[*at]) || paint(row[*at]).0 != fill);
+            let end = end.unwrap_or(row.len());
+            let cells: Vec<_> = row[x..end].iter().filter_map(|cell| shapes::of(cell)).collect();
+            shapes::draw(svg, (x as f64 * CELL.0, f64::from(y) * CELL.1), CELL, &hex(fill), &cells);
+            x = end;
             continue;
         }
         // Wide characters stand alone; others run on while they look the same.
@@ -167,8 +170,7 @@ fn glyphs(svg: &mut String, row: &[&Cell], y: u16) {
 }
 
 fn joins(cell: &Cell, wanted: Look) -> bool {
-    let symbol = cell.symbol();
-    symbol.width() == 1 && symbol.chars().next().is_some_and(|c| shapes::shape(c).is_none()) && look(cell) == wanted
+    cell.symbol().width() == 1 && shapes::of(cell).is_none() && look(cell) == wanted
 }
 
 fn run(svg: &mut String, x: usize, y: u16, columns: usize, text: &str, look: Look) {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use ratatui::buffer::Cell;
+
 /// A character's shape in its cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Shape {
@@ -17,8 +19,37 @@ pub(super) enum Shape {
     Disc { radius: u8, filled: bool },
 }
 
-/// The shape of a character, none for those left to the font.
-pub(super) fn shape(c: char) -> Option<Shape> {
+/// The shape of a cell's text, none for those left to the font.
+pub(super) fn of(cell: &Cell) -> Option<Shape> {
+    let mut chars = cell.symbol().chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => shape(c),
+        _ => None,
+    }
+}
+
+/// Whether a cell's text is a braille character.
+pub(super) fn is_dots(cell: &Cell) -> bool {
+    of(cell).is_some_and(Shape::is_dots)
+}
+
+/// Draws cells side by side that [`Shape::joins`] allows to be one, or a single one, from `at` on.
+pub(super) fn draw(svg: &mut String, at: (f64, f64), (width, height): (f64, f64), color: &str, cells: &[Shape]) {
+    match cells {
+        [Shape::Dots(_), ..] => dots(svg, at, (width, height), cells, color),
+        [Shape::Dashes { count, vertical: false }, ..] => {
+            // One cell's dashes, repeated: only their number grows.
+            let dash = width / f64::from(*count) / 2.0;
+            let y = at.1 + height / 2.0;
+            let extra = format!(" stroke-dasharray=\"{dash:.2}\" stroke-dashoffset=\"{:.2}\"", dash / -2.0);
+            line(svg, (at.0, y), (at.0 + width * cells.len() as f64, y), 1.2, color, &extra);
+        }
+        [first, ..] => first.draw(svg, at, (width * cells.len() as f64, height), color),
+        [] => {}
+    }
+}
+
+fn shape(c: char) -> Option<Shape> {
     let lines = |up, right, down, left| Some(Shape::Lines { arms: [up, right, down, left], round: false });
     let round = |up, right, down, left| Some(Shape::Lines { arms: [up, right, down, left], round: true });
     let block = |left, top, right, bottom| Some(Shape::Block { left, top, right, bottom });
@@ -46,6 +77,10 @@ pub(super) fn shape(c: char) -> Option<Shape> {
         '╵' => lines(1, 0, 0, 0),
         '╶' => lines(0, 1, 0, 0),
         '╷' => lines(0, 0, 1, 0),
+        '╸' => lines(0, 0, 0, 2),
+        '╹' => lines(2, 0, 0, 0),
+        '╺' => lines(0, 2, 0, 0),
+        '╻' => lines(0, 0, 2, 0),
         '┄' => Some(Shape::Dashes { count: 3, vertical: false }),
         '┈' => Some(Shape::Dashes { count: 4, vertical: false }),
         '┆' => Some(Shape::Dashes { count: 3, vertical: true }),
@@ -69,21 +104,32 @@ pub(super) fn shape(c: char) -> Option<Shape> {
 }
 
 impl Shape {
+    pub(super) fn is_dots(self) -> bool {
+        matches!(self, Self::Dots(_))
+    }
+
+    /// Whether equal cells side by side may be drawn as one.
+    pub(super) fn joins(self) -> bool {
+        match self {
+            Self::Lines { arms: [up, right, down, left], round } => {
+                !round && up == 0 && down == 0 && right == left && right > 0
+            }
+            Self::Dashes { vertical, .. } => !vertical,
+            Self::Block { left, right, .. } => left == 0 && right == 8,
+            Self::Dots(_) => true,
+            Self::Disc { .. } => false,
+        }
+    }
+
     /// Draws the shape into the cell whose upper left corner is `at`.
-    pub(super) fn draw(self, svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), color: &str) {
+    fn draw(self, svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), color: &str) {
         let (middle_x, middle_y) = (x + width / 2.0, y + height / 2.0);
         match self {
             Self::Lines { arms, round } => lines(svg, (x, y), (width, height), arms, round, color),
-            Self::Dashes { count, vertical } => {
-                let length = if vertical { height } else { width };
-                let (from, to) = if vertical {
-                    ((middle_x, y), (middle_x, y + height))
-                } else {
-                    ((x, middle_y), (x + width, middle_y))
-                };
-                let dash = length / f64::from(count) / 2.0;
+            Self::Dashes { count, .. } => {
+                let dash = height / f64::from(count) / 2.0;
                 let extra = format!(" stroke-dasharray=\"{dash:.2}\" stroke-dashoffset=\"{:.2}\"", dash / -2.0);
-                line(svg, from, to, 1.2, color, &extra);
+                line(svg, (middle_x, y), (middle_x, y + height), 1.2, color, &extra);
             }
             Self::Block { left, top, right, bottom } => {
                 let part = |eighths: u8, whole: f64| whole * f64::from(eighths) / 8.0;
@@ -97,7 +143,7 @@ impl Shape {
                     part(bottom - top, height)
                 );
             }
-            Self::Dots(bits) => dots(svg, (x, y), (width, height), bits, color),
+            Self::Dots(_) => dots(svg, (x, y), (width, height), &[self], color),
             Self::Disc { radius, filled } => {
                 let radius = width * f64::from(radius) / 100.0;
                 let paint = if filled {
@@ -138,14 +184,15 @@ fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), width: f64, color: &
     );
 }
 
-fn dots(svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), bits: u8, color: &str) {
+fn dots(svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), cells: &[Shape], color: &str) {
     const PLACES: [(u8, u8); 8] = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)];
     let mut path = String::new();
-    for (bit, (column, row)) in PLACES.iter().enumerate() {
-        if bits & (1 << bit) != 0 {
-            let (left, top) =
-                (x + width * (f64::from(*column) * 2.0 + 1.0) / 4.0, y + height * (f64::from(*row) * 2.0 + 1.0) / 8.0);
-            let _ = write!(path, "M{:.2} {:.2}h0", left, top);
+    for (cell, x) in cells.iter().zip((0..).map(|cell| x + width * f64::from(cell))) {
+        let Shape::Dots(bits) = cell else { continue };
+        for (_, (column, row)) in PLACES.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0) {
+            let left = x + width * (f64::from(*column) * 2.0 + 1.0) / 4.0;
+            let top = y + height * (f64::from(*row) * 2.0 + 1.0) / 8.0;
+            let _ = write!(path, "M{left:.1} {top:.2}h0");
         }
     }
     if !path.is_empty() {

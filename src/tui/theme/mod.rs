@@ -61,6 +61,7 @@ roles! {
     Border = "border",
     BorderFocused = "border_focused",
     Scrollbar = "scrollbar",
+    BarTrack = "bar_track",
     ChartCpu = "chart_cpu",
     ChartMemory = "chart_memory",
     ChartNetwork = "chart_network",

@@ -218,3 +218,59 @@ pub fn sparkline(values: &[f64], ceiling: f64, columns: u16) -> String {
         .filter_map(|pair| char::from_u32(0x2800 + bits(0, pair[0]) + pair.get(1).map_or(0, |level| bits(1, *level))))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn percent(value: f64) -> String {
+        format!("{value:.0} %")
+    }
+
+    fn drawn(points: Vec<(f64, f64)>, ceiling: Ceiling, filled: bool, (width, height): (u16, u16)) -> String {
+        let theme = Theme::default();
+        let series = [Series { name: "cpu", role: Role::ChartCpu, points }];
+        let area = Rect::new(0, 0, width, height);
+        let mut buffer = Buffer::empty(area);
+        let format = &percent;
+        Chart { theme: &theme, series: &series, span_seconds: 60.0, ceiling, format, filled }.render(area, &mut buffer);
+        let row = |y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>().trim_end().to_owned();
+        (0..height).map(row).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn chart_of_a_ramp_has_labelled_axes() {
+        let ramp = (0..=60).rev().map(|age| (f64::from(age), f64::from(60 - age))).collect();
+        insta::assert_snapshot!(drawn(ramp, Ceiling::Decimal(10.0), true, (40, 8)));
+    }
+
+    #[test]
+    fn chart_with_a_hole_leaves_it_empty() {
+        let points = vec![(60.0, 5.0), (50.0, 5.0), (20.0, 5.0), (0.0, 5.0)];
+        insta::assert_snapshot!(drawn(points, Ceiling::Fixed(10.0), false, (34, 6)));
+    }
+
+    #[test]
+    fn chart_without_points_or_room_draws_what_it_can() {
+        insta::assert_snapshot!(drawn(Vec::new(), Ceiling::Decimal(1.0), true, (20, 4)));
+        for size in [(0, 0), (1, 1), (2, 1), (3, 9), (9, 2), (200, 60)] {
+            drawn(vec![(60.0, 1.0), (0.0, 1e12)], Ceiling::Binary(1.0), true, size);
+            drawn(vec![(1.0, f64::NAN), (0.0, f64::INFINITY)], Ceiling::Decimal(0.0), false, size);
+        }
+    }
+
+    #[test]
+    fn chart_ceilings_are_round() {
+        for (value, expected) in [(0.3, 0.5), (1.0, 1.0), (42.0, 50.0), (73.0, 100.0), (101.0, 200.0), (230.0, 250.0)] {
+            assert!((round_up(value) - expected).abs() < 1e-9, "{value}: {}", round_up(value));
+        }
+    }
+
+    #[test]
+    fn sparkline_puts_the_newest_at_the_right_end() {
+        assert_eq!(sparkline(&[0.0, 1.0, 50.0, 100.0], 100.0, 4), "\u{2800}\u{2800}⢀⣼");
+        assert_eq!(sparkline(&[1.0; 9], 1.0, 2), "⣿⣿");
+        assert_eq!(sparkline(&[], 0.0, 2), "\u{2800}\u{2800}");
+        assert_eq!(sparkline(&[1.0], 1.0, 0), "");
+    }
+}
