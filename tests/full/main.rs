@@ -5,4 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod faults;
 mod fixtures;
+mod registry;
+mod rootless;
+mod run_flags;
+mod security;

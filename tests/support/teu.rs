@@ -62,6 +62,10 @@ impl Teu {
         self.folder.path()
     }
 
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     pub fn root(&self) -> PathBuf {
         self.folder().join("root")
     }
