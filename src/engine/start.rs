@@ -91,6 +91,10 @@ impl Inner {
                 Ok(Started { summary: summary(record.clone(), state), attachment: spawned.attachment })
             }
             Err(error) => {
+                // A monitor that was killed while it started has left its folder and maybe a process.
+                if matches!(self.life(&record.id)?, Life::Dead) {
+                    self.bury(&record.id, None)?;
+                }
                 self.write_exit(&record.id, &start_failure(&error))?;
                 Err(error.into())
             }
