@@ -2,21 +2,33 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::ExitCode;
 
-fn main() {
+use teu::cli::Ending;
+
+fn main() -> ExitCode {
     if let Some(code) = hidden_verb() {
         std::process::exit(code);
+    }
+    match teu::cli::main() {
+        Ending::Exit(code) => ExitCode::from(code),
+        Ending::Interface(_engine, _config) => {
+            eprintln!("teu: the interface is not there yet\n  see `teu --help` for the commands");
+            ExitCode::FAILURE
+        }
     }
 }
 
 /// What teu starts of itself. These clone, so nothing may have made a thread before them.
 fn hidden_verb() -> Option<i32> {
     let mut arguments = std::env::args_os().skip(1);
-    match arguments.next()?.to_str()? {
+    let verb = arguments.next()?;
+    let path = arguments.next();
+    let path = Path::new(path.as_deref().unwrap_or(OsStr::new("")));
+    match verb.to_str()? {
         "monitor" => Some(teu::monitor::serve::main()),
-        "remove-tree" => {
-            Some(teu::runtime::remove_tree_verb(Path::new(arguments.next().as_deref().unwrap_or(OsStr::new("")))))
-        }
+        "remove-tree" => Some(teu::runtime::remove_tree_verb(path)),
+        "probe" => Some(teu::engine::probe_verb(path)),
         _ => None,
     }
 }

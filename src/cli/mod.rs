@@ -1,7 +1,143 @@
 //! The command line: Docker's names, flags, columns and exit codes. Translates, never decides.
 
+mod arguments;
+mod attach;
+mod completion;
+mod detach;
 mod failure;
+mod filter;
+mod format;
+mod help;
+mod images;
+mod inspect;
+mod lifecycle;
+mod list;
+mod logs;
+mod machine;
 mod output;
+mod parse;
+mod progress;
+mod pull;
+mod run;
+mod stats;
 mod table;
 mod template;
+mod terminal;
+mod wish;
 mod wording;
+
+use arguments::{Arguments, Command};
+use failure::{Failure, Outcome};
+
+use crate::config::Config;
+use crate::engine::{Engine, EngineError, EngineOptions};
+
+/// How a call of `teu` goes on after its command line was read.
+#[derive(Clone, Debug)]
+pub enum Ending {
+    /// The command has been done: this is the exit code.
+    Exit(u8),
+    /// No command was given: the full-screen interface, with this engine and configuration.
+    Interface(Engine, Box<Config>),
+}
+
+/// Reads this process's arguments and does what they say. All errors have been reported when it returns.
+pub fn main() -> Ending {
+    quiet_panics();
+    match dispatch(std::env::args_os().collect()) {
+        Ok(ending) => ending,
+        Err(failure) => {
+            failure.report();
+            Ending::Exit(failure.exit_code)
+        }
+    }
+}
+
+/// A panic is a bug of teu's: one line for people, and where it was for us. RUST_BACKTRACE keeps its meaning.
+fn quiet_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_some() {
+        return;
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        let message = panic.payload_as_str().unwrap_or("no message");
+        Failure::new(format!("internal error at {place}: {message}"))
+            .with_hint("this is a bug of teu's; RUST_BACKTRACE=1 shows more")
+            .report();
+    }));
+}
+
+fn dispatch(words: Vec<std::ffi::OsString>) -> Result<Ending, Failure> {
+    let Arguments { folders, command, .. } = match parse::parse(words)? {
+        parse::Parsed::Arguments(arguments) => *arguments,
+        parse::Parsed::Said => return Ok(Ending::Exit(0)),
+    };
+    // These need no folders, and so work where there can be none.
+    match &command {
+        Some(Command::Version(wish)) => return machine::version(wish).map(Ending::Exit),
+        Some(Command::Completion(wish)) => return completion::completion(wish).map(Ending::Exit),
+        _ => {}
+    }
+    let config = Config::load().map_err(EngineError::from)?;
+    let options = EngineOptions { root: folders.root, runroot: folders.runroot, log: config.log };
+    let engine = Engine::open(options).map_err(|error| own_failure(error, command.as_ref()))?;
+    match command {
+        Some(command) => perform(&engine, &config, command.plain()).map(Ending::Exit),
+        None => Ok(Ending::Interface(engine, Box::new(config))),
+    }
+}
+
+/// A failure to open the engine: 125 for `run`, as for every failure of its own.
+fn own_failure(error: EngineError, command: Option<&Command>) -> Failure {
+    let failure = Failure::from(error);
+    match command {
+        Some(Command::Run(_)) => failure.with_exit_code(failure::OWN_FAILURE),
+        _ => failure,
+    }
+}
+
+fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
+    match command {
+        Command::Run(wish) => run::run(engine, config, &wish),
+        Command::Create(wish) => run::create(engine, &wish),
+        Command::Start(wish) => run::start(engine, config, &wish),
+        Command::Exec(wish) => run::exec(engine, config, &wish),
+        Command::Attach(wish) => run::attach(engine, config, &wish),
+        Command::Stop(wish) => lifecycle::stop(engine, &wish),
+        Command::Restart(wish) => lifecycle::restart(engine, &wish),
+        Command::Kill(wish) => lifecycle::kill(engine, &wish),
+        Command::Pause(wish) => lifecycle::pause(engine, &wish),
+        Command::Unpause(wish) => lifecycle::unpause(engine, &wish),
+        Command::Wait(wish) => lifecycle::wait(engine, &wish),
+        Command::Rename(wish) => lifecycle::rename(engine, &wish),
+        Command::Rm(wish) => lifecycle::remove(engine, &wish),
+        Command::Ps(wish) => list::list(engine, &wish),
+        Command::Logs(wish) => logs::logs(engine, &wish),
+        Command::Stats(wish) => stats::stats(engine, &wish),
+        Command::Top(wish) => stats::top(engine, &wish),
+        Command::Inspect(wish) => inspect::inspect(engine, &wish),
+        Command::Events(wish) => logs::events(engine, &wish),
+        Command::Images(wish) => images::images(engine, &wish),
+        Command::Pull(wish) => pull::pull(engine, &wish),
+        Command::Search(wish) => pull::search(engine, config, &wish),
+        Command::Import(wish) => images::import(engine, &wish),
+        Command::Rmi(wish) => images::remove(engine, &wish),
+        Command::Info(wish) => machine::info(engine, &wish),
+        Command::Version(wish) => machine::version(&wish),
+        Command::Doctor(wish) => machine::doctor(engine, &wish),
+        Command::Completion(wish) => completion::completion(&wish),
+        Command::Container(_) | Command::Image(_) | Command::System(_) => {
+            Err(Failure::usage("a management command was not resolved"))
+        }
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let failure = Self::new(error.to_string());
+        match error.hint() {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}

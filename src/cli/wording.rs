@@ -30,6 +30,11 @@ pub fn ago(time: Timestamp, now: Timestamp) -> String {
     format!("{} ago", duration(time.seconds_until(now)))
 }
 
+/// `2026-11-22 21:54:00 +0000 UTC`, as Docker writes points in time.
+pub fn moment(time: Timestamp) -> String {
+    time.0.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string()
+}
+
 /// The STATUS column: `Up 3 minutes`, `Exited (0) 2 hours ago`, `Created`.
 pub fn status(state: &ContainerState, now: Timestamp) -> String {
     match state {

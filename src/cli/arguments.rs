@@ -1,0 +1,176 @@
+//! The command line's grammar: one enum of commands, and the management forms that Docker has beside them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::completion::Completion;
+use super::images::{Images, Import, RemoveImages};
+use super::inspect::Inspect;
+use super::lifecycle::{Containers, Kill, Remove, Rename, Stop};
+use super::list::List;
+use super::logs::{Events, Logs};
+use super::machine::{Doctor, InfoWish, Version};
+use super::pull::{Pull, Search};
+use super::run::{Attach, Create, Exec, Run, Start};
+use super::stats::{Stats, Top};
+
+/// Containers in one terminal, without a daemon.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "teu", version, disable_version_flag = true, disable_help_subcommand = false)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub folders: FolderFlags,
+    /// Print the version
+    #[arg(short = 'v', long, short_alias = 'V', action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Where teu keeps things.
+#[derive(Args, Clone, Debug)]
+pub struct FolderFlags {
+    /// Data folder: containers and images [env: TEU_ROOT]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Global options")]
+    pub root: Option<PathBuf>,
+    /// Run folder: what is running now [env: TEU_RUNROOT]
+    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Global options")]
+    pub runroot: Option<PathBuf>,
+}
+
+/// Docker's commands.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    #[command(disable_help_flag = true)]
+    Run(Box<Run>),
+    #[command(disable_help_flag = true)]
+    Create(Box<Create>),
+    Start(Start),
+    Exec(Exec),
+    Attach(Attach),
+    Stop(Stop),
+    /// Stop containers and start them again
+    Restart(Stop),
+    Kill(Kill),
+    /// Halt all processes of containers
+    Pause(Containers),
+    /// Let paused containers go on
+    Unpause(Containers),
+    /// Wait for containers to exit and print their exit codes
+    Wait(Containers),
+    Rename(Rename),
+    Rm(Remove),
+    Ps(List),
+    Logs(Logs),
+    Stats(Stats),
+    Top(Top),
+    Inspect(Inspect),
+    Events(Events),
+    Images(Images),
+    Pull(Pull),
+    Search(Search),
+    Import(Import),
+    Rmi(RemoveImages),
+    Info(InfoWish),
+    Version(Version),
+    Doctor(Doctor),
+    Completion(Completion),
+    /// Commands on containers, by Docker's longer names
+    #[command(subcommand, hide = true)]
+    Container(ContainerCommand),
+    /// Commands on images, by Docker's longer names
+    #[command(subcommand, hide = true)]
+    Image(ImageCommand),
+    /// Commands on the machine, by Docker's longer names
+    #[command(subcommand, hide = true)]
+    System(SystemCommand),
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum ContainerCommand {
+    #[command(disable_help_flag = true)]
+    Run(Box<Run>),
+    #[command(disable_help_flag = true)]
+    Create(Box<Create>),
+    Start(Start),
+    Exec(Exec),
+    Attach(Attach),
+    Stop(Stop),
+    /// Stop containers and start them again
+    Restart(Stop),
+    Kill(Kill),
+    /// Halt all processes of containers
+    Pause(Containers),
+    /// Let paused containers go on
+    Unpause(Containers),
+    /// Wait for containers to exit and print their exit codes
+    Wait(Containers),
+    Rename(Rename),
+    #[command(alias = "remove")]
+    Rm(Remove),
+    #[command(aliases = ["ps", "list"])]
+    Ls(List),
+    Logs(Logs),
+    Stats(Stats),
+    Top(Top),
+    Inspect(Inspect),
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum ImageCommand {
+    #[command(alias = "list")]
+    Ls(Images),
+    Pull(Pull),
+    Import(Import),
+    Inspect(Inspect),
+    #[command(alias = "remove")]
+    Rm(RemoveImages),
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub enum SystemCommand {
+    Info(InfoWish),
+    Events(Events),
+}
+
+impl Command {
+    /// The command that a management form is another name of.
+    pub fn plain(self) -> Self {
+        use super::inspect::Kind;
+        match self {
+            Self::Container(command) => match command {
+                ContainerCommand::Run(wish) => Self::Run(wish),
+                ContainerCommand::Create(wish) => Self::Create(wish),
+                ContainerCommand::Start(wish) => Self::Start(wish),
+                ContainerCommand::Exec(wish) => Self::Exec(wish),
+                ContainerCommand::Attach(wish) => Self::Attach(wish),
+                ContainerCommand::Stop(wish) => Self::Stop(wish),
+                ContainerCommand::Restart(wish) => Self::Restart(wish),
+                ContainerCommand::Kill(wish) => Self::Kill(wish),
+                ContainerCommand::Pause(wish) => Self::Pause(wish),
+                ContainerCommand::Unpause(wish) => Self::Unpause(wish),
+                ContainerCommand::Wait(wish) => Self::Wait(wish),
+                ContainerCommand::Rename(wish) => Self::Rename(wish),
+                ContainerCommand::Rm(wish) => Self::Rm(wish),
+                ContainerCommand::Ls(wish) => Self::Ps(wish),
+                ContainerCommand::Logs(wish) => Self::Logs(wish),
+                ContainerCommand::Stats(wish) => Self::Stats(wish),
+                ContainerCommand::Top(wish) => Self::Top(wish),
+                ContainerCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Container)),
+            },
+            Self::Image(command) => match command {
+                ImageCommand::Ls(wish) => Self::Images(wish),
+                ImageCommand::Pull(wish) => Self::Pull(wish),
+                ImageCommand::Import(wish) => Self::Import(wish),
+                ImageCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Image)),
+                ImageCommand::Rm(wish) => Self::Rmi(wish),
+            },
+            Self::System(command) => match command {
+                SystemCommand::Info(wish) => Self::Info(wish),
+                SystemCommand::Events(wish) => Self::Events(wish),
+            },
+            plain => plain,
+        }
+    }
+}

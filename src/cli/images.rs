@@ -1,0 +1,295 @@
+//! `images`, `rmi`, `import`: the image store.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::failure::{Failure, Outcome};
+use super::filter::Filters;
+use super::format::{Column, Format, Row, show};
+use super::lifecycle::reported;
+use super::output::Output;
+use super::wording;
+use crate::engine::{Engine, ImportSource, Removed};
+use crate::model::{HOST_IMAGE, ImageSummary, Reference, Timestamp};
+
+/// List images.
+#[derive(Args, Clone, Debug)]
+pub struct Images {
+    /// Taken and ignored: teu keeps no intermediate images
+    #[arg(short, long, hide = true)]
+    all: bool,
+    /// Only ids
+    #[arg(short, long)]
+    quiet: bool,
+    /// Do not cut ids
+    #[arg(long)]
+    no_trunc: bool,
+    /// Show the manifests' digests
+    #[arg(long)]
+    digests: bool,
+    /// json, a template such as {{.Repository}}:{{.Tag}}, or table and a template
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// reference=, dangling=, before=, since=
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// Only images of this name; * stands for any text
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    repository: Option<String>,
+}
+
+/// Remove images.
+#[derive(Args, Clone, Debug)]
+pub struct RemoveImages {
+    /// Also when a stopped container is made of it
+    #[arg(short, long)]
+    force: bool,
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+}
+
+/// Make an image of a tar or a folder.
+#[derive(Args, Clone, Debug)]
+pub struct Import {
+    /// A Dockerfile line laid over the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
+    #[arg(short, long, value_name = "LINE")]
+    change: Vec<String>,
+    /// What the image's history says
+    #[arg(short, long, value_name = "TEXT")]
+    message: Option<String>,
+    /// A tar (plain, gzip or zstd), a folder, or - for a tar on stdin
+    #[arg(value_name = "FILE|FOLDER|-")]
+    source: PathBuf,
+    /// The image's name
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    reference: Option<String>,
+}
+
+const SHOWN: [Column; 5] =
+    [("Repository", "REPOSITORY"), ("Tag", "TAG"), ("ID", "IMAGE ID"), ("CreatedSince", "CREATED"), ("Size", "SIZE")];
+
+const WITH_DIGESTS: [Column; 6] = [SHOWN[0], SHOWN[1], ("Digest", "DIGEST"), SHOWN[2], SHOWN[3], SHOWN[4]];
+
+const ALL: [Column; 4] =
+    [("Digest", "DIGEST"), ("CreatedAt", "CREATED AT"), ("Platform", "PLATFORM"), ("Containers", "CONTAINERS")];
+
+const NONE: &str = "<none>";
+
+pub fn images(engine: &Engine, wish: &Images) -> Outcome {
+    let filters = Filters::parse(&wish.filter, &["reference", "dangling", "before", "since"])?;
+    let images = engine.images()?;
+    let created = |name: &str| {
+        let found = images.iter().find(|image| image.label() == name || is_named(image, name));
+        found.map(|image| image.created).ok_or_else(|| Failure::new(format!("No such image: {name}")))
+    };
+    let before = filters.values("before").map(created).collect::<Result<Vec<_>, _>>()?;
+    let since = filters.values("since").map(created).collect::<Result<Vec<_>, _>>()?;
+    let kept: Vec<&ImageSummary> = images
+        .iter()
+        .filter(|image| {
+            wish.repository.as_deref().is_none_or(|pattern| is_named(image, pattern))
+                && filters.pass("reference", |pattern| is_named(image, pattern))
+                && filters.pass("dangling", |wanted| wanted.parse() == Ok(image.reference.is_none() && !image.is_host))
+                && before.iter().all(|time| image.created < *time)
+                && since.iter().all(|time| image.created > *time)
+        })
+        .collect();
+    let mut out = Output::open();
+    if wish.quiet && wish.format.is_none() {
+        let mut last = "";
+        for image in kept {
+            let id = image.id.as_ref().map_or(HOST_IMAGE, |id| if wish.no_trunc { id.as_str() } else { id.short() });
+            if id != last {
+                out.line(id)?;
+            }
+            last = id;
+        }
+        out.flush()?;
+        return Ok(0);
+    }
+    let now = Timestamp::now();
+    let rows: Vec<Row> = kept.into_iter().map(|image| row(image, wish.no_trunc, now)).collect();
+    let shown: &[Column] = if wish.digests { &WITH_DIGESTS } else { &SHOWN };
+    show(&mut out, &wish.format.clone().unwrap_or_default(), shown, &ALL, &rows)?;
+    Ok(0)
+}
+
+pub fn remove(engine: &Engine, wish: &RemoveImages) -> Outcome {
+    let mut worst = 0;
+    let mut out = Output::open();
+    for image in &wish.images {
+        match engine.image_remove(image, wish.force) {
+            Ok(removed) => {
+                for one in removed {
+                    match one {
+                        Removed::Untagged(reference) => out.line(&format!("Untagged: {}", reference.familiar()))?,
+                        Removed::Deleted(digest) => out.line(&format!("Deleted: {digest}"))?,
+                    }
+                }
+                out.flush()?;
+            }
+            Err(error) => worst = reported(&error.into(), worst),
+        }
+    }
+    Ok(worst)
+}
+
+pub fn import(engine: &Engine, wish: &Import) -> Outcome {
+    let reference: Option<Reference> = match &wish.reference {
+        None => None,
+        Some(text) => {
+            Some(text.parse().map_err(|error| Failure::usage(format!("invalid image reference {text:?}: {error}")))?)
+        }
+    };
+    let source = source(&wish.source)?;
+    let id = engine.import(source, reference.as_ref(), &wish.change, wish.message.as_deref())?;
+    let mut out = Output::open();
+    out.line(id.as_str())?;
+    out.flush()?;
+    Ok(0)
+}
+
+fn source(path: &Path) -> Result<ImportSource, Failure> {
+    let cannot = |error: io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    if path == Path::new("-") {
+        if io::stdin().is_terminal() {
+            return Err(Failure::new("stdin is a terminal, no tar can come from it")
+                .with_hint("pipe one in: tar -C FOLDER -c . | teu import - NAME"));
+        }
+        let stdin: Box<dyn Read + Send> = Box::new(io::stdin());
+        return Ok(ImportSource::Tar(stdin));
+    }
+    let file = File::open(path).map_err(cannot)?;
+    if file.metadata().map_err(cannot)?.is_dir() {
+        return Ok(ImportSource::Folder(path.to_owned()));
+    }
+    Ok(ImportSource::Tar(Box::new(file)))
+}
+
+/// Whether an image's name is `pattern`: `repository`, or `repository:tag`, with `*` for any text.
+fn is_named(image: &ImageSummary, pattern: &str) -> bool {
+    let names = match (&image.reference, image.is_host) {
+        (_, true) => vec![HOST_IMAGE.to_owned()],
+        (Some(reference), _) => vec![
+            reference.familiar(),
+            reference.familiar_repository(),
+            reference.to_string(),
+            format!("{}/{}", reference.registry(), reference.repository()),
+        ],
+        (None, _) => Vec::new(),
+    };
+    names.iter().any(|name| glob(pattern.as_bytes(), name.as_bytes()))
+}
+
+/// `*` for any text, `?` for one byte.
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    // Where to go on when the text after the last star does not fit: one byte later.
+    let (mut at, mut star) = (0, None);
+    let mut position = 0;
+    while position < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, position));
+                at += 1;
+            }
+            Some(byte) if *byte == b'?' || *byte == text[position] => {
+                at += 1;
+                position += 1;
+            }
+            _ => match star {
+                Some((before, from)) => {
+                    star = Some((before, from + 1));
+                    at = before + 1;
+                    position = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|byte| *byte == b'*')
+}
+
+fn row(image: &ImageSummary, whole: bool, now: Timestamp) -> Row {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
+    let digest = image.reference.as_ref().and_then(Reference::digest).or(image.manifest.as_ref());
+    let repository = match image.is_host {
+        true => HOST_IMAGE.to_owned(),
+        false => or_none(image.reference.as_ref().map(Reference::familiar_repository)),
+    };
+    let id = match (&image.id, whole) {
+        (Some(id), true) => id.to_string(),
+        (Some(id), false) => id.short().to_owned(),
+        (None, _) => NONE.to_owned(),
+    };
+    let created =
+        |text: fn(Timestamp, Timestamp) -> String| image.created.map_or_else(|| "N/A".to_owned(), |t| text(t, now));
+    Row::new([
+        ("Repository", repository),
+        ("Tag", or_none(image.reference.as_ref().and_then(Reference::tag).map(str::to_owned))),
+        ("ID", id),
+        ("CreatedSince", created(wording::ago)),
+        ("Size", image.size_bytes.map_or_else(|| "N/A".to_owned(), wording::size)),
+        ("Digest", or_none(digest.map(ToString::to_string))),
+        ("CreatedAt", created(|time, _| wording::moment(time))),
+        ("Platform", image.platform.to_string()),
+        ("Containers", "N/A".to_owned()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::format::render;
+    use crate::model::{Digest, Platform};
+
+    fn image(reference: Option<&str>, number: u8) -> ImageSummary {
+        ImageSummary {
+            reference: reference.map(|text| text.parse().expect(text)),
+            id: Some(Digest::from_sha256([number; 32])),
+            manifest: Some(Digest::from_sha256([number + 1; 32])),
+            created: Some(Timestamp::EPOCH),
+            size_bytes: Some(142_000_000),
+            platform: Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None },
+            layers: 3,
+            is_host: false,
+        }
+    }
+
+    fn host() -> ImageSummary {
+        ImageSummary {
+            id: None,
+            manifest: None,
+            created: None,
+            size_bytes: None,
+            layers: 0,
+            is_host: true,
+            ..image(None, 0)
+        }
+    }
+
+    #[test]
+    fn images_table_has_dockers_columns() {
+        let now = Timestamp(jiff::Timestamp::from_second(86_400 * 15).expect("in range"));
+        let images = [host(), image(Some("debian:12"), 1), image(Some("localhost:5000/a/b"), 2), image(None, 3)];
+        let rows: Vec<Row> = images.iter().map(|image| row(image, false, now)).collect();
+        let mut text = render(&Format::Table, &SHOWN, &ALL, &rows).expect("renders");
+        text += &render(&Format::Table, &WITH_DIGESTS, &ALL, &rows).expect("renders");
+        text += &render(&Format::Json, &SHOWN, &ALL, &rows[1..2]).expect("renders");
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn image_names_match_patterns() {
+        let debian = image(Some("debian:12"), 1);
+        for pattern in ["debian", "debian:12", "deb*", "docker.io/library/debian", "*:12", "debian:1?"] {
+            assert!(is_named(&debian, pattern), "{pattern}");
+        }
+        for pattern in ["debian:13", "ebian", "*:13", "", "debian:12?"] {
+            assert!(!is_named(&debian, pattern), "{pattern}");
+        }
+        assert!(is_named(&host(), "host") && !is_named(&host(), "debian"));
+    }
+}

@@ -1,0 +1,359 @@
+//! `inspect`: everything of containers and images, in Docker's JSON shape.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::failure::{Failure, Outcome};
+use super::lifecycle::reported;
+use super::output::Output;
+use super::template::{Subject, Template};
+use crate::engine::{Engine, EngineError};
+use crate::model::{
+    ContainerInspect, ContainerState, ErrorKind, ExitReason, ImageInspect, NetworkMode, Reference, SeccompChoice,
+};
+
+/// Show everything known of containers or images.
+#[derive(Args, Clone, Debug)]
+pub struct Inspect {
+    /// A template such as {{.State.Status}}, or json
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
+    /// Count the bytes in the writable layer
+    #[arg(short, long)]
+    size: bool,
+    /// Look for containers or for images only
+    #[arg(long, value_name = "TYPE")]
+    r#type: Option<Kind>,
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Container,
+    Image,
+}
+
+impl Inspect {
+    /// The same wish, for one kind of object.
+    pub fn only(&self, kind: Kind) -> Self {
+        Self { r#type: Some(kind), ..self.clone() }
+    }
+}
+
+pub fn inspect(engine: &Engine, wish: &Inspect) -> Outcome {
+    let template = match wish.format.as_deref() {
+        None | Some("json" | "") => None,
+        Some(text) => Some(text.parse::<Template>()?),
+    };
+    let mut worst = 0;
+    let mut found = Vec::new();
+    for name in &wish.names {
+        match look_up(engine, wish, name) {
+            Ok(value) => found.push(value),
+            Err(failure) => worst = reported(&failure, worst),
+        }
+    }
+    let mut out = Output::open();
+    match template {
+        Some(template) => {
+            for value in &found {
+                let labels = None;
+                out.line(&template.fill(Subject { fields: value, labels })?)?;
+            }
+        }
+        None if wish.format.as_deref() == Some("json") => out.line(&Value::Array(found).to_string())?,
+        None => {
+            let text = serde_json::to_string_pretty(&found).map_err(|error| Failure::new(error.to_string()))?;
+            out.line(&text)?;
+        }
+    }
+    out.flush()?;
+    Ok(worst)
+}
+
+fn look_up(engine: &Engine, wish: &Inspect, name: &str) -> Result<Value, Failure> {
+    let image = || engine.image_inspect(name).map(|image| image_value(&image));
+    if wish.r#type == Some(Kind::Image) {
+        return Ok(image()?);
+    }
+    let looked = if wish.size { engine.inspect_with_size(name) } else { engine.inspect(name) };
+    match looked {
+        Ok(container) => Ok(container_value(&container)),
+        Err(error) if error.kind() == ErrorKind::NotFound && wish.r#type.is_none() => {
+            image().map_err(|error| match error {
+                EngineError::NoSuchImage { .. } => Failure::new(format!("No such container or image: {name}"))
+                    .with_hint("`teu ps -a` and `teu images` list what there is"),
+                error => error.into(),
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Docker's zero of a time.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+fn container_value(inspect: &ContainerInspect) -> Value {
+    let record = &inspect.record;
+    let config = &record.config;
+    let (program, arguments) =
+        config.command.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let network = match config.network {
+        NetworkMode::None => "none",
+        NetworkMode::Host => "host",
+    };
+    let mounts: Vec<Value> = config
+        .mounts
+        .iter()
+        .map(|mount| {
+            json!({
+                "Type": "bind",
+                "Source": mount.source,
+                "Destination": mount.target,
+                "Mode": if mount.read_only { "ro" } else { "" },
+                "RW": !mount.read_only,
+                "Propagation": "rprivate",
+            })
+        })
+        .collect();
+    let mut security: Vec<String> = Vec::new();
+    if config.no_new_privileges {
+        security.push("no-new-privileges".to_owned());
+    }
+    match config.seccomp {
+        SeccompChoice::Default => {}
+        SeccompChoice::Unconfined => security.push("seccomp=unconfined".to_owned()),
+        SeccompChoice::Profile(_) => security.push("seccomp=profile".to_owned()),
+    }
+    let ulimits: Vec<Value> = config
+        .rlimits
+        .iter()
+        .map(|limit| {
+            let name = limit.name.strip_prefix("RLIMIT_").unwrap_or(&limit.name).to_ascii_lowercase();
+            json!({"Name": name, "Soft": limit.soft, "Hard": limit.hard})
+        })
+        .collect();
+    let mut value = json!({
+        "Id": record.id,
+        "Created": record.created,
+        "Path": program,
+        "Args": arguments,
+        "State": state_value(&inspect.state),
+        "Image": record.image_id,
+        "Name": format!("/{}", record.name),
+        "LogPath": inspect.log_path,
+        "Platform": "linux",
+        "Driver": "overlay2",
+        "Sessions": inspect.sessions.iter().map(|session| json!({
+            "Id": session.id,
+            "Command": session.command,
+            "Tty": session.tty,
+            "Pid": session.pid,
+            "StartedAt": session.started,
+        })).collect::<Vec<_>>(),
+        "HostConfig": {
+            "AutoRemove": config.auto_remove,
+            "Binds": config.mounts.iter().map(|mount| format!("{}:{}{}", mount.source.display(), mount.target.display(),
+                if mount.read_only { ":ro" } else { "" })).collect::<Vec<_>>(),
+            "CapAdd": config.cap_add,
+            "CapDrop": config.cap_drop,
+            "CgroupParent": inspect.cgroup.clone().unwrap_or_default(),
+            "Init": config.init,
+            "LogConfig": {"Type": "json-file", "Config": {}},
+            "Memory": config.limits.memory_bytes.unwrap_or(0),
+            "NanoCpus": config.limits.cpu_milli.unwrap_or(0) * 1_000_000,
+            "NetworkMode": network,
+            "PidsLimit": config.limits.pids,
+            "Privileged": false,
+            "ReadonlyRootfs": config.read_only,
+            "SecurityOpt": security,
+            "Ulimits": ulimits,
+        },
+        "Mounts": mounts,
+        "Config": {
+            "Hostname": config.hostname,
+            "User": config.user,
+            "Tty": config.tty,
+            "OpenStdin": config.stdin_open,
+            "Env": config.env,
+            "Cmd": config.command,
+            "Image": record.image,
+            "WorkingDir": config.workdir,
+            "Labels": config.labels,
+            "StopSignal": config.stop_signal,
+            "StopTimeout": config.stop_timeout_ms / 1000,
+        },
+        "NetworkSettings": {"Networks": {network: {}}},
+    });
+    if let (Some(bytes), Some(object)) = (inspect.size_rw_bytes, value.as_object_mut()) {
+        object.insert("SizeRw".to_owned(), Value::from(bytes));
+    }
+    value
+}
+
+fn state_value(state: &ContainerState) -> Value {
+    let (started, finished, code, error, oom) = match state {
+        ContainerState::Created => (None, None, 0, None, false),
+        ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => {
+            (Some(*started), None, 0, None, false)
+        }
+        ContainerState::Exited(exit) => {
+            (exit.started, Some(exit.finished), exit.code, exit.message.clone(), exit.reason == ExitReason::OutOfMemory)
+        }
+    };
+    let time = |time: Option<crate::model::Timestamp>| time.map_or_else(|| NEVER.to_owned(), |time| time.to_string());
+    json!({
+        "Status": state.word(),
+        "Running": state.is_running(),
+        "Paused": matches!(state, ContainerState::Paused { .. }),
+        "Restarting": false,
+        "OOMKilled": oom,
+        "Dead": false,
+        "Pid": state.pid().unwrap_or(0),
+        "ExitCode": code,
+        "ExitReason": match state { ContainerState::Exited(exit) => json!(exit.reason), _ => Value::Null },
+        "Error": error.unwrap_or_default(),
+        "StartedAt": time(started),
+        "FinishedAt": time(finished),
+    })
+}
+
+fn image_value(image: &ImageInspect) -> Value {
+    let summary = &image.summary;
+    let config = &image.config;
+    let digest = |reference: &Reference| {
+        summary.manifest.as_ref().map(|manifest| format!("{}@{manifest}", reference.familiar_repository()))
+    };
+    let set =
+        |names: &[String]| Value::Object(names.iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>());
+    let history: Vec<Value> =
+        image.history.iter().map(|(by, size)| json!({"CreatedBy": by, "Size": size.unwrap_or(0)})).collect();
+    json!({
+        "Id": summary.id,
+        "RepoTags": summary.reference.iter().map(Reference::familiar).collect::<Vec<_>>(),
+        "RepoDigests": summary.reference.iter().filter_map(digest).collect::<Vec<_>>(),
+        "Created": summary.created,
+        "Architecture": summary.platform.architecture,
+        "Variant": summary.platform.variant.clone().unwrap_or_default(),
+        "Os": summary.platform.os,
+        "Size": summary.size_bytes.unwrap_or(0),
+        "Config": {
+            "User": config.user.clone().unwrap_or_default(),
+            "Env": config.env,
+            "Cmd": config.command,
+            "Entrypoint": config.entrypoint,
+            "WorkingDir": config.workdir.clone().unwrap_or_default(),
+            "Labels": config.labels,
+            "StopSignal": config.stop_signal.clone().unwrap_or_default(),
+            "Volumes": set(&config.volumes),
+            "ExposedPorts": set(&config.exposed_ports),
+        },
+        "RootFS": {"Type": "layers", "Layers": image.layers},
+        "History": history,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{
+        ContainerConfig, ContainerRecord, ExitStatus, Id, ImageConfig, ImageSummary, Limits, Platform, Rlimit, Signal,
+        Timestamp,
+    };
+
+    fn container() -> ContainerInspect {
+        let config = ContainerConfig {
+            command: vec!["/bin/sh".to_owned(), "-c".to_owned(), "true".to_owned()],
+            env: vec!["PATH=/bin".to_owned()],
+            workdir: "/".to_owned(),
+            user: String::new(),
+            hostname: "box".to_owned(),
+            tty: true,
+            stdin_open: false,
+            auto_remove: false,
+            init: false,
+            read_only: true,
+            network: NetworkMode::None,
+            mounts: vec![crate::model::BindMount { source: "/a".into(), target: "/b".into(), read_only: true }],
+            cap_add: vec!["CAP_NET_ADMIN".to_owned()],
+            cap_drop: Vec::new(),
+            no_new_privileges: true,
+            seccomp: SeccompChoice::Unconfined,
+            limits: Limits { memory_bytes: Some(64 << 20), cpu_milli: Some(1500), pids: None },
+            rlimits: vec![Rlimit { name: "RLIMIT_NOFILE".to_owned(), soft: 1, hard: 2 }],
+            stop_signal: Signal::TERM,
+            stop_timeout_ms: 10_000,
+            labels: BTreeMap::from([("a".to_owned(), "1".to_owned())]),
+            detach_keys: None,
+        };
+        let exit = ExitStatus {
+            code: 137,
+            reason: ExitReason::OutOfMemory,
+            finished: Timestamp::EPOCH,
+            started: Some(Timestamp::EPOCH),
+            message: None,
+        };
+        ContainerInspect {
+            record: ContainerRecord {
+                id: Id::from_bytes([1; 32]),
+                name: "web".parse().expect("name"),
+                created: Timestamp::EPOCH,
+                image: "debian:12".to_owned(),
+                image_id: None,
+                layers: Vec::new(),
+                config,
+            },
+            state: ContainerState::Exited(exit),
+            image_reference: None,
+            log_path: "/log".into(),
+            cgroup: None,
+            sessions: Vec::new(),
+            size_rw_bytes: Some(42),
+        }
+    }
+
+    #[test]
+    fn container_value_has_dockers_shape() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&container_value(&container())).expect("json"));
+    }
+
+    #[test]
+    fn templates_people_use_on_containers_work() {
+        let value = container_value(&container());
+        for (template, expected) in [
+            ("{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}", "exited 137 true"),
+            ("{{.Name}} {{.Config.Image}}", "/web debian:12"),
+            ("{{range .Mounts}}{{.Source}}:{{.Destination}}{{end}}", "/a:/b"),
+            ("{{index .Config.Labels \"a\"}}", "1"),
+            ("{{.HostConfig.Memory}}", "67108864"),
+            ("{{json .Config.Cmd}}", "[\"/bin/sh\",\"-c\",\"true\"]"),
+        ] {
+            let template: Template = template.parse().expect(template);
+            let filled = template.fill(Subject { fields: &value, labels: None });
+            assert_eq!(filled.as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn image_value_has_dockers_shape() {
+        let image = ImageInspect {
+            summary: ImageSummary {
+                reference: Some("debian:12".parse().expect("reference")),
+                id: Some(crate::model::Digest::from_sha256([2; 32])),
+                manifest: Some(crate::model::Digest::from_sha256([3; 32])),
+                created: Some(Timestamp::EPOCH),
+                size_bytes: Some(7),
+                platform: Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None },
+                layers: 1,
+                is_host: false,
+            },
+            config: ImageConfig { exposed_ports: vec!["80/tcp".to_owned()], ..ImageConfig::default() },
+            layers: vec![crate::model::Digest::from_sha256([4; 32])],
+            history: vec![("ADD x".to_owned(), Some(7)), ("CMD y".to_owned(), None)],
+        };
+        insta::assert_snapshot!(serde_json::to_string_pretty(&image_value(&image)).expect("json"));
+    }
+}

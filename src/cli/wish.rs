@@ -1,0 +1,528 @@
+//! The flags that say what a container is to be, shared by `run` and `create`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::model::{
+    BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, Rlimit, SeccompChoice, Signal, parse_bytes,
+    parse_cpus,
+};
+
+/// Docker's least memory limit.
+const LEAST_MEMORY: u64 = 6 << 20;
+
+/// What a container is to be.
+#[derive(Args, Clone, Debug)]
+pub struct Wish {
+    /// Keep stdin open, even if not attached
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give it a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+    /// Remove the container when it exits
+    #[arg(long)]
+    pub rm: bool,
+    /// A name; generated if missing
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Set an environment variable; without = the value of here
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// Working folder inside the container
+    #[arg(short, long, value_name = "FOLDER")]
+    pub workdir: Option<String>,
+    /// User, and group, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    pub user: Option<String>,
+    /// Host name
+    #[arg(short = 'h', long)]
+    pub hostname: Option<String>,
+    /// Replace the image's entry point
+    #[arg(long, value_name = "PROGRAM")]
+    pub entrypoint: Option<String>,
+    /// Memory limit, such as 512m
+    #[arg(short, long, value_name = "BYTES")]
+    pub memory: Option<String>,
+    /// How many cpus, such as 1.5
+    #[arg(long, value_name = "NUMBER")]
+    pub cpus: Option<String>,
+    /// Limit of processes and threads (-1: none)
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    pub pids_limit: Option<i64>,
+    /// Network: none or host
+    #[arg(long, alias = "net", value_name = "MODE", default_value = "none", value_parser = network)]
+    pub network: NetworkMode,
+    /// Show a folder or file of this machine inside
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    pub volume: Vec<String>,
+    /// Make the root file system read-only
+    #[arg(long)]
+    pub read_only: bool,
+    /// Add a capability, such as NET_ADMIN or ALL
+    #[arg(long, value_name = "CAPABILITY")]
+    pub cap_add: Vec<String>,
+    /// Drop a capability, such as CHOWN or ALL
+    #[arg(long, value_name = "CAPABILITY")]
+    pub cap_drop: Vec<String>,
+    /// no-new-privileges[=false], seccomp=FILE, seccomp=unconfined
+    #[arg(long, value_name = "OPTION")]
+    pub security_opt: Vec<String>,
+    /// Run a small init that reaps processes and forwards signals
+    #[arg(long)]
+    pub init: bool,
+    /// Signal that stops it
+    #[arg(long, value_name = "SIGNAL")]
+    pub stop_signal: Option<Signal>,
+    /// Seconds between the stop signal and SIGKILL
+    #[arg(long, value_name = "SECONDS")]
+    pub stop_timeout: Option<u32>,
+    /// Keys that detach, such as ctrl-p,ctrl-q
+    #[arg(long, value_name = "KEYS")]
+    pub detach_keys: Option<String>,
+    /// Set a label
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    pub label: Vec<String>,
+    /// Read labels from a file
+    #[arg(long, value_name = "FILE")]
+    pub label_file: Vec<PathBuf>,
+    /// Limit of the process, such as nofile=1024:4096
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    pub ulimit: Vec<String>,
+    /// Whether to fetch the image: missing, always, never
+    #[arg(long, value_name = "WHEN", default_value = "missing", value_parser = pull_policy)]
+    pub pull: PullPolicy,
+    /// Say nothing while pulling
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// The image, then the command and its arguments
+    #[arg(required = true, trailing_var_arg = true, num_args = 1.., value_names = ["IMAGE", "COMMAND"])]
+    pub words: Vec<String>,
+}
+
+/// What of this process the flags refer to; a test brings its own.
+#[derive(Clone, Copy)]
+struct Surroundings<'a> {
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    folder: &'a Path,
+}
+
+impl Wish {
+    /// The request these flags make, read against this process's own environment and folder.
+    pub fn request(&self) -> Result<CreateRequest, Failure> {
+        let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        self.request_in(Surroundings { variable: &|key| std::env::var(key).ok(), folder: &folder })
+    }
+
+    fn request_in(&self, here: Surroundings<'_>) -> Result<CreateRequest, Failure> {
+        let (image, command) = self.words.split_first().ok_or_else(|| Failure::usage("no image is given"))?;
+        let mut env = Vec::new();
+        for path in &self.env_file {
+            for line in lines(path)? {
+                env.extend(variable(&line, here)?);
+            }
+        }
+        for text in &self.env {
+            env.extend(variable(text, here)?);
+        }
+        let mut labels = BTreeMap::new();
+        for path in &self.label_file {
+            labels.extend(lines(path)?.iter().map(|line| label(line)));
+        }
+        labels.extend(self.label.iter().map(|text| label(text)));
+        let (no_new_privileges, seccomp) = security(&self.security_opt)?;
+        Ok(CreateRequest {
+            image: image.clone(),
+            name: self.name.as_deref().map(name).transpose()?,
+            command: command.to_vec(),
+            entrypoint: self.entrypoint.as_ref().map(|program| match program.as_str() {
+                "" => Vec::new(),
+                program => vec![program.to_owned()],
+            }),
+            env,
+            workdir: self.workdir.as_deref().map(workdir).transpose()?,
+            user: self.user.clone(),
+            hostname: self.hostname.as_deref().map(hostname).transpose()?,
+            tty: self.tty,
+            stdin_open: self.interactive,
+            auto_remove: self.rm,
+            init: self.init,
+            read_only: self.read_only,
+            network: self.network,
+            mounts: self.volume.iter().map(|text| bind(text, here.folder)).collect::<Result<_, _>>()?,
+            cap_add: self.cap_add.iter().map(|name| capability(name)).collect(),
+            cap_drop: self.cap_drop.iter().map(|name| capability(name)).collect(),
+            no_new_privileges,
+            seccomp,
+            limits: self.limits()?,
+            rlimits: self.ulimit.iter().map(|text| rlimit(text)).collect::<Result<_, _>>()?,
+            stop_signal: self.stop_signal,
+            stop_timeout_ms: self.stop_timeout.map(|seconds| u64::from(seconds) * 1000),
+            labels,
+            detach_keys: self.detach_keys.clone(),
+            pull: self.pull,
+        })
+    }
+
+    fn limits(&self) -> Result<Limits, Failure> {
+        let flag = |flag: &str, error: &dyn std::fmt::Display| Failure::usage(format!("--{flag}: {error}"));
+        let memory_bytes = match self.memory.as_deref().map(parse_bytes).transpose() {
+            Ok(Some(0)) | Ok(None) => None,
+            Ok(Some(bytes)) if bytes < LEAST_MEMORY => {
+                return Err(Failure::usage("--memory: the least limit is 6m"));
+            }
+            Ok(Some(bytes)) => Some(bytes),
+            Err(error) => return Err(flag("memory", &error)),
+        };
+        let cpu_milli = match self.cpus.as_deref() {
+            None => None,
+            Some(text) if text.parse() == Ok(0.0) => None,
+            Some(text) => Some(parse_cpus(text).map_err(|error| flag("cpus", &error))?),
+        };
+        let pids = self.pids_limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
+        Ok(Limits { memory_bytes, cpu_milli, pids })
+    }
+}
+
+fn network(text: &str) -> Result<NetworkMode, String> {
+    match text {
+        "none" => Ok(NetworkMode::None),
+        "host" => Ok(NetworkMode::Host),
+        _ => Err("teu knows the networks none and host".to_owned()),
+    }
+}
+
+fn pull_policy(text: &str) -> Result<PullPolicy, String> {
+    match text {
+        "missing" => Ok(PullPolicy::Missing),
+        "always" => Ok(PullPolicy::Always),
+        "never" => Ok(PullPolicy::Never),
+        _ => Err("write missing, always or never".to_owned()),
+    }
+}
+
+/// A container's name from a flag or an argument.
+pub fn name(text: &str) -> Result<Name, Failure> {
+    text.parse().map_err(|error| Failure::usage(format!("invalid container name {text:?}: {error}")))
+}
+
+/// One `KEY=value`; none where only a key is given that is not set here.
+pub fn environment(text: &str) -> Result<Option<String>, Failure> {
+    variable(text, Surroundings { variable: &|key| std::env::var(key).ok(), folder: Path::new("/") })
+}
+
+fn variable(text: &str, here: Surroundings<'_>) -> Result<Option<String>, Failure> {
+    let key = text.split('=').next().unwrap_or_default();
+    if key.is_empty() {
+        return Err(Failure::usage(format!("invalid environment variable {text:?}: it has no name")));
+    }
+    if key.contains(char::is_whitespace) {
+        return Err(Failure::usage(format!("invalid environment variable {text:?}: its name has white space")));
+    }
+    if text.contains('\0') {
+        return Err(Failure::usage(format!("invalid environment variable {key:?}: a value cannot hold a zero byte")));
+    }
+    if key.len() < text.len() {
+        return Ok(Some(text.to_owned()));
+    }
+    Ok((here.variable)(key).map(|value| format!("{key}={value}")))
+}
+
+/// What `--env-file`s set, in order.
+pub fn environment_files(paths: &[PathBuf]) -> Result<Vec<String>, Failure> {
+    let mut env = Vec::new();
+    for path in paths {
+        for line in lines(path)? {
+            env.extend(environment(&line)?);
+        }
+    }
+    Ok(env)
+}
+
+/// The lines of an `--env-file` or `--label-file`: no blank ones, no comments.
+fn lines(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(text.lines().map(str::trim_start).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned).collect())
+}
+
+fn label(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (key.to_owned(), value.to_owned())
+}
+
+fn workdir(text: &str) -> Result<String, Failure> {
+    match text.starts_with('/') {
+        true => Ok(text.to_owned()),
+        false => Err(Failure::usage(format!("the working folder {text:?} is invalid: it must be an absolute path"))),
+    }
+}
+
+fn hostname(text: &str) -> Result<String, Failure> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if text.is_empty() || text.len() > 64 || !text.chars().all(valid) || text.starts_with(['-', '.']) {
+        return Err(Failure::usage(format!("invalid host name {text:?}: 1 to 64 letters, digits, - and .")));
+    }
+    Ok(text.to_owned())
+}
+
+/// `source:target[:ro|rw]`, with relative sources read against `folder`.
+fn bind(text: &str, folder: &Path) -> Result<BindMount, Failure> {
+    let invalid = |why: &str| Failure::usage(format!("invalid volume {text:?}: {why}"));
+    let mut parts = text.split(':');
+    let (source, target, options, rest) = (parts.next().unwrap_or_default(), parts.next(), parts.next(), parts.next());
+    let target =
+        target.ok_or_else(|| invalid("write SOURCE:TARGET[:ro]; volumes without a source are not there yet"))?;
+    if rest.is_some() {
+        return Err(invalid("write SOURCE:TARGET[:ro]"));
+    }
+    let mut read_only = false;
+    for option in options.unwrap_or("rw").split(',') {
+        match option {
+            "ro" => read_only = true,
+            // SELinux relabelling and consistency wishes have nothing to do here.
+            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
+            _ => return Err(invalid("the options are ro and rw")),
+        }
+    }
+    let source = match source {
+        "" => return Err(invalid("the source is empty")),
+        _ if source.starts_with('/') => PathBuf::from(source),
+        _ if source.starts_with('.') => normal(&folder.join(source)),
+        _ => {
+            return Err(invalid("named volumes are not there yet; give a path that begins with / or ."));
+        }
+    };
+    if !target.starts_with('/') {
+        return Err(invalid("the target must be an absolute path"));
+    }
+    if normal(Path::new(target)) == Path::new("/") {
+        return Err(invalid("the target cannot be /"));
+    }
+    Ok(BindMount { source, target: PathBuf::from(target), read_only })
+}
+
+/// `path` without `.` and `..`, by its text alone.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+fn capability(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    if upper == "ALL" || upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
+}
+
+fn security(options: &[String]) -> Result<(Option<bool>, SeccompChoice), Failure> {
+    let mut no_new_privileges = None;
+    let mut seccomp = SeccompChoice::Default;
+    for option in options {
+        let (key, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match (key, value) {
+            ("no-new-privileges", "" | "true") => no_new_privileges = Some(true),
+            ("no-new-privileges", "false") => no_new_privileges = Some(false),
+            ("seccomp", "unconfined") => seccomp = SeccompChoice::Unconfined,
+            ("seccomp", "default" | "builtin") => seccomp = SeccompChoice::Default,
+            ("seccomp", "") => return Err(Failure::usage("--security-opt seccomp= needs a file or unconfined")),
+            ("seccomp", path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Failure::usage(format!("cannot read the seccomp profile {path}: {error}")))?;
+                if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&text) {
+                    return Err(Failure::usage(format!("the seccomp profile {path} is not JSON: {error}")));
+                }
+                seccomp = SeccompChoice::Profile(text);
+            }
+            _ => {
+                return Err(Failure::usage(format!("unknown --security-opt {option:?}"))
+                    .with_hint("there are no-new-privileges[=false], seccomp=FILE and seccomp=unconfined"));
+            }
+        }
+    }
+    Ok((no_new_privileges, seccomp))
+}
+
+/// The names setrlimit(2) knows, without `RLIMIT_`.
+const RLIMITS: [&str; 16] = [
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+fn rlimit(text: &str) -> Result<Rlimit, Failure> {
+    let invalid = |why: &str| Failure::usage(format!("invalid ulimit {text:?}: {why}"));
+    let (name, values) = text.split_once('=').ok_or_else(|| invalid("write NAME=SOFT[:HARD]"))?;
+    if !RLIMITS.contains(&name) {
+        return Err(invalid("no such limit").with_hint(format!("there are {}", RLIMITS.join(", "))));
+    }
+    let value = |text: &str| match text {
+        "-1" | "unlimited" => Ok(u64::MAX),
+        _ => text.parse::<u64>().map_err(|_| invalid("a limit is a number or -1")),
+    };
+    let (soft, hard) = values.split_once(':').unwrap_or((values, values));
+    let (soft, hard) = (value(soft)?, value(hard)?);
+    if soft > hard {
+        return Err(invalid("the soft limit is above the hard one"));
+    }
+    Ok(Rlimit { name: format!("RLIMIT_{}", name.to_ascii_uppercase()), soft, hard })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    #[command(disable_help_flag = true)]
+    struct Only {
+        #[command(flatten)]
+        wish: Wish,
+    }
+
+    fn wish(words: &[&str]) -> Result<CreateRequest, String> {
+        let parsed = Only::try_parse_from(["x"].iter().chain(words)).map_err(|error| error.to_string())?;
+        let variable = |key: &str| (key == "HERE").then(|| "yes".to_owned());
+        parsed
+            .wish
+            .request_in(Surroundings { variable: &variable, folder: Path::new("/work") })
+            .map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn flags_behind_the_image_belong_to_the_command() {
+        let request = wish(&["-it", "--rm", "debian", "ls", "-l", "--rm", "-e", "--", "x"]).expect("parses");
+        assert_eq!(request.image, "debian");
+        assert_eq!(request.command, ["ls", "-l", "--rm", "-e", "--", "x"]);
+        assert!(request.tty && request.stdin_open && request.auto_remove);
+        assert_eq!(wish(&["debian", "-i"]).expect("parses").command, ["-i"]);
+        assert_eq!(wish(&["--", "debian", "--rm"]).expect("parses").command, ["--rm"]);
+        assert_eq!(wish(&["debian", "--", "x"]).expect("parses").command, ["--", "x"]);
+    }
+
+    #[test]
+    fn environment_takes_values_of_here_and_skips_what_is_not_set() {
+        let request = wish(&["-e", "A=1", "-e", "HERE", "-e", "NOT_HERE", "-e", "B=", "x"]).expect("parses");
+        assert_eq!(request.env, ["A=1", "HERE=yes", "B="]);
+        assert!(wish(&["-e", "=1", "x"]).is_err());
+        assert!(wish(&["-e", "A B=1", "x"]).is_err());
+    }
+
+    #[test]
+    fn env_file_lines_come_before_flags() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("env");
+        std::fs::write(&path, "# note\n\nA=1\n  B=two words\nHERE\nGONE\n").expect("write");
+        let request = wish(&["--env-file", path.to_str().expect("text"), "-e", "C=3", "x"]).expect("parses");
+        assert_eq!(request.env, ["A=1", "B=two words", "HERE=yes", "C=3"]);
+        assert!(wish(&["--env-file", "/nope", "x"]).expect_err("missing file").contains("/nope"));
+    }
+
+    #[test]
+    fn volumes_are_absolute_or_relative_to_the_folder() {
+        let request = wish(&["-v", "/a:/b:ro", "-v", "./c/../d:/e", "x"]).expect("parses");
+        assert_eq!(
+            request.mounts,
+            [
+                BindMount { source: "/a".into(), target: "/b".into(), read_only: true },
+                BindMount { source: "/work/d".into(), target: "/e".into(), read_only: false },
+            ]
+        );
+        for volume in ["/a", "/a:b", "name:/b", "/a:/b:rx", "/a:/", "/a:/b:ro:x", ":/b", "/a:/b/../"] {
+            assert!(wish(&["-v", volume, "x"]).is_err(), "{volume}");
+        }
+    }
+
+    #[test]
+    fn limits_are_checked_as_docker_does() {
+        let request = wish(&["-m", "64m", "--cpus", "1.5", "--pids-limit", "-1", "x"]).expect("parses");
+        assert_eq!(request.limits, Limits { memory_bytes: Some(64 << 20), cpu_milli: Some(1500), pids: None });
+        assert_eq!(
+            wish(&["-m", "0", "--cpus", "0", "--pids-limit", "0", "x"]).expect("none").limits,
+            Limits::default()
+        );
+        for flags in [["-m", "5m"], ["-m", "x"], ["--cpus", "-1"], ["--cpus", "many"]] {
+            assert!(wish(&[flags[0], flags[1], "x"]).is_err(), "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn security_options_are_read() {
+        let request = wish(&["--security-opt", "no-new-privileges", "x"]).expect("parses");
+        assert_eq!((request.no_new_privileges, request.seccomp), (Some(true), SeccompChoice::Default));
+        let request = wish(&["--security-opt", "no-new-privileges=false", "--security-opt", "seccomp=unconfined", "x"]);
+        let request = request.expect("parses");
+        assert_eq!((request.no_new_privileges, request.seccomp), (Some(false), SeccompChoice::Unconfined));
+        for option in ["seccomp=/nope", "seccomp=", "apparmor=x", "no-new-privileges=maybe"] {
+            assert!(wish(&["--security-opt", option, "x"]).is_err(), "{option}");
+        }
+    }
+
+    #[test]
+    fn ulimits_and_capabilities_get_their_kernel_names() {
+        let request = wish(&[
+            "--ulimit",
+            "nofile=10:20",
+            "--ulimit",
+            "core=-1",
+            "--cap-add",
+            "net_admin",
+            "--cap-drop",
+            "all",
+            "x",
+        ]);
+        let request = request.expect("parses");
+        assert_eq!(request.rlimits[0], Rlimit { name: "RLIMIT_NOFILE".to_owned(), soft: 10, hard: 20 });
+        assert_eq!(request.rlimits[1].hard, u64::MAX);
+        assert_eq!((request.cap_add, request.cap_drop), (vec!["CAP_NET_ADMIN".to_owned()], vec!["ALL".to_owned()]));
+        for text in ["nofile", "nofile=a", "nofile=2:1", "files=1"] {
+            assert!(wish(&["--ulimit", text, "x"]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_refused_at_the_flag() {
+        for flags in [
+            ["--network", "bridge"],
+            ["--stop-signal", "NOPE"],
+            ["--stop-timeout", "x"],
+            ["--pull", "sometimes"],
+            ["--name", "../x"],
+            ["-w", "relative"],
+            ["-h", "a b"],
+            ["--nope", "x"],
+        ] {
+            assert!(wish(&[flags[0], flags[1], "x"]).is_err(), "{flags:?}");
+        }
+        assert!(wish(&[]).is_err());
+        assert_eq!(wish(&["--entrypoint", "", "x"]).expect("parses").entrypoint, Some(vec![]));
+    }
+}
