@@ -28,7 +28,10 @@ fn hidden_verb() -> Option<i32> {
     match verb.to_str()? {
         "monitor" => Some(teu::monitor::serve::main()),
         "remove-tree" => Some(teu::runtime::remove_tree_verb(path)),
-        "probe" => Some(teu::engine::probe_verb(path)),
+        "probe" => {
+            println!("{}", teu::engine::probe_verb(path));
+            Some(0)
+        }
         _ => None,
     }
 }

@@ -28,8 +28,7 @@ pub fn grouped(grammar: Command) -> Command {
         }
     }
     text += "\nOptions:\n{options}\n\n";
-    text +=
-        "`teu COMMAND --help` says more. Docker's longer names (`teu container ls`, `teu image rm`) work, too.\n";
+    text += "`teu COMMAND --help` says more.\nDocker's longer names work, too: `teu container ls`, `teu image rm`.\n";
     grammar.help_template(text)
 }
 

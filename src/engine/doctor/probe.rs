@@ -58,13 +58,12 @@ fn clean(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// The hidden verb `probe FOLDER`: must run before any thread exists. Prints one line and returns the exit code.
-pub fn probe_verb(folder: &Path) -> i32 {
+/// The hidden verb `probe FOLDER`: must run before any thread exists. Its answer is to be printed for [`run`].
+pub fn probe_verb(folder: &Path) -> String {
     match attempt(folder) {
-        Ok(()) => println!("works"),
-        Err(why) => println!("{why}"),
+        Ok(()) => "works".to_owned(),
+        Err(why) => why,
     }
-    0
 }
 
 fn attempt(folder: &Path) -> Result<(), String> {
