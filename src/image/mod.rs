@@ -9,6 +9,7 @@ mod import;
 mod layer;
 mod manifest;
 mod pull;
+mod registry;
 mod search;
 mod store;
 

@@ -10,8 +10,9 @@ mod pipe;
 mod tree;
 mod unpack;
 
-use std::io::{self, Read};
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
@@ -21,11 +22,11 @@ use crate::model::Digest;
 
 pub(super) use attribute::is_kept;
 pub(super) use inflate::{Compression, inflate};
-pub(super) use pipe::{Closed, PipeReader, PipeWriter, pipe};
+pub(super) use pipe::{Chunk, Closed, PipeReader, PipeWriter, pipe};
 pub(super) use unpack::{Policy, Unpacked, unpack};
 
 /// Bytes that are handed on at once between threads.
-pub(super) const CHUNK: usize = 128 << 10;
+pub(super) const CHUNK_BYTES: usize = 128 << 10;
 
 /// How far a layer is, and whether it is to stop: shared between its threads and whoever shows it.
 #[derive(Debug, Default)]
@@ -115,6 +116,35 @@ pub(super) fn unpack_digesting(
     }
 }
 
+/// Digests a blob as it comes, writes it to `file` and hands it on: the receiving stage. It goes on digesting when the next
+/// stage has given up, since a wrong digest says more than whatever that stumbled over.
+pub(super) fn receive_stage(
+    mut blob: PipeReader<Chunk>,
+    mut file: Option<(File, PathBuf)>,
+    mut out: Option<PipeWriter<Chunk>>,
+    gauge: &Gauge,
+) -> Result<Digest> {
+    let mut state = Sha256::new();
+    // A pipe that broke is for its writer to explain.
+    while let Some(chunk) = blob.next().map_err(|Closed| ImageError::Cancelled)? {
+        gauge.check()?;
+        state.update(chunk.as_ref());
+        if let Some((file, path)) = &mut file {
+            file.write_all(chunk.as_ref()).map_err(|error| ImageError::io("cannot write", path, error))?;
+        }
+        gauge.received.fetch_add(chunk.as_ref().len() as u64, Ordering::Relaxed);
+        if let Some(next) = &out
+            && next.send(chunk) == Err(Closed)
+        {
+            out = None;
+        }
+    }
+    if let Some(out) = out {
+        out.end();
+    }
+    Ok(Digest::from_sha256(state.finalize().into()))
+}
+
 /// Reads `compressed`, opens it, and hands the plain archive on in chunks: the inflating stage.
 pub(super) fn inflate_stage(
     compressed: impl Read + Send + 'static,
@@ -123,9 +153,9 @@ pub(super) fn inflate_stage(
 ) -> Result<()> {
     let mut plain = inflate(compressed).map_err(|error| ImageError::layer(layer, error))?;
     loop {
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; CHUNK_BYTES];
         let mut filled = 0;
-        while filled < CHUNK {
+        while filled < CHUNK_BYTES {
             match plain.read(&mut chunk[filled..]) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
@@ -133,7 +163,7 @@ pub(super) fn inflate_stage(
                 Err(error) => return Err(ImageError::layer(layer, error)),
             }
         }
-        let last = filled < CHUNK;
+        let last = filled < CHUNK_BYTES;
         chunk.truncate(filled);
         if filled > 0 && out.send(chunk) == Err(Closed) {
             return Ok(());

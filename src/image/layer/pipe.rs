@@ -8,6 +8,25 @@ use tokio::sync::mpsc;
 /// Chunks under way in one pipe: enough to keep both ends busy, little enough for many layers at once.
 const CHUNKS: usize = 4;
 
+/// Bytes as they came from somewhere, whatever type that gives them.
+pub(in crate::image) struct Chunk {
+    bytes: Box<dyn AsRef<[u8]> + Send>,
+    from: usize,
+}
+
+impl Chunk {
+    /// All of `bytes` behind the first `from`.
+    pub(in crate::image) fn behind(bytes: impl AsRef<[u8]> + Send + 'static, from: usize) -> Self {
+        Self { bytes: Box::new(bytes), from }
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &(*self.bytes).as_ref()[self.from..]
+    }
+}
+
 enum Message<T> {
     Chunk(T),
     End,

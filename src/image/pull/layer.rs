@@ -1,0 +1,231 @@
+//! One layer of a pull: fetched, checked, inflated and unpacked at the same time, then moved into place.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::fetch::Fetch;
+use super::in_thread;
+use super::report::{LayerGauge, Reporter};
+use crate::image::layer::{
+    CHUNK_BYTES, Chunk, Closed, PipeReader, PipeWriter, Plain, Policy, inflate_stage, pipe, receive_stage,
+    unpack_digesting,
+};
+use crate::image::manifest::Part;
+use crate::image::registry::Registry;
+use crate::image::store::{Session, Stage};
+use crate::image::{ImageError, Result};
+use crate::model::{Digest, ErrorKind, LayerStage};
+use crate::sys::file::Lock;
+
+/// How often another teu's lock is tried.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+pub(super) struct LayerJob<'a> {
+    pub(super) registry: &'a Registry,
+    pub(super) repository: &'a str,
+    pub(super) session: &'a Session,
+    pub(super) part: &'a Part,
+    pub(super) diff_id: &'a Digest,
+    pub(super) gauge: Arc<LayerGauge>,
+    pub(super) reporter: &'a Reporter,
+    pub(super) alive: &'a mpsc::Sender<Infallible>,
+}
+
+/// The threads of one layer. What each returns is read in the order in which errors explain each other.
+struct Stages {
+    receive: JoinHandle<Result<Digest>>,
+    unpack: Option<(JoinHandle<Result<()>>, JoinHandle<Result<Plain>>)>,
+}
+
+impl LayerJob<'_> {
+    pub(super) async fn run(self) -> Result<()> {
+        if self.part.media_type.ends_with("+encrypted") {
+            return Err(ImageError::layer(self.part.digest.short(), "it is encrypted"));
+        }
+        let _lock = self.lock().await?;
+        let store = self.session.store();
+        let (has_blob, has_layer) = (store.has_blob(&self.part.digest), store.has_layer(self.diff_id));
+        if has_blob && has_layer {
+            self.gauge.enter(LayerStage::Exists);
+            return Ok(());
+        }
+        self.gauge.enter(LayerStage::Downloading);
+        let stage = Arc::new(self.session.stage()?);
+        let (sender, blob) = pipe();
+        let stages = self.start(blob, !has_blob, !has_layer, &stage)?;
+        let brought = match has_blob {
+            true => self.read_stored(sender).await,
+            false => Fetch { registry: self.registry, repository: self.repository, part: self.part }.run(sender).await,
+        };
+        let plain = self.join(brought, stages).await?;
+        if !has_blob {
+            stage.keep_blob(&self.part.digest)?;
+        }
+        if let Some(plain) = plain {
+            stage.keep_layer(self.diff_id, plain.unpacked.bytes)?;
+        }
+        self.gauge.enter(LayerStage::Done);
+        Ok(())
+    }
+
+    /// Waits while another teu, or another layer of this image, fetches the same blob.
+    async fn lock(&self) -> Result<Lock> {
+        let mut told = false;
+        loop {
+            if let Some(lock) = self.session.store().try_lock_blob(&self.part.digest)? {
+                return Ok(lock);
+            }
+            if !told {
+                told = true;
+                self.reporter.note(format!("waiting for another pull of layer {}", self.part.digest.short()));
+            }
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+    }
+
+    /// Starts the threads: each ends when its pipe does, and holds the stage so that what it writes is deleted after it.
+    fn start(&self, blob: PipeReader<Chunk>, keep_blob: bool, unpack: bool, stage: &Arc<Stage>) -> Result<Stages> {
+        let file = match keep_blob {
+            true => {
+                let path = stage.blob();
+                Some((File::create(&path).map_err(|error| ImageError::io("cannot make", &path, error))?, path))
+            }
+            false => None,
+        };
+        let layer = self.part.digest.short().to_owned();
+        let mut compressed_out = None;
+        let unpack = match unpack {
+            true => {
+                let root = stage.files()?;
+                let (out, compressed) = pipe();
+                compressed_out = Some(out);
+                Some(self.start_unpacking(compressed, root, layer, stage))
+            }
+            false => None,
+        };
+        let gauge = self.gauge.clone();
+        let expected = self.part.digest.clone();
+        let unpacks = unpack.is_some();
+        let receive = self.spawn(stage, move || {
+            let got = receive_stage(blob, file, compressed_out, &gauge.gauge)?;
+            if unpacks && got == expected {
+                gauge.enter(LayerStage::Unpacking);
+            }
+            Ok(got)
+        });
+        Ok(Stages { receive, unpack })
+    }
+
+    fn start_unpacking(
+        &self,
+        compressed: PipeReader<Chunk>,
+        root: PathBuf,
+        layer: String,
+        stage: &Arc<Stage>,
+    ) -> (JoinHandle<Result<()>>, JoinHandle<Result<Plain>>) {
+        let (out, plain) = pipe();
+        let (name, gauge) = (layer.clone(), self.gauge.clone());
+        let inflate = self.spawn(stage, move || inflate_stage(compressed, out, &name));
+        let unpack = self.spawn(stage, move || {
+            let result = unpack_digesting(plain, &root, &layer, Policy::Layer, &gauge.gauge);
+            // A bad archive is worth receiving to its end, for the digest's sake; a full disk is not.
+            if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Corrupt) {
+                gauge.gauge.stop();
+            }
+            result
+        });
+        (inflate, unpack)
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        stage: &Arc<Stage>,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> JoinHandle<Result<T>> {
+        let (stage, alive) = (stage.clone(), self.alive.clone());
+        tokio::task::spawn_blocking(move || {
+            let result = work();
+            // The half-made files first, then the sign that this thread is done.
+            drop(stage);
+            drop(alive);
+            result
+        })
+    }
+
+    /// Ends the threads and finds out what happened: of several failures the one that explains the others.
+    async fn join(&self, brought: Result<()>, stages: Stages) -> Result<Option<Plain>> {
+        let received = joined(stages.receive).await;
+        let (inflated, unpacked) = match stages.unpack {
+            Some((inflate, unpack)) => (joined(inflate).await, Some(joined(unpack).await)),
+            None => (Ok(()), None),
+        };
+        let failures = [
+            brought.err(),
+            received.as_ref().ok().filter(|got| **got != self.part.digest).map(|got| ImageError::DigestMismatch {
+                what: format!("layer {} of {}", self.part.digest.short(), self.repository),
+                expected: self.part.digest.clone(),
+                got: got.clone(),
+            }),
+            received.err(),
+            inflated.err(),
+        ];
+        let (plain, unpack_failure) = match unpacked {
+            Some(Ok(plain)) => (Some(plain), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let all = failures.into_iter().chain([unpack_failure]).flatten();
+        // That a stage was told to stop explains nothing, if another says why.
+        let (told, own): (Vec<_>, Vec<_>) = all.partition(|error| matches!(error, ImageError::Cancelled));
+        if let Some(error) = own.into_iter().chain(told).next() {
+            return Err(error);
+        }
+        if let Some(plain) = &plain
+            && plain.diff_id != *self.diff_id
+        {
+            return Err(ImageError::DigestMismatch {
+                what: format!("content of layer {} of {}", self.part.digest.short(), self.repository),
+                expected: self.diff_id.clone(),
+                got: plain.diff_id.clone(),
+            });
+        }
+        Ok(plain)
+    }
+
+    /// The blob is there, only its files are not: it is read, and its digest checked, as if it came from afar.
+    async fn read_stored(&self, out: PipeWriter<Chunk>) -> Result<()> {
+        let path = self.session.store().blob_path(&self.part.digest);
+        in_thread(move || {
+            let failure = |error| ImageError::io("cannot read", &path, error);
+            let mut file = File::open(&path).map_err(failure)?;
+            loop {
+                let mut chunk = vec![0; CHUNK_BYTES];
+                let read = file.read(&mut chunk).map_err(failure)?;
+                chunk.truncate(read);
+                if read == 0 {
+                    out.end();
+                    return Ok(());
+                }
+                if out.send(Chunk::behind(chunk, 0)) == Err(Closed) {
+                    return Err(ImageError::Cancelled);
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn joined<T>(handle: JoinHandle<Result<T>>) -> Result<T> {
+    match handle.await {
+        Ok(result) => result,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Err(ImageError::Cancelled),
+    }
+}
