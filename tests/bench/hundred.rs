@@ -33,7 +33,6 @@ pub fn measure(place: &Place, contenders: &[Contender], plan: &Plan) {
     }
     report::table("a hundred, ms", &names, &[starts, listed, statistics, memory]);
     println!("`teu stats` samples twice, {} apart, and says so: its figure contains that wait.\n", stats_interval());
-    sampling(place);
     list_of_created(contenders[0], plan);
 }
 
@@ -106,18 +105,6 @@ fn average_pss(mark: &str, folder: &str) -> Option<f64> {
 fn has_open(process: &std::path::Path, folder: &str) -> bool {
     let links = fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
     links.filter_map(|link| fs::read_link(link.path()).ok()).any(|target| target.to_string_lossy().starts_with(folder))
-}
-
-/// How long the engine takes to sample a hundred running containers, called as the interface calls it.
-fn sampling(place: &Place) {
-    use teu::engine::{Engine, EngineOptions};
-    let options = EngineOptions {
-        root: Some(place.disk.join("teu")),
-        runroot: Some(place.run.join("teu")),
-        ..EngineOptions::default()
-    };
-    let Ok(engine) = Engine::open(options) else { return };
-    let _ = engine;
 }
 
 /// `ps -a` with five hundred created containers; teu's alone, since making five hundred takes the peers minutes.

@@ -43,6 +43,6 @@ fn main() {
         hundred::measure(&place, &contenders, &plan);
     }
     if wants("interface") {
-        interface::measure(&place);
+        interface::measure(&place, &contenders[0]);
     }
 }

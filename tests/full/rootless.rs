@@ -73,6 +73,14 @@ fn user_without_a_range_has_the_whole_walk() {
 }
 
 #[test]
+fn first_use_as_an_ordinary_user() {
+    for range in [Range::Given, Range::Missing] {
+        let user = Arc::new(User::new(range));
+        crate::support::story::first_use(&Teu::of_user(&user));
+    }
+}
+
+#[test]
 fn other_users_inside_need_the_range() {
     let with = Arc::new(User::new(Range::Given));
     let teu = Teu::of_user(&with);

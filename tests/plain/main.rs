@@ -9,6 +9,8 @@ mod attaching;
 mod command_line;
 mod host_image;
 mod imports;
+mod interface;
 mod lifecycle;
 mod pulls;
+mod terminal;
 mod together;

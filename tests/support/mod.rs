@@ -13,6 +13,7 @@ pub mod oci;
 pub mod process;
 pub mod pty;
 pub mod registry;
+pub mod story;
 pub mod teu;
 pub mod tiny;
 pub mod user;

@@ -34,6 +34,8 @@ pub mod key {
     pub const CTRL_Q: &str = "\u{11}";
     pub const CTRL_Z: &str = "\u{1a}";
     pub const F1: &str = "\u{1b}OP";
+    /// Leaves a shell's pane for the lists.
+    pub const F12: &str = "\u{1b}[24~";
 }
 
 /// What the program has drawn so far.

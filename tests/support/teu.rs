@@ -170,7 +170,7 @@ impl Teu {
     /// `running`, `exited`, `created` or `paused`; empty for a container that is not there.
     #[track_caller]
     pub fn state(&self, target: &str) -> String {
-        let filter = format!("name=^/?{target}$");
+        let filter = format!("name=^{target}$");
         self.ok(&["ps", "-a", "--filter", &filter, "--format", "{{.State}}"])
     }
 
