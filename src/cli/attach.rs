@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::detach::DetachKeys;
 use super::failure::{Failure, Outcome};
 use super::terminal::{RawMode, Signals, size_of};
-use crate::engine::{AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, Next};
+use crate::engine::{AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, Next, TerminalModes};
 use crate::model::{ExitStatus, LogStream, Signal, Size};
 
 /// Read from standard input at once. A unix socket that polls writable takes this much without blocking.
@@ -28,6 +28,8 @@ pub struct Joining {
     pub tty: bool,
     /// Pass signals on; only where the process has no terminal.
     pub proxy: bool,
+    /// Begin with the recent screen, where the process has a terminal.
+    pub replay: bool,
     pub keys: DetachKeys,
 }
 
@@ -52,7 +54,7 @@ impl Joining {
             stdin: self.stdin,
             stdout: true,
             stderr: true,
-            replay: false,
+            replay: self.replay && self.tty,
             size: if self.tty { terminal_size() } else { None },
             ..AttachOptions::default()
         }
@@ -87,9 +89,15 @@ pub fn join(attachment: Attachment, joining: &Joining, signals: &mut Signals) ->
         terminal,
         proxy: joining.proxy && !raw,
         interrupts: 0,
+        modes: (joining.tty && io::stdout().is_terminal()).then(TerminalModes::default),
         stdin: if joining.stdin { Input::Idle } else { Input::Closed },
     };
-    line.pump(signals)
+    let parting = line.pump(signals);
+    // Whoever leaves a full-screen program, or loses it, wants the own terminal back.
+    if let Some(modes) = &line.modes {
+        let _ = write_whole(io::stdout().as_fd(), modes.undoing().as_bytes());
+    }
+    parting
 }
 
 fn terminal_failed(error: io::Error) -> Failure {
@@ -117,6 +125,8 @@ struct Line {
     terminal: Option<RawMode>,
     proxy: bool,
     interrupts: u32,
+    /// What the process has set on the user's terminal.
+    modes: Option<TerminalModes>,
     stdin: Input,
 }
 
@@ -172,6 +182,9 @@ impl Line {
                 Next::Closed => return Ok(Some(Parting::Lost)),
                 Next::Event(AttachEvent::Exited(status)) => return Ok(Some(Parting::Exited(status))),
                 Next::Event(AttachEvent::Output { stream, bytes }) => {
+                    if let Some(modes) = &mut self.modes {
+                        modes.feed(&bytes);
+                    }
                     let written = match stream {
                         LogStream::Stdout => write_whole(io::stdout().as_fd(), &bytes),
                         LogStream::Stderr => write_whole(io::stderr().as_fd(), &bytes),

@@ -1,8 +1,5 @@
 //! The keys that leave an attached terminal, in Docker's notation: `ctrl-p,ctrl-q`.
 
-/// Docker's default.
-pub const DEFAULT: &str = "ctrl-p,ctrl-q";
-
 /// Watches typed bytes for the sequence; bytes of a sequence that was begun and not ended are passed on late.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetachKeys {
@@ -84,6 +81,8 @@ impl DetachKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DEFAULT: &str = "ctrl-p,ctrl-q";
 
     fn feed(keys: &mut DetachKeys, bytes: &[u8]) -> (Vec<u8>, bool) {
         let typed = keys.feed(bytes);

@@ -9,7 +9,7 @@ use super::filter::Filters;
 use super::format::{Format, Row};
 use super::output::Output;
 use super::template::Subject;
-use crate::engine::{Engine, EventQuery, LogQuery};
+use crate::engine::{Engine, EventQuery, LogQuery, MonitorError};
 use crate::model::{Event, EventSubject, LogEntry, LogStream, Timestamp, parse_duration_ms, printable};
 
 /// Show a container's output.
@@ -95,11 +95,19 @@ pub fn logs(engine: &Engine, wish: &Logs) -> Outcome {
     let query = LogQuery { since: wish.since, until: wish.until, tail: wish.tail.0, follow: wish.follow };
     let reader = engine.logs(&wish.container, &query)?;
     let mut out = Output::open();
-    let mut errors = io::stderr().lock();
+    let mut errors = io::stderr();
     let errors_are_shown = io::IsTerminal::is_terminal(&errors);
     let mut at_line_start = true;
     for entry in reader {
-        let entry = entry.map_err(|error| Failure::new(error.to_string()))?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error @ MonitorError::Garbage { .. }) => {
+                out.flush()?;
+                Failure::new(error.to_string()).report();
+                continue;
+            }
+            Err(error) => return Err(Failure::new(error.to_string())),
+        };
         let stamp = if wish.timestamps && at_line_start { format!("{} ", entry.time) } else { String::new() };
         at_line_start = entry.text.ends_with('\n');
         match entry.stream {
@@ -140,7 +148,14 @@ pub fn events(engine: &Engine, wish: &Events) -> Outcome {
     let query = EventQuery { since: wish.since, until: wish.until, follow: !is_past };
     let mut out = Output::open();
     for event in engine.events(&query)? {
-        let event = event.map_err(|error| Failure::new(error.to_string()))?;
+        let event = match event {
+            Ok(event) => event,
+            Err(error @ MonitorError::Garbage { .. }) => {
+                Failure::new(error.to_string()).report();
+                continue;
+            }
+            Err(error) => return Err(Failure::new(error.to_string())),
+        };
         if !passes(&event, &filters) {
             continue;
         }

@@ -60,11 +60,17 @@ fn quiet_panics() {
     }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let message = panic_text(panic.payload());
         Failure::new(format!("internal error at {place}: {message}"))
             .with_hint("this is a bug of teu's; RUST_BACKTRACE=1 shows more")
             .report();
     }));
+}
+
+/// What `panic!` was given: a text made beforehand, or one made then.
+fn panic_text(payload: &dyn std::any::Any) -> &str {
+    let made = || payload.downcast_ref::<String>().map(String::as_str);
+    payload.downcast_ref::<&str>().copied().or_else(made).unwrap_or("no message")
 }
 
 fn dispatch(words: Vec<std::ffi::OsString>) -> Result<Ending, Failure> {

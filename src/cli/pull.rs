@@ -86,7 +86,7 @@ pub fn fetch(
 ) -> Result<ImageSummary, Failure> {
     let reference: Reference =
         image.parse().map_err(|error| Failure::usage(format!("invalid image reference {image:?}: {error}")))?;
-    let options = PullOptions { platform, ..PullOptions::default() };
+    let options = PullOptions { platform };
     let signals = catch()?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
@@ -216,6 +216,10 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 struct Interrupts(AsyncFd<Signals>);
 
 impl Interrupts {
+    #[expect(
+        deprecated,
+        reason = "`register` is unsafe, which stays in sys; Signals owns its descriptor while this lives"
+    )]
     fn new(signals: Signals) -> Result<Self, Failure> {
         AsyncFd::new(signals).map(Self).map_err(|error| Failure::new(format!("watching for signals: {error}")))
     }

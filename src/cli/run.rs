@@ -113,6 +113,7 @@ pub fn run(engine: &Engine, config: &Config, wish: &Run) -> Outcome {
         stdin: wish.wish.interactive,
         tty: wish.wish.tty,
         proxy: wish.sig_proxy,
+        replay: false,
         keys: keys(config, wish.wish.detach_keys.as_deref()).map_err(own)?,
     };
     joining.check()?;
@@ -144,6 +145,7 @@ pub fn start(engine: &Engine, config: &Config, wish: &Start) -> Outcome {
         stdin: wish.interactive && record.config.stdin_open,
         tty: record.config.tty,
         proxy: true,
+        replay: false,
         keys: keys(config, wish.detach_keys.as_deref().or(record.config.detach_keys.as_deref()))?,
     };
     joining.check()?;
@@ -175,6 +177,7 @@ pub fn attach(engine: &Engine, config: &Config, wish: &Attach) -> Outcome {
         stdin: !wish.no_stdin && (record.config.stdin_open || wish.session != SessionId::MAIN),
         tty,
         proxy: wish.sig_proxy,
+        replay: true,
         keys: keys(config, wish.detach_keys.as_deref().or(record.config.detach_keys.as_deref()))?,
     };
     joining.check()?;
@@ -192,6 +195,7 @@ pub fn exec(engine: &Engine, config: &Config, wish: &Exec) -> Outcome {
         stdin: wish.interactive,
         tty: wish.tty,
         proxy: true,
+        replay: false,
         keys: keys(config, wish.detach_keys.as_deref())?,
     };
     if !wish.detach {
