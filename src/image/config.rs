@@ -1,8 +1,13 @@
 //! The OCI image configuration: read from hostile bytes, and written for imports.
 
 use oci_spec::image::ImageConfiguration;
+use serde_json::{Map, Value, json};
 
+use super::layer::Compression;
 use crate::model::{Digest, ImageConfig, Platform, Timestamp};
+
+/// The media type of the manifests that we write.
+pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// What we use of an image's configuration document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +65,71 @@ fn config(document: &ImageConfiguration) -> ImageConfig {
         volumes: config.volumes().clone().unwrap_or_default(),
         exposed_ports: config.exposed_ports().clone().unwrap_or_default(),
     }
+}
+
+/// The configuration document of an image of one layer.
+pub(super) fn document(
+    config: &ImageConfig,
+    platform: &Platform,
+    created: Timestamp,
+    diff_id: &Digest,
+    message: &str,
+) -> Vec<u8> {
+    let created = created.to_string();
+    let mut step = json!({"created": created, "created_by": "teu import"});
+    if !message.is_empty() {
+        step["comment"] = message.into();
+    }
+    let document = json!({
+        "created": created,
+        "architecture": platform.architecture,
+        "os": platform.os,
+        "config": config_object(config),
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+        "history": [step],
+    });
+    document.to_string().into_bytes()
+}
+
+/// Docker's `config` object, without what is empty.
+fn config_object(config: &ImageConfig) -> Value {
+    let set = |names: &[String]| -> Map<String, Value> { names.iter().map(|name| (name.clone(), json!({}))).collect() };
+    let members = [
+        ("User", json!(config.user)),
+        ("ExposedPorts", Value::Object(set(&config.exposed_ports))),
+        ("Env", json!(config.env)),
+        ("Entrypoint", json!(config.entrypoint)),
+        ("Cmd", json!(config.command)),
+        ("Volumes", Value::Object(set(&config.volumes))),
+        ("WorkingDir", json!(config.workdir)),
+        ("Labels", json!(config.labels)),
+        ("StopSignal", json!(config.stop_signal)),
+    ];
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    };
+    let kept = members.into_iter().filter(|(_, value)| !is_empty(value));
+    Value::Object(kept.map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+/// The manifest of an image of one layer.
+pub(super) fn manifest(
+    id: &Digest,
+    id_bytes: usize,
+    blob: &Digest,
+    blob_bytes: u64,
+    compression: Compression,
+) -> Vec<u8> {
+    let document = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": id_bytes},
+        "layers": [{"mediaType": compression.media_type(), "digest": blob, "size": blob_bytes}],
+    });
+    document.to_string().into_bytes()
 }
 
 #[cfg(test)]

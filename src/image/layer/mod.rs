@@ -47,6 +47,14 @@ impl Gauge {
     }
 }
 
+/// Of the failures of stages, given in the order in which they explain each other, the one to tell: that a stage was told
+/// to stop explains nothing, if another says why.
+pub(super) fn first_cause(failures: impl IntoIterator<Item = Option<ImageError>>) -> Option<ImageError> {
+    let all = failures.into_iter().flatten();
+    let (told, own): (Vec<_>, Vec<_>) = all.partition(|error| matches!(error, ImageError::Cancelled));
+    own.into_iter().chain(told).next()
+}
+
 /// A reader that digests what passes through it.
 pub(super) struct Digesting<R> {
     inner: R,

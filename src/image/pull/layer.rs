@@ -14,7 +14,7 @@ use super::fetch::Fetch;
 use super::in_thread;
 use super::report::{LayerGauge, Reporter};
 use crate::image::layer::{
-    CHUNK_BYTES, Chunk, Closed, PipeReader, PipeWriter, Plain, Policy, inflate_stage, pipe, receive_stage,
+    CHUNK_BYTES, Chunk, Closed, PipeReader, PipeWriter, Plain, Policy, first_cause, inflate_stage, pipe, receive_stage,
     unpack_digesting,
 };
 use crate::image::manifest::Part;
@@ -166,25 +166,18 @@ impl LayerJob<'_> {
             Some((inflate, unpack)) => (joined(inflate).await, Some(joined(unpack).await)),
             None => (Ok(()), None),
         };
-        let failures = [
-            brought.err(),
-            received.as_ref().ok().filter(|got| **got != self.part.digest).map(|got| ImageError::DigestMismatch {
-                what: format!("layer {} of {}", self.part.digest.short(), self.repository),
-                expected: self.part.digest.clone(),
-                got: got.clone(),
-            }),
-            received.err(),
-            inflated.err(),
-        ];
         let (plain, unpack_failure) = match unpacked {
             Some(Ok(plain)) => (Some(plain), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        let all = failures.into_iter().chain([unpack_failure]).flatten();
-        // That a stage was told to stop explains nothing, if another says why.
-        let (told, own): (Vec<_>, Vec<_>) = all.partition(|error| matches!(error, ImageError::Cancelled));
-        if let Some(error) = own.into_iter().chain(told).next() {
+        let wrong = |got: &&Digest| **got != self.part.digest;
+        let mismatch = received.as_ref().ok().filter(wrong).map(|got| ImageError::DigestMismatch {
+            what: format!("layer {} of {}", self.part.digest.short(), self.repository),
+            expected: self.part.digest.clone(),
+            got: got.clone(),
+        });
+        if let Some(error) = first_cause([brought.err(), mismatch, received.err(), inflated.err(), unpack_failure]) {
             return Err(error);
         }
         if let Some(plain) = &plain
