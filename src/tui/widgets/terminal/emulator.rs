@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vt100::{MouseProtocolEncoding, MouseProtocolMode, Screen};
 
+use super::flood::{self, Ground};
 use crate::model::{Size, printable_line};
 
 /// Lines kept above the screen.
@@ -48,6 +49,7 @@ pub struct Emulator {
     parser: vt100::Parser<Answers>,
     generation: u64,
     resets: u64,
+    ground: Ground,
 }
 
 /// What the program caused besides drawing.
@@ -65,7 +67,7 @@ impl Emulator {
     pub fn new(size: Size) -> Self {
         let (rows, columns) = sides(size);
         let parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_LINES, Answers::default());
-        Self { parser, generation: 1, resets: 0 }
+        Self { parser, generation: 1, resets: 0, ground: Ground::default() }
     }
 
     /// Tells the colours of the ground that the terminal is drawn on.
@@ -77,8 +79,14 @@ impl Emulator {
     pub fn feed(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.generation += 1;
+            self.ground.take(bytes);
             self.contained(|parser| parser.process(bytes));
         }
+    }
+
+    /// The end of `bytes` that would be seen or scrolled back to after all of them were fed.
+    fn seen<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        flood::seen(bytes, SCROLLBACK_LINES + usize::from(self.size().rows), self.ground)
     }
 
     /// Gives the screen a new size, between 2 and 1,000 cells a side.
@@ -185,6 +193,7 @@ impl Emulator {
             let (rows, columns) = self.screen().size();
             let answers = std::mem::take(self.parser.callbacks_mut());
             self.parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_LINES, answers);
+            self.ground = Ground::default();
         }
     }
 }
@@ -289,10 +298,11 @@ impl SharedEmulator {
         Self(Arc::new(Shared { emulator: Mutex::new(Emulator::new(size)), waiting: AtomicUsize::new(0) }))
     }
 
-    /// For the reader's thread: parses all of `bytes` in slices, letting others in between. Returns what to write to
-    /// the program's input, mostly nothing.
+    /// For the reader's thread: takes all of `bytes` in slices, letting others in between. Returns what to write to
+    /// the program's input, mostly nothing. The more bytes at once, the more of a flood is skipped: 64 KiB are good.
     pub fn feed(&self, bytes: &[u8]) -> Vec<u8> {
         let mut reply = Vec::new();
+        let bytes = self.emulator().seen(bytes);
         for slice in bytes.chunks(SLICE_BYTES) {
             while self.0.waiting.load(Ordering::Acquire) > 0 {
                 std::thread::yield_now();

@@ -2,6 +2,7 @@
 //! and what keys, pastes and the mouse are on the wire.
 
 mod emulator;
+mod flood;
 mod input;
 mod view;
 

@@ -234,6 +234,29 @@ fn shared_emulator_lets_others_in_while_it_is_flooded() {
     assert!(turns > 5, "{turns}");
 }
 
+#[test]
+fn shared_emulator_that_skips_shows_the_same_as_one_that_parses_all() {
+    let size = Size { columns: 30, rows: 8 };
+    let mut random = Random(7);
+    let shared = SharedEmulator::new(size);
+    let mut plain = Emulator::new(size);
+    for round in 0..12 {
+        let lines = 1 + random.next(6_000);
+        let mut flood: String = (0..lines).map(|line| format!("{round} line {line} 漢\r\n")).collect();
+        flood.push_str(["", "\x1b[", "\x1b[3;7r", "\x1b[?1049h", "\x1b[1;31m", "half"][random.next(6) as usize]);
+        shared.feed(flood.as_bytes());
+        plain.feed(flood.as_bytes());
+        let mut shared = shared.lock();
+        for back in [0, 5, 1_990] {
+            shared.scroll_to(back);
+            plain.scroll_to(back);
+            assert_eq!(drawn(&shared, 30, 8), drawn(&plain, 30, 8), "round {round}, {back} back");
+        }
+        shared.scroll_to(round);
+        plain.scroll_to(round);
+    }
+}
+
 fn key(code: KeyCode, modifiers: KeyModifiers, modes: Modes) -> String {
     String::from_utf8_lossy(&encode_key(&KeyEvent::new(code, modifiers), modes)).escape_debug().to_string()
 }
