@@ -153,10 +153,21 @@ impl Monitor {
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return };
         let open = if event.readable { peer.receive(&mut self.scratch) } else { Ok(!event.hang_up) };
         if !matches!(open, Ok(true)) {
-            // Requests that came before the end still count: `close-stdin` above all.
-            self.serve_frames(id);
-            self.forget(id);
+            self.part_from(id);
         }
+    }
+
+    /// The client is gone or can't be answered any more. What it said before still counts: `detach` above all.
+    fn part_from(&mut self, id: u32) {
+        for _ in 0..READS_A_TURN {
+            let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return };
+            let more = matches!(peer.receive(&mut self.scratch), Ok(true)) && !self.scratch.is_empty();
+            self.serve_frames(id);
+            if !more {
+                break;
+            }
+        }
+        self.forget(id);
     }
 
     /// Obeys the requests of one client that came whole, as long as its session takes input.
@@ -255,7 +266,7 @@ impl Monitor {
                 gone.push(peer.id);
             }
         }
-        gone.into_iter().for_each(|id| self.forget(id));
+        gone.into_iter().for_each(|id| self.part_from(id));
         self.hold_or_release();
         self.register()
     }
@@ -264,7 +275,9 @@ impl Monitor {
     fn hold_or_release(&mut self) {
         for session in &mut self.sessions {
             let limit = if session.held { QUEUE_BYTES / 4 } else { QUEUE_BYTES };
-            session.held = self.peers.iter().any(|peer| peer.holds_up(session.id) && peer.queued_bytes() > limit);
+            let too_slow =
+                |peer: &Peer| peer.is_attached_to(session.id) && peer.is_strict() && peer.queued_bytes() > limit;
+            session.held = self.peers.iter().any(too_slow);
         }
     }
 
@@ -295,15 +308,22 @@ impl Monitor {
         if self.kill_at.take_if(|at| *at <= now).is_some() {
             let _ = self.signal(SessionId::MAIN, Signal::KILL);
         }
-        let terminals: Vec<SessionId> =
-            self.sessions.iter().filter(|session| session.is_terminal()).map(|session| session.id).collect();
-        for peer in &mut self.peers {
-            let stalled = peer.stalled_since().is_some_and(|since| since + STALL_LIMIT <= now);
-            if stalled && terminals.iter().any(|&id| peer.is_attached_to(id)) {
+        let stalled = |peer: &Peer| peer.stalled_since().is_some_and(|since| since + STALL_LIMIT <= now);
+        if self.sessions.is_empty() {
+            // Only who must not miss anything is waited for when all is over.
+            self.peers.retain(|peer| !stalled(peer) || peer.is_strict());
+        }
+        let held: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|session| session.held && session.is_terminal())
+            .map(|session| session.id)
+            .collect();
+        for peer in self.peers.iter_mut().filter(|peer| stalled(peer)) {
+            if held.iter().any(|&id| peer.is_attached_to(id)) {
                 peer.let_lag();
-            } else if stalled {
-                peer.forgive_stall();
             }
+            peer.forgive_stall();
         }
     }
 }

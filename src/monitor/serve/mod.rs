@@ -15,6 +15,8 @@ mod peer;
 mod registration;
 mod ring;
 mod session;
+#[cfg(test)]
+mod tests;
 mod token;
 mod verbs;
 

@@ -42,7 +42,7 @@ pub struct Peer {
     queue: Vec<u8>,
     /// Bytes at the queue's start that were sent already.
     sent: usize,
-    /// Since when nothing of a full queue could be sent.
+    /// Since when nothing of the queue could be sent.
     stalled: Option<Instant>,
     pub attached: Option<Attached>,
     /// Wants to know the container's end.
@@ -136,9 +136,7 @@ impl Peer {
         while self.queued_bytes() > 0 {
             match socket::send_now(&self.socket, &self.queue[self.sent..])? {
                 None => {
-                    if self.queued_bytes() > QUEUE_BYTES {
-                        self.stalled.get_or_insert_with(Instant::now);
-                    }
+                    self.stalled.get_or_insert_with(Instant::now);
                     break;
                 }
                 Some(sent) => {
@@ -164,9 +162,9 @@ impl Peer {
         self.attached.as_ref().is_some_and(|attached| attached.session == session)
     }
 
-    /// Whether it must not miss anything of this session.
-    pub fn holds_up(&self, session: SessionId) -> bool {
-        self.attached.as_ref().is_some_and(|attached| attached.session == session && !attached.options.may_lag)
+    /// Whether it must not miss anything.
+    pub fn is_strict(&self) -> bool {
+        self.attached.as_ref().is_some_and(|attached| !attached.options.may_lag)
     }
 
     /// Gives a client that lagged and has read everything since the rest of what it missed. False if it missed nothing.
@@ -193,23 +191,21 @@ impl Peer {
     pub fn tell_end(&mut self, ring: &Ring, status: &ExitStatus) {
         self.catch_up(ring);
         self.say(&Reply::Exited { status: status.clone() });
-        self.attached = None;
         self.closing = !self.waiting;
     }
 
-    /// Since when a full queue has not moved at all.
+    /// Since when its queue has not moved at all.
     pub fn stalled_since(&self) -> Option<Instant> {
         self.stalled
     }
 
     /// Looks at it anew after another while.
     pub fn forgive_stall(&mut self) {
-        self.stalled = None;
+        self.stalled = self.stalled.map(|_| Instant::now());
     }
 
     /// From now on it loses output rather than to slow the container down.
     pub fn let_lag(&mut self) {
-        self.stalled = None;
         if let Some(attached) = &mut self.attached {
             attached.options.may_lag = true;
         }
