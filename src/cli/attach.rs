@@ -222,6 +222,10 @@ impl Line {
             // A terminal that has gone, or standard input closed from the start: there is no more to read.
             Err(_) => 0,
         };
+        if count == 0 && self.terminal.is_some() {
+            // A terminal in raw mode has no end of file: it has gone, and who sat there with it.
+            return Ok(Some(Parting::Interrupted(Signal::HUP)));
+        }
         if count == 0 {
             self.stdin = Input::Closed;
             // A process that is gone minds no closed input; its exit is on the way.

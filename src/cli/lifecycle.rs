@@ -92,6 +92,8 @@ pub fn unpause(engine: &Engine, wish: &Containers) -> Outcome {
 }
 
 pub fn rename(engine: &Engine, wish: &Rename) -> Outcome {
+    // Docker speaks of the container that is missing before it speaks of the name.
+    engine.find(&wish.container)?;
     engine.rename(&wish.container, &name(&wish.name)?)?;
     Ok(0)
 }
