@@ -44,11 +44,11 @@ fn unknown_words_are_refused() {
     for arguments in [&["nonsense"][..], &["ps", "--nonsense"], &["rm"], &["inspect"]] {
         let output = teu.run(arguments);
         assert_ne!(output.code, 0, "{output}");
-        output.explains(&["usage"]);
+        output.explains(&["--help"]);
     }
     // Docker's own code for what goes wrong before a container exists.
     teu.run(&["run", "--nonsense", "host"]).fails(125, &["--nonsense"]);
-    teu.run(&["run", "--memory", "much", "host", "true"]).fails(125, &["much"]);
+    teu.run(&["run", "--memory", "much", "host", "true"]).fails(125, &["--memory"]);
     teu.run(&["run", "--network", "moon", "host", "true"]).fails(125, &["moon"]);
 }
 
@@ -72,7 +72,7 @@ fn version_info_and_doctor_tell_of_this_machine() {
     assert!(info.contains(&*teu.root().to_string_lossy()), "the data root in:\n{info}");
     let doctor = teu.run(&["doctor"]);
     assert!(doctor.code == 0 || doctor.code == 1, "{doctor}");
-    for subject in ["overlay", "cgroup", "user namespaces"] {
+    for subject in ["overlay", "cgroup", "seccomp"] {
         assert!(doctor.text().to_lowercase().contains(subject), "{subject} in {doctor}");
     }
 }
@@ -116,5 +116,5 @@ fn output_into_a_closed_pipe_is_no_panic() {
     let teu = Teu::new();
     let line = format!("{} --help | true; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_teu"));
     let output = crate::support::process::run(&mut teu.other("bash", &["-c", &line]), b"", crate::support::SECOND * 20);
-    assert!(!output.errors().contains("panicked"), "{output}");
+    output.no_panic();
 }

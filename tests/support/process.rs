@@ -46,12 +46,22 @@ impl Output {
         self.explains(words)
     }
 
+    /// Nothing in what it wrote tells of a panic.
+    #[track_caller]
+    pub fn no_panic(&self) {
+        let errors = self.errors();
+        assert!(
+            !errors.contains("panicked") && !errors.contains("internal error"),
+            "a panic instead of a message: {self}"
+        );
+    }
+
     /// Standard error holds a clear message with every one of `words` (letters' case aside).
     #[track_caller]
     pub fn explains(self, words: &[&str]) -> Self {
         let errors = self.errors();
         assert!(!errors.is_empty(), "no message on standard error: {self}");
-        assert!(!errors.contains("panicked"), "a panic instead of a message: {self}");
+        self.no_panic();
         assert!(!errors.contains('\u{1b}'), "an escape sequence on standard error: {self}");
         let lower = errors.to_lowercase();
         for word in words {
