@@ -1,0 +1,121 @@
+//! Everything that can happen to the interface: what the user does, time, and what the engine tells.
+
+use crossterm::event::{KeyEvent, MouseEvent};
+
+use crate::engine::{Changes, Machine};
+use crate::model::{
+    ContainerInspect, ContainerSummary, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry, Name,
+    PullEvent, SearchHit, SessionId, SessionSummary, Size, Timestamp, Usage,
+};
+
+use super::shell::PaneId;
+use super::theme::Theme;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Action {
+    Key(KeyEvent),
+    Mouse(MouseEvent),
+    Paste(String),
+    Resize(Size),
+    /// Once a second, while something on screen tells the time.
+    Tick(Timestamp),
+    Told(Told),
+}
+
+/// What went wrong, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    pub kind: ErrorKind,
+}
+
+/// What the engine, or a thread that listens to it, has to tell.
+#[derive(Debug)]
+pub enum Told {
+    Containers(Vec<ContainerSummary>),
+    Images(Vec<ImageSummary>),
+    Usage(Vec<(Id, Usage)>),
+    /// The machine's totals, and the seconds since the look before.
+    Machine(Machine, f64),
+    Sessions(Id, Vec<SessionSummary>),
+    Changed(Changes),
+    /// A verb on a container ended; what to say if it went well.
+    VerbDone {
+        id: Id,
+        result: Result<String, Problem>,
+    },
+    ImageRemoved(Result<String, Problem>),
+    /// What the run form for an image is filled in with.
+    FormFilled {
+        image: String,
+        name: Name,
+        command: Vec<String>,
+    },
+    /// A run was asked for by the form with this pane.
+    Ran {
+        pane: Option<PaneId>,
+        result: Result<ContainerSummary, Problem>,
+    },
+    Inspected {
+        id: Id,
+        result: Result<Box<ContainerInspect>, Problem>,
+    },
+    ImageInspected {
+        image: String,
+        result: Result<Box<ImageInspect>, Problem>,
+    },
+    /// Lines of the log that was opened under this number.
+    Log {
+        view: u64,
+        entries: Vec<LogEntry>,
+    },
+    /// The log ends here: the container does not run.
+    LogEnd {
+        view: u64,
+        result: Result<(), Problem>,
+    },
+    Found {
+        search: u64,
+        hits: Vec<SearchHit>,
+    },
+    SearchEnd {
+        search: u64,
+        result: Result<(), Problem>,
+    },
+    Pull {
+        reference: String,
+        event: PullEvent,
+    },
+    PullEnd {
+        reference: String,
+        result: Result<(), Problem>,
+    },
+    /// A pane's process is there and attached to.
+    PaneLive {
+        pane: PaneId,
+        id: Id,
+        name: Name,
+        session: SessionId,
+    },
+    /// Its terminal has changed.
+    PaneOutput(PaneId),
+    PaneEnded {
+        pane: PaneId,
+        end: PaneEnd,
+    },
+    ThemeLoaded(Box<Theme>),
+    Problem(Problem),
+}
+
+/// Why a pane shows nothing new any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaneEnd {
+    /// Its process has ended.
+    Exited(ExitStatus),
+    /// The line to its monitor broke; the process may live on.
+    Lost(String),
+    Failed(Problem),
+}

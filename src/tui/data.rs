@@ -1,0 +1,133 @@
+//! What the engine has told, kept for all screens: containers, images, and each container's usage over time.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use crate::engine::Machine;
+use crate::model::{ContainerSummary, Id, ImageSummary, SessionSummary, Timestamp, Usage};
+
+/// Samples kept of each container: five minutes at one a second.
+pub const HISTORY: usize = 300;
+
+/// One container's usage: the newest sample, and what charts show of those before it.
+#[derive(Clone, Debug, Default)]
+pub struct Track {
+    pub latest: Usage,
+    /// Percent of one core, oldest first. No value where the kernel gave none.
+    pub cpu: VecDeque<f32>,
+    /// Bytes.
+    pub memory: VecDeque<f32>,
+    /// Bytes per second, received and sent.
+    pub network: VecDeque<(f32, f32)>,
+    /// Bytes per second, read and written.
+    pub disk: VecDeque<(f32, f32)>,
+}
+
+impl Track {
+    fn push(&mut self, usage: Usage) {
+        self.latest = usage;
+        keep(&mut self.cpu, usage.cpu_percent.map(|percent| percent as f32));
+        keep(&mut self.memory, usage.sample.memory_bytes.map(|bytes| bytes as f32));
+        let pair = |a: Option<f64>, b: Option<f64>| Some((a? as f32, b? as f32));
+        keep(&mut self.network, pair(usage.net_received_rate, usage.net_sent_rate));
+        keep(&mut self.disk, pair(usage.disk_read_rate, usage.disk_written_rate));
+    }
+}
+
+fn keep<T>(history: &mut VecDeque<T>, value: Option<T>) {
+    let Some(value) = value else { return };
+    if history.len() == HISTORY {
+        history.pop_front();
+    }
+    history.push_back(value);
+}
+
+/// The machine's totals, with the rate made of the last two looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MachineView {
+    pub machine: Machine,
+    /// Percent of all processors together, 0 to 100.
+    pub cpu_percent: Option<f64>,
+}
+
+/// What all screens read. Only answers of the engine change it.
+#[derive(Clone, Debug, Default)]
+pub struct Data {
+    /// The time of the last tick; all ages on screen are counted from it.
+    pub now: Option<Timestamp>,
+    /// None until the first list has come.
+    pub containers: Option<Vec<ContainerSummary>>,
+    pub images: Option<Vec<ImageSummary>>,
+    pub usage: HashMap<Id, Track>,
+    pub machine: Option<MachineView>,
+    /// Living sessions of containers that were looked at.
+    pub sessions: BTreeMap<Id, Vec<SessionSummary>>,
+    /// Verbs under way: what a container's state column says meanwhile, such as `stopping`.
+    pub busy: HashMap<Id, &'static str>,
+}
+
+impl Data {
+    /// The time that ages are counted from.
+    pub fn now(&self) -> Timestamp {
+        self.now.unwrap_or(Timestamp::EPOCH)
+    }
+
+    pub fn container(&self, id: &Id) -> Option<&ContainerSummary> {
+        self.containers.as_ref()?.iter().find(|container| container.id == *id)
+    }
+
+    pub fn set_containers(&mut self, containers: Vec<ContainerSummary>) {
+        self.usage.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.is_running()));
+        self.sessions.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.is_running()));
+        self.containers = Some(containers);
+    }
+
+    pub fn add_usage(&mut self, samples: Vec<(Id, Usage)>) {
+        for (id, usage) in samples {
+            self.usage.entry(id).or_default().push(usage);
+        }
+    }
+
+    /// Takes the machine's totals; the rate is made with those before.
+    pub fn set_machine(&mut self, machine: Machine, seconds_since_last: f64) {
+        let cpu_percent = self.machine.filter(|_| seconds_since_last > 0.0).map(|before| {
+            let busy = machine.cpu_busy_ns.saturating_sub(before.machine.cpu_busy_ns) as f64;
+            (busy / 1e7 / seconds_since_last / f64::from(machine.cpus.max(1))).min(100.0)
+        });
+        self.machine = Some(MachineView { machine, cpu_percent });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::sample;
+
+    #[test]
+    fn history_is_bounded() {
+        let mut data = Data::default();
+        let id = sample::id(1);
+        for tick in 0..HISTORY + 10 {
+            data.add_usage(vec![(id.clone(), Usage { cpu_percent: Some(tick as f64), ..Usage::default() })]);
+        }
+        let track = &data.usage[&id];
+        assert_eq!(track.cpu.len(), HISTORY);
+        assert_eq!(track.cpu.front(), Some(&10.0));
+        assert!(track.memory.is_empty());
+    }
+
+    #[test]
+    fn usage_of_removed_containers_is_forgotten() {
+        let mut data = Data::default();
+        data.add_usage(vec![(sample::id(1), Usage::default())]);
+        data.set_containers(Vec::new());
+        assert!(data.usage.is_empty());
+    }
+
+    #[test]
+    fn machine_rate_is_of_all_processors() {
+        let mut data = Data::default();
+        data.set_machine(Machine { cpus: 2, ..Machine::default() }, 0.0);
+        data.set_machine(Machine { cpus: 2, cpu_busy_ns: 1_000_000_000, ..Machine::default() }, 1.0);
+        assert_eq!(data.machine.expect("set").cpu_percent, Some(50.0));
+    }
+}

@@ -1,0 +1,121 @@
+//! What `update` wants done in the world outside. Performing them is [`super::perform`]'s work.
+
+use crate::model::{CreateRequest, Id, Name, SessionId, Signal, Size};
+
+use super::shell::{PaneId, SharedTerminal};
+
+/// A wish with consequences outside of the interface's own state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Quit,
+    Suspend,
+    Redraw,
+    ListContainers,
+    ListImages,
+    ListSessions(Id),
+    Verb {
+        id: Id,
+        name: Name,
+        verb: Verb,
+    },
+    RemoveImage {
+        image: String,
+        force: bool,
+    },
+    /// Look up what the run form is filled in with.
+    FillForm {
+        image: String,
+    },
+    /// Create and start; with a pane, attach it.
+    Run {
+        request: Box<CreateRequest>,
+        pane: Option<PaneWish>,
+    },
+    /// Start a container that is down and attach a pane to its main process.
+    StartInPane {
+        id: Id,
+        pane: PaneWish,
+    },
+    Attach {
+        id: Id,
+        session: SessionId,
+        pane: PaneWish,
+    },
+    /// Start the user's shell in a running container.
+    Exec {
+        id: Id,
+        pane: PaneWish,
+    },
+    PaneWrite {
+        pane: PaneId,
+        bytes: Vec<u8>,
+    },
+    PaneResize {
+        pane: PaneId,
+        size: Size,
+    },
+    PaneClose {
+        pane: PaneId,
+    },
+    Inspect(Id),
+    InspectImage(String),
+    /// Read a log under a number of the caller's; replaces the one before.
+    OpenLog {
+        view: u64,
+        id: Id,
+    },
+    CloseLog,
+    /// Search after a short wait, so that not every letter asks the registry; replaces the one before.
+    Search {
+        search: u64,
+        query: String,
+    },
+    CancelSearch,
+    Pull {
+        reference: String,
+    },
+    CancelPull {
+        reference: String,
+    },
+    LoadTheme {
+        after: String,
+    },
+}
+
+/// A pane that wants a process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PaneWish {
+    pub pane: PaneId,
+    pub terminal: SharedTerminal,
+    pub size: Size,
+}
+
+/// What can be done to a container without further questions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    Start,
+    Stop,
+    Restart,
+    Pause,
+    Unpause,
+    Kill(Signal),
+    Remove,
+    RemoveByForce,
+    Rename(Name),
+}
+
+impl Verb {
+    /// What the state column says while it goes on.
+    pub fn under_way(&self) -> &'static str {
+        match self {
+            Self::Start => "starting",
+            Self::Stop => "stopping",
+            Self::Restart => "restarting",
+            Self::Pause => "pausing",
+            Self::Unpause => "resuming",
+            Self::Kill(_) => "killing",
+            Self::Remove | Self::RemoveByForce => "removing",
+            Self::Rename(_) => "renaming",
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Containers, images and usage made by hand at a fixed time, for tests and pictures.
+
+use crate::model::{
+    BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,
+    Platform, Sample, SessionId, SessionSummary, Timestamp, Usage,
+};
+
+/// 2026-11-22 21:00:00 UTC.
+pub fn now() -> Timestamp {
+    Timestamp("2026-11-22T21:00:00Z".parse().expect("a time"))
+}
+
+/// Some seconds before [`now`].
+pub fn before(seconds: i64) -> Timestamp {
+    Timestamp(now().0 - jiff::SignedDuration::from_secs(seconds))
+}
+
+pub fn id(number: u8) -> Id {
+    Id::from_bytes([number; 32])
+}
+
+pub fn digest(number: u8) -> Digest {
+    Digest::from_sha256([number; 32])
+}
+
+pub fn container(number: u8, name: &str, image: &str, state: ContainerState) -> ContainerSummary {
+    ContainerSummary {
+        id: id(number),
+        name: name.parse().expect("a name"),
+        image: image.to_owned(),
+        image_id: (image != "host").then(|| digest(number)),
+        command: vec!["/bin/bash".to_owned()],
+        created: before(7200 + i64::from(number)),
+        state,
+        tty: true,
+        network: NetworkMode::None,
+        limits: Limits::default(),
+        labels: Default::default(),
+        mounts: Vec::new(),
+    }
+}
+
+pub fn running(seconds: i64) -> ContainerState {
+    ContainerState::Running { pid: 4242, started: before(seconds) }
+}
+
+pub fn exited(code: u8, reason: ExitReason) -> ContainerState {
+    let (finished, started) = (before(600), Some(before(1200)));
+    ContainerState::Exited(ExitStatus { code, reason, finished, started, message: None })
+}
+
+/// Containers in every state.
+pub fn containers() -> Vec<ContainerSummary> {
+    let limits = Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100) };
+    let mount = BindMount { source: "/srv/site".into(), target: "/usr/share/www".into(), read_only: true };
+    vec![
+        ContainerSummary { limits, mounts: vec![mount], ..container(1, "brave_hopper", "host", running(4000)) },
+        container(2, "web", "nginx:1.27", running(90_000)),
+        ContainerSummary { network: NetworkMode::Host, ..container(3, "postgres-main", "postgres:17", running(45)) },
+        container(4, "paused_wright", "debian:12", ContainerState::Paused { pid: 77, started: before(300) }),
+        container(5, "fresh_noether", "alpine:3.20", ContainerState::Created),
+        container(6, "build", "rust:1.90", exited(0, ExitReason::Exit)),
+        container(7, "tests", "rust:1.90", exited(101, ExitReason::Exit)),
+        container(8, "hungry_turing", "localhost:5000/ml/train:v3", exited(137, ExitReason::OutOfMemory)),
+    ]
+}
+
+pub fn images() -> Vec<ImageSummary> {
+    let platform = Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None };
+    let image = |number: u8, reference: &str, size: u64, layers: usize| ImageSummary {
+        reference: Some(reference.parse().expect("a reference")),
+        id: Some(digest(number)),
+        manifest: Some(digest(number + 100)),
+        created: Some(before(86_400 * i64::from(number))),
+        size_bytes: Some(size),
+        platform: platform.clone(),
+        layers,
+        is_host: false,
+    };
+    vec![
+        ImageSummary {
+            reference: None,
+            id: None,
+            manifest: None,
+            created: None,
+            size_bytes: None,
+            platform: platform.clone(),
+            layers: 0,
+            is_host: true,
+        },
+        image(2, "nginx:1.27", 188 << 20, 7),
+        image(3, "postgres:17", 432 << 20, 14),
+        image(4, "debian:12", 124 << 20, 1),
+        image(5, "alpine:3.20", 8 << 20, 1),
+        image(6, "rust:1.90", 1500 << 20, 6),
+        image(8, "localhost:5000/ml/train:v3", 5300 << 20, 22),
+    ]
+}
+
+/// One second's usage of the running samples; figures move with `second`.
+pub fn usage(second: u64) -> Vec<(Id, Usage)> {
+    let wave = |base: f64, swing: f64, period: f64| (base + swing * (second as f64 / period).sin()).max(0.0);
+    let make = |number: u8, cpu: f64, memory: u64, limit: Option<u64>, net: f64, disk: f64| {
+        let sample = Sample {
+            taken_ns: second * 1_000_000_000,
+            cpu_ns: Some(1),
+            memory_bytes: Some(memory),
+            pids: Some(u64::from(number) * 3),
+            net_received_bytes: Some((net * 1000.0) as u64),
+            net_sent_bytes: Some((net * 300.0) as u64),
+            disk_read_bytes: Some((disk * 800.0) as u64),
+            disk_written_bytes: Some((disk * 1400.0) as u64),
+            oom_kills: Some(0),
+            from_proc: false,
+        };
+        let limit_bytes = limit.unwrap_or(24 << 30);
+        let usage = Usage {
+            sample,
+            limits: Limits { memory_bytes: limit, ..Limits::default() },
+            cpu_percent: Some(cpu),
+            memory_limit_bytes: limit_bytes,
+            memory_percent: Some(100.0 * memory as f64 / limit_bytes as f64),
+            net_received_rate: Some(net),
+            net_sent_rate: Some(net / 4.0),
+            disk_read_rate: Some(disk),
+            disk_written_rate: Some(disk / 2.0),
+        };
+        (id(number), usage)
+    };
+    let mega = |value: f64| (value * 1048576.0) as u64;
+    vec![
+        make(1, wave(38.0, 34.0, 6.0), mega(wave(214.0, 90.0, 17.0)), Some(512 << 20), wave(3e4, 3e4, 4.0), 0.0),
+        make(2, wave(2.4, 2.4, 3.0), mega(61.0), None, wave(1.2e6, 9e5, 5.0), 2048.0),
+        make(3, wave(120.0, 60.0, 9.0), mega(wave(1300.0, 200.0, 30.0)), None, 0.0, wave(5e6, 4e6, 7.0)),
+        make(4, 0.0, mega(12.0), None, 0.0, 0.0),
+    ]
+}
+
+pub fn sessions() -> Vec<SessionSummary> {
+    let session = |number: u32, command: &str| SessionSummary {
+        id: SessionId(number),
+        command: vec![command.to_owned()],
+        tty: true,
+        pid: 4242,
+        started: before(600),
+    };
+    vec![session(0, "/bin/bash"), session(1, "/bin/sh")]
+}

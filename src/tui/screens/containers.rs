@@ -1,0 +1,397 @@
+//! The containers: what runs, what it uses, and what can be done with it.
+
+use std::cmp::Ordering;
+
+use crossterm::event::KeyEvent;
+use ratatui::layout::Rect;
+
+use super::details;
+use crate::model::{ContainerState, ContainerSummary, Id, NetworkMode, Signal};
+use crate::tui::canvas::{Canvas, Target};
+use crate::tui::commands::{Command, Scope};
+use crate::tui::data::{Data, Track};
+use crate::tui::dialogs::{Confirm, Dialog, Prompt};
+use crate::tui::effect::{Effect, Verb};
+use crate::tui::figures;
+use crate::tui::filter::{Matched, matcher};
+use crate::tui::list::{List, Move, Sort};
+use crate::tui::list_keys;
+use crate::tui::step::{Page, Step, World};
+use crate::tui::table::{Align, Cell, Column, Rows};
+use crate::tui::theme::Role;
+use crate::tui::toast::Toast;
+use crate::tui::widgets::chart::sparkline;
+
+/// The screen's state.
+#[derive(Clone, Debug)]
+pub struct Containers {
+    pub list: List<Id>,
+    /// Show those that do not run as well.
+    all: bool,
+}
+
+const NAME: usize = 0;
+const STATE: usize = 1;
+const CPU: usize = 2;
+const SPARK: usize = 3;
+const MEMORY: usize = 4;
+const LIMIT: usize = 5;
+const UPTIME: usize = 6;
+const IMAGE: usize = 7;
+const PIDS: usize = 8;
+const NETWORK: usize = 9;
+const DISK: usize = 10;
+
+/// Cells of the little cpu history in a row.
+const SPARK_CELLS: u16 = 10;
+
+const COLUMNS: [Column; 11] = [
+    Column { title: "NAME", min: 12, max: 26, align: Align::Left, priority: 0 },
+    Column { title: "STATE", min: 11, max: 11, align: Align::Left, priority: 0 },
+    Column { title: "CPU %", min: 6, max: 6, align: Align::Right, priority: 0 },
+    Column { title: "", min: SPARK_CELLS, max: SPARK_CELLS, align: Align::Left, priority: 5 },
+    Column { title: "MEMORY", min: 7, max: 7, align: Align::Right, priority: 0 },
+    Column { title: "LIMIT", min: 6, max: 6, align: Align::Right, priority: 4 },
+    Column { title: "UPTIME", min: 7, max: 7, align: Align::Right, priority: 2 },
+    Column { title: "IMAGE", min: 10, max: 32, align: Align::Left, priority: 3 },
+    Column { title: "PIDS", min: 5, max: 5, align: Align::Right, priority: 6 },
+    Column { title: "NET ↓ ↑ /s", min: 11, max: 11, align: Align::Right, priority: 7 },
+    Column { title: "DISK r w /s", min: 11, max: 11, align: Align::Right, priority: 8 },
+];
+
+/// A row that is shown: its place among all containers, and where the filter matched.
+struct Shown<'a> {
+    container: &'a ContainerSummary,
+    matched: Matched,
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self { list: List::new(Sort::ascending(STATE)), all: true }
+    }
+}
+
+impl Containers {
+    pub const SCOPES: &'static [Scope] = &[Scope::Containers, Scope::List, Scope::Everywhere];
+
+    fn shown<'a>(&self, data: &'a Data) -> Vec<Shown<'a>> {
+        let matcher = matcher();
+        let all = data.containers.as_deref().unwrap_or_default().iter();
+        let mut shown: Vec<Shown> = all
+            .filter(|container| self.all || container.state.is_running())
+            .filter_map(|container| {
+                let text = format!("{} {} {}", container.name, container.image, container.state.word());
+                Some(Shown { container, matched: self.list.filter.matches(&matcher, &text)? })
+            })
+            .collect();
+        let sort = self.list.sort;
+        shown.sort_by(|a, b| {
+            let order = compare(sort.column, data, a.container, b.container);
+            let order = if sort.descending { order.reverse() } else { order };
+            order.then_with(|| b.container.created.cmp(&a.container.created))
+        });
+        shown
+    }
+
+    /// The shown containers' ids, in order.
+    pub fn keys(&self, data: &Data) -> Vec<Id> {
+        self.shown(data).iter().map(|row| row.container.id.clone()).collect()
+    }
+
+    /// The container that commands are about.
+    pub fn selected<'a>(&self, data: &'a Data) -> Option<&'a ContainerSummary> {
+        let keys = self.keys(data);
+        let (_, id) = self.list.selected(&keys)?;
+        data.container(id)
+    }
+
+    /// Keeps the selection in sight when containers have changed.
+    pub fn settle(&mut self, data: &Data) {
+        let keys = self.keys(data);
+        self.list.settle(&keys);
+    }
+
+    /// A key while the filter is typed; false when it is not.
+    pub fn typed(&mut self, key: &KeyEvent, data: &Data) -> bool {
+        let taken = list_keys::typed(&mut self.list, key);
+        if taken {
+            self.settle(data);
+        }
+        taken
+    }
+
+    pub fn command(&mut self, command: Command, world: World) -> Vec<Step> {
+        let keys = self.keys(world.data);
+        if list_keys::command(&mut self.list, command, &keys, list_keys::Columns(&COLUMNS, &DESCENDING_FIRST)) {
+            self.settle(world.data);
+            return Vec::new();
+        }
+        match command {
+            Command::ToggleStopped => {
+                self.all = !self.all;
+                self.settle(world.data);
+                let text = if self.all { "showing all containers" } else { "showing running containers only" };
+                vec![Step::Toast(Toast::good(text))]
+            }
+            Command::Run => vec![Step::Show(Page::Images)],
+            _ => match self.selected(world.data) {
+                Some(container) => act(command, container),
+                None => Vec::new(),
+            },
+        }
+    }
+
+    pub fn click(&mut self, target: Target, data: &Data) -> Vec<Step> {
+        let keys = self.keys(data);
+        match target {
+            Target::Row(row) => {
+                let again = self.list.selected(&keys).is_some_and(|(index, _)| index == row);
+                self.list.go(&keys, Move::To(row));
+                if again { vec![Step::Command(Command::Open)] } else { Vec::new() }
+            }
+            Target::Column(column) => {
+                let column = if column == SPARK { CPU } else { column };
+                self.list.sort.click(column, DESCENDING_FIRST.contains(&column));
+                self.list.settle(&self.keys(data));
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data) {
+        let shown = self.shown(data);
+        let keys: Vec<Id> = shown.iter().map(|row| row.container.id.clone()).collect();
+        let selected = self.list.selected(&keys).map(|(index, _)| index);
+        let (table, side) = split(area);
+        let table = list_keys::draw_filter(canvas, table, &self.list, shown.len());
+        if shown.is_empty() {
+            canvas.seen.list_height = usize::from(table.height);
+            self.draw_empty(canvas, table, data);
+            return;
+        }
+        let first = self.list.offset_for(shown.len(), usize::from(table.height.saturating_sub(1)));
+        Rows { columns: &COLUMNS, sort: self.list.sort, len: shown.len(), first, selected }.draw(
+            canvas,
+            table,
+            |canvas, row| cells(canvas, data, &shown[row]),
+        );
+        if let (Some(side), Some(index)) = (side, selected) {
+            if side.y == area.y {
+                canvas.upright(side.x, side.y, side.bottom(), Role::Border);
+            } else {
+                canvas.rule(Rect { height: 1, ..side }, Role::Border);
+            }
+            let inner = if side.y == area.y {
+                Rect { x: side.x + 2, width: side.width.saturating_sub(3), ..side }
+            } else {
+                Rect { x: side.x + 2, y: side.y + 1, width: side.width.saturating_sub(4), height: side.height - 1 }
+            };
+            details::draw(canvas, inner, data, shown[index].container);
+        }
+    }
+
+    fn draw_empty(&self, canvas: &mut Canvas, area: Rect, data: &Data) {
+        let lines: &[&str] = match &data.containers {
+            None => &["looking …"],
+            Some(all) if all.is_empty() => &[
+                "No containers yet.",
+                "",
+                "Press 2 for the images and Enter on one to run it.",
+                "`host` is always there: this machine, copy-on-write.",
+            ],
+            Some(_) if !self.list.filter.is_empty() => &["Nothing matches the filter.", "", "Esc clears it."],
+            Some(_) => &["Nothing is running.", "", "Press a to show stopped containers as well."],
+        };
+        list_keys::draw_notice(canvas, area, lines);
+    }
+}
+
+/// Columns that begin with the greatest.
+const DESCENDING_FIRST: [usize; 7] = [CPU, MEMORY, LIMIT, UPTIME, PIDS, NETWORK, DISK];
+
+/// The table, and the place of the selected container's details if there is room: beside when it is wide, below when high.
+fn split(area: Rect) -> (Rect, Option<Rect>) {
+    if area.width >= 120 && area.height >= 14 {
+        let side = (area.width * 2 / 5).clamp(48, 84);
+        let table = Rect { width: area.width - side, ..area };
+        return (table, Some(Rect { x: table.right(), width: side, ..area }));
+    }
+    if area.height >= 26 {
+        let side = 12;
+        let table = Rect { height: area.height - side, ..area };
+        return (table, Some(Rect { y: table.bottom(), height: side, ..area }));
+    }
+    (area, None)
+}
+
+/// What a command does to one container.
+fn act(command: Command, container: &ContainerSummary) -> Vec<Step> {
+    let id = container.id.clone();
+    let name = container.name.clone();
+    let running = container.state.is_running();
+    let verb = |verb: Verb| Effect::Verb { id: id.clone(), name: name.clone(), verb };
+    let ask = |confirm: Confirm| vec![Step::Open(Box::new(Dialog::Confirm(confirm)))];
+    match command {
+        Command::Open => vec![Step::OpenShell(id)],
+        Command::NewShell if running => vec![Step::NewShell(id)],
+        Command::NewShell => {
+            vec![Step::Toast(Toast::bad(
+                format!("{name} is not running"),
+                Some("enter starts it and opens its shell".to_owned()),
+            ))]
+        }
+        Command::OpenLogs => vec![Step::Show(Page::Logs(id))],
+        Command::OpenCharts => vec![Step::Show(Page::Charts(id))],
+        Command::OpenInspect => vec![Step::Show(Page::Inspect(id))],
+        Command::StartStop if running => ask(Confirm::light(
+            format!("Stop {name}?"),
+            "Its processes are asked to end, and are killed if they do not. Its files stay, unless it was run with auto-remove.",
+            "Stop",
+            verb(Verb::Stop),
+        )),
+        Command::StartStop => vec![Step::Do(verb(Verb::Start))],
+        Command::Restart if running => ask(Confirm::light(
+            format!("Restart {name}?"),
+            "Its processes end, shells in it too, and its command starts anew.",
+            "Restart",
+            verb(Verb::Restart),
+        )),
+        Command::Restart => vec![Step::Do(verb(Verb::Start))],
+        Command::Pause => match container.state {
+            ContainerState::Paused { .. } => vec![Step::Do(verb(Verb::Unpause))],
+            ContainerState::Running { .. } => vec![Step::Do(verb(Verb::Pause))],
+            _ => vec![Step::Toast(Toast::bad(format!("{name} is not running"), None))],
+        },
+        Command::Kill if running => ask(Confirm::grave(
+            format!("Kill {name}?"),
+            "SIGKILL ends its processes at once; what they had not written is lost.",
+            "Kill",
+            verb(Verb::Kill(Signal::KILL)),
+        )),
+        Command::Kill => vec![Step::Toast(Toast::bad(format!("{name} is not running"), None))],
+        Command::Rename => vec![Step::Open(Box::new(Dialog::Prompt(Prompt::rename(id, name))))],
+        Command::Remove if running => ask(Confirm::grave(
+            format!("Remove {name}?"),
+            "It is running: its processes are killed. All files it has written are lost; folders of this machine mounted into it stay.",
+            "Kill and remove",
+            verb(Verb::RemoveByForce),
+        )),
+        Command::Remove => ask(Confirm::grave(
+            format!("Remove {name}?"),
+            "All files it has written and its log are lost; folders of this machine mounted into it stay.",
+            "Remove",
+            verb(Verb::Remove),
+        )),
+        _ => Vec::new(),
+    }
+}
+
+fn compare(column: usize, data: &Data, a: &ContainerSummary, b: &ContainerSummary) -> Ordering {
+    let usage = |container: &ContainerSummary| data.usage.get(&container.id).map(|track| track.latest);
+    let by = |figure: fn(&crate::model::Usage) -> Option<f64>| {
+        let (a, b) = (usage(a).as_ref().and_then(figure), usage(b).as_ref().and_then(figure));
+        a.unwrap_or(-1.0).total_cmp(&b.unwrap_or(-1.0))
+    };
+    match column {
+        NAME => a.name.as_str().to_lowercase().cmp(&b.name.as_str().to_lowercase()),
+        STATE => rank(&a.state).cmp(&rank(&b.state)),
+        CPU | SPARK => by(|usage| usage.cpu_percent),
+        MEMORY => by(|usage| usage.sample.memory_bytes.map(|bytes| bytes as f64)),
+        LIMIT => a.limits.memory_bytes.cmp(&b.limits.memory_bytes),
+        UPTIME => since(b).cmp(&since(a)),
+        IMAGE => a.image.cmp(&b.image),
+        PIDS => by(|usage| usage.sample.pids.map(|pids| pids as f64)),
+        NETWORK => by(|usage| Some(usage.net_received_rate? + usage.net_sent_rate?)),
+        _ => by(|usage| Some(usage.disk_read_rate? + usage.disk_written_rate?)),
+    }
+}
+
+fn rank(state: &ContainerState) -> u8 {
+    match state {
+        ContainerState::Running { .. } => 0,
+        ContainerState::Paused { .. } => 1,
+        ContainerState::Created => 2,
+        ContainerState::Exited(_) => 3,
+    }
+}
+
+/// When its process started, if it runs; those that do not come last.
+fn since(container: &ContainerSummary) -> crate::model::Timestamp {
+    match &container.state {
+        ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => *started,
+        ContainerState::Created | ContainerState::Exited(_) => crate::model::Timestamp(jiff::Timestamp::MAX),
+    }
+}
+
+/// The colour of a state.
+pub fn state_role(state: &ContainerState) -> Role {
+    match state {
+        ContainerState::Running { .. } => Role::Ok,
+        ContainerState::Paused { .. } => Role::Paused,
+        ContainerState::Created => Role::Info,
+        ContainerState::Exited(status) if status.code == 0 => Role::Dim,
+        ContainerState::Exited(_) => Role::Error,
+    }
+}
+
+fn cells(canvas: &Canvas, data: &Data, row: &Shown) -> Vec<Cell> {
+    let container = row.container;
+    let track = data.usage.get(&container.id);
+    let live = container.state.is_running();
+    let text_role = if live { Role::Text } else { Role::Dim };
+    let cell = |text: String, role: Role| Cell::from(canvas.piece(text, role));
+    let mut cells = vec![Cell::default(); COLUMNS.len()];
+    let name = container.name.as_str();
+    let split = name.chars().count();
+    cells[NAME] = cell(name.to_owned(), text_role);
+    cells[NAME].matched = row.matched.positions.iter().copied().filter(|at| *at < split).collect();
+    cells[IMAGE] = cell(container.image.clone(), Role::Dim);
+    cells[IMAGE].matched = row.matched.positions.iter().filter_map(|at| at.checked_sub(split + 1)).collect();
+    let role = state_role(&container.state);
+    cells[STATE] = match data.busy.get(&container.id) {
+        Some(word) => cell(format!("◌ {word}"), Role::Warn),
+        None => {
+            let glyph = figures::state_glyph(&container.state);
+            cell(format!("{glyph} {}", figures::state_words(&container.state)), role)
+        }
+    };
+    let uptime = match &container.state {
+        ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => {
+            figures::duration(started.seconds_until(data.now()))
+        }
+        _ => String::new(),
+    };
+    cells[UPTIME] = cell(uptime, Role::Text);
+    if let (true, Some(track)) = (live, track) {
+        usage_cells(canvas, &mut cells, container, track);
+    }
+    cells
+}
+
+fn usage_cells(canvas: &Canvas, cells: &mut [Cell], container: &ContainerSummary, track: &Track) {
+    let usage = &track.latest;
+    let cell = |text: String, role: Role| Cell::from(canvas.piece(text, role));
+    let cpu_role = match usage.cpu_percent {
+        Some(percent) if percent >= 80.0 => Role::Warn,
+        Some(percent) if percent >= 0.05 => Role::Text,
+        _ => Role::Dim,
+    };
+    cells[CPU] = cell(figures::percent(usage.cpu_percent), cpu_role);
+    let recent: Vec<f64> = track.cpu.iter().map(|percent| f64::from(*percent)).collect();
+    cells[SPARK] = cell(sparkline(&recent, 100.0, SPARK_CELLS), Role::ChartCpu);
+    let memory_role = match usage.memory_percent {
+        Some(percent) if percent >= 90.0 => Role::Error,
+        Some(percent) if percent >= 75.0 => Role::Warn,
+        _ => Role::Text,
+    };
+    cells[MEMORY] = cell(usage.sample.memory_bytes.map_or_else(|| "–".to_owned(), figures::bytes), memory_role);
+    cells[LIMIT] = cell(container.limits.memory_bytes.map_or_else(|| "–".to_owned(), figures::bytes), Role::Dim);
+    cells[PIDS] = cell(usage.sample.pids.map_or_else(|| "–".to_owned(), |pids| pids.to_string()), Role::Text);
+    let pair = |a: Option<f64>, b: Option<f64>| format!("{:>5} {:>5}", figures::rate(a), figures::rate(b));
+    cells[NETWORK] = match container.network {
+        NetworkMode::Host => cell("host".to_owned(), Role::Dim),
+        NetworkMode::None => cell(pair(usage.net_received_rate, usage.net_sent_rate), Role::Dim),
+    };
+    cells[DISK] = cell(pair(usage.disk_read_rate, usage.disk_written_rate), Role::Dim);
+}

@@ -1,0 +1,114 @@
+//! The selected container's details beside or below the list: its curves and its facts.
+
+use ratatui::layout::Rect;
+
+use super::containers::state_role;
+use super::curves;
+use crate::model::{ContainerState, ContainerSummary, NetworkMode};
+use crate::tui::canvas::Canvas;
+use crate::tui::data::Data;
+use crate::tui::figures;
+use crate::tui::theme::Role;
+
+/// Seconds that the small charts show.
+const SPAN_SECONDS: f64 = 60.0;
+
+/// Draws what there is room for.
+pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, container: &ContainerSummary) {
+    if area.height < 4 || area.width < 20 {
+        return;
+    }
+    let role = state_role(&container.state);
+    let mut x = area.x + canvas.text(area.x, area.y, 2, figures::state_glyph(&container.state), role) + 1;
+    x += canvas.text(x, area.y, area.right().saturating_sub(x), container.name.as_str(), Role::Title) + 2;
+    let words = figures::state_words(&container.state);
+    canvas.text(x, area.y, area.right().saturating_sub(x), &words, role);
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let track = data.usage.get(&container.id).filter(|_| container.state.is_running());
+    let beside = body.height < 16;
+    let facts = match track {
+        Some(track) if beside && body.width >= 70 => {
+            let half = (body.width - 2) / 2;
+            curves::cpu(canvas, Rect { width: half, ..body }, track, SPAN_SECONDS);
+            let right = Rect { x: body.x + half + 2, width: half, ..body };
+            curves::memory(canvas, right, track, container, SPAN_SECONDS);
+            return;
+        }
+        Some(track) if !beside => {
+            let each = ((body.height - 2) / 4).clamp(5, 9);
+            let mut place = Rect { y: body.y + 1, height: each, ..body };
+            curves::cpu(canvas, place, track, SPAN_SECONDS);
+            place.y += each + 1;
+            curves::memory(canvas, place, track, container, SPAN_SECONDS);
+            let top = place.bottom() + 1;
+            Rect { y: top, height: body.bottom().saturating_sub(top), ..body }
+        }
+        _ => Rect { y: body.y + 1, height: body.height - 1, ..body },
+    };
+    for ((label, value), y) in lines(data, container).iter().zip(facts.y..facts.bottom()) {
+        canvas.text(facts.x, y, 10, label, Role::Dim);
+        canvas.text(facts.x + 11, y, facts.width.saturating_sub(11), value, Role::Text);
+    }
+}
+
+fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("id", container.id.short().to_owned()),
+        ("image", container.image.clone()),
+        ("command", container.command.join(" ")),
+        ("created", figures::ago(container.created, data.now())),
+    ];
+    match &container.state {
+        ContainerState::Running { pid, started } | ContainerState::Paused { pid, started } => {
+            lines.push(("started", figures::ago(*started, data.now())));
+            lines.push(("pid", pid.to_string()));
+        }
+        ContainerState::Exited(status) => {
+            lines.push(("ended", figures::ago(status.finished, data.now())));
+            lines.extend(status.message.clone().map(|message| ("because", message)));
+        }
+        ContainerState::Created => {}
+    }
+    if let Some(track) = data.usage.get(&container.id).filter(|_| container.state.is_running()) {
+        let sample = track.latest.sample;
+        let bytes = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), figures::bytes_long);
+        lines.push((
+            "disk",
+            format!("{} read, {} written", bytes(sample.disk_read_bytes), bytes(sample.disk_written_bytes)),
+        ));
+        if container.network == NetworkMode::None {
+            let (received, sent) = (bytes(sample.net_received_bytes), bytes(sample.net_sent_bytes));
+            lines.push(("traffic", format!("{received} received, {sent} sent")));
+        }
+        if sample.from_proc {
+            lines.push(("figures", "from /proc: no cgroup was given to this user".to_owned()));
+        }
+    }
+    lines.push((
+        "network",
+        match container.network {
+            NetworkMode::None => "none: loopback only".to_owned(),
+            NetworkMode::Host => "the host's own".to_owned(),
+        },
+    ));
+    let limits = container.limits;
+    let limit = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
+    let limits: Vec<String> = [
+        limit("memory", limits.memory_bytes.map(figures::bytes_long)),
+        limit("cpus", limits.cpu_milli.map(|milli| format!("{:.2}", milli as f64 / 1000.0))),
+        limit("pids", limits.pids.map(|pids| pids.to_string())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    lines.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }));
+    for mount in &container.mounts {
+        let mode = if mount.read_only { " (read-only)" } else { "" };
+        lines.push(("mount", format!("{} → {}{mode}", mount.source.display(), mount.target.display())));
+    }
+    for session in data.sessions.get(&container.id).into_iter().flatten() {
+        let since = figures::duration(session.started.seconds_until(data.now()));
+        lines.push(("session", format!("{}  {}  {since}", session.id, session.command.join(" "))));
+    }
+    lines
+}

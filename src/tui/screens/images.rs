@@ -1,0 +1,232 @@
+//! The images: this machine's own first, then those pulled or imported.
+
+use std::cmp::Ordering;
+
+use crossterm::event::KeyEvent;
+use ratatui::layout::Rect;
+
+use super::pulls::Pulls;
+use crate::model::{HOST_IMAGE, ImageSummary};
+use crate::tui::canvas::{Canvas, Target};
+use crate::tui::commands::{Command, Scope};
+use crate::tui::data::Data;
+use crate::tui::dialogs::{Confirm, Dialog, RunForm};
+use crate::tui::effect::Effect;
+use crate::tui::figures;
+use crate::tui::filter::{Matched, matcher};
+use crate::tui::list::{List, Move, Sort};
+use crate::tui::list_keys;
+use crate::tui::step::{Page, Step, World};
+use crate::tui::table::{Align, Cell, Column, Rows};
+use crate::tui::theme::Role;
+use crate::tui::toast::Toast;
+
+/// The screen's state; a row is known by what `run` takes for it.
+#[derive(Clone, Debug)]
+pub struct Images {
+    pub list: List<String>,
+}
+
+const IMAGE: usize = 0;
+const SIZE: usize = 1;
+const CREATED: usize = 2;
+const LAYERS: usize = 3;
+const USED: usize = 4;
+const ID: usize = 5;
+const PLATFORM: usize = 6;
+
+const COLUMNS: [Column; 7] = [
+    Column { title: "IMAGE", min: 18, max: 60, align: Align::Left, priority: 0 },
+    Column { title: "SIZE", min: 7, max: 7, align: Align::Right, priority: 0 },
+    Column { title: "CREATED", min: 11, max: 11, align: Align::Right, priority: 2 },
+    Column { title: "LAYERS", min: 6, max: 6, align: Align::Right, priority: 3 },
+    Column { title: "USED BY", min: 7, max: 7, align: Align::Right, priority: 1 },
+    Column { title: "ID", min: 12, max: 12, align: Align::Left, priority: 4 },
+    Column { title: "PLATFORM", min: 11, max: 14, align: Align::Left, priority: 5 },
+];
+
+const DESCENDING_FIRST: [usize; 3] = [SIZE, LAYERS, USED];
+
+impl Default for Images {
+    fn default() -> Self {
+        Self { list: List::new(Sort::ascending(IMAGE)) }
+    }
+}
+
+impl Images {
+    pub const SCOPES: &'static [Scope] = &[Scope::Images, Scope::List, Scope::Everywhere];
+
+    fn shown<'a>(&self, data: &'a Data) -> Vec<(&'a ImageSummary, Matched)> {
+        let matcher = matcher();
+        let all = data.images.as_deref().unwrap_or_default().iter();
+        let mut shown: Vec<_> =
+            all.filter_map(|image| Some((image, self.list.filter.matches(&matcher, &image.label())?))).collect();
+        let sort = self.list.sort;
+        shown.sort_by(|(a, _), (b, _)| {
+            let order = compare(sort.column, data, a, b);
+            let order = if sort.descending { order.reverse() } else { order };
+            // This machine's own image is always the first.
+            b.is_host.cmp(&a.is_host).then(order).then_with(|| a.label().cmp(&b.label()))
+        });
+        shown
+    }
+
+    fn keys(&self, data: &Data) -> Vec<String> {
+        self.shown(data).iter().map(|(image, _)| image.label()).collect()
+    }
+
+    fn selected<'a>(&self, data: &'a Data) -> Option<&'a ImageSummary> {
+        let keys = self.keys(data);
+        let (_, label) = self.list.selected(&keys)?;
+        data.images.as_ref()?.iter().find(|image| image.label() == *label)
+    }
+
+    pub fn settle(&mut self, data: &Data) {
+        let keys = self.keys(data);
+        self.list.settle(&keys);
+    }
+
+    pub fn typed(&mut self, key: &KeyEvent, data: &Data) -> bool {
+        let taken = list_keys::typed(&mut self.list, key);
+        if taken {
+            self.settle(data);
+        }
+        taken
+    }
+
+    pub fn command(&mut self, command: Command, world: World) -> Vec<Step> {
+        let keys = self.keys(world.data);
+        if list_keys::command(&mut self.list, command, &keys, list_keys::Columns(&COLUMNS, &DESCENDING_FIRST)) {
+            self.settle(world.data);
+            return Vec::new();
+        }
+        if command == Command::PullImage {
+            return vec![Step::Show(Page::Search)];
+        }
+        let Some(image) = self.selected(world.data) else { return Vec::new() };
+        let label = image.label();
+        match command {
+            Command::Run => vec![
+                Step::Open(Box::new(Dialog::Run(RunForm::new(label.clone())))),
+                Step::Do(Effect::FillForm { image: label }),
+            ],
+            Command::InspectImage => vec![Step::Show(Page::InspectImage(label))],
+            Command::RemoveImage if image.is_host => {
+                let hint = "it is this machine's own file system, and takes no space".to_owned();
+                vec![Step::Toast(Toast::bad("the host image is built in and cannot be removed", Some(hint)))]
+            }
+            Command::RemoveImage => {
+                let users = users(world.data, image);
+                let text = match users {
+                    0 => "Its layers are deleted from this machine, unless another image has them too.".to_owned(),
+                    1 => "One container is made of it: only the name goes, its layers stay.".to_owned(),
+                    users => format!("{users} containers are made of it: only the name goes, its layers stay."),
+                };
+                let effect = Effect::RemoveImage { image: label.clone(), force: users > 0 };
+                vec![Step::Open(Box::new(Dialog::Confirm(Confirm::grave(
+                    format!("Remove {label}?"),
+                    text,
+                    "Remove",
+                    effect,
+                ))))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn click(&mut self, target: Target, data: &Data) -> Vec<Step> {
+        let keys = self.keys(data);
+        match target {
+            Target::Row(row) => {
+                let again = self.list.selected(&keys).is_some_and(|(index, _)| index == row);
+                self.list.go(&keys, Move::To(row));
+                if again { vec![Step::Command(Command::Run)] } else { Vec::new() }
+            }
+            Target::Column(column) => {
+                self.list.sort.click(column, DESCENDING_FIRST.contains(&column));
+                self.list.settle(&self.keys(data));
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data, pulls: &Pulls) {
+        let (area, below) = pulls.split(area);
+        if let Some(below) = below {
+            pulls.draw(canvas, below);
+        }
+        let shown = self.shown(data);
+        let keys: Vec<String> = shown.iter().map(|(image, _)| image.label()).collect();
+        let selected = self.list.selected(&keys).map(|(index, _)| index);
+        let table = list_keys::draw_filter(canvas, area, &self.list, shown.len());
+        if shown.is_empty() {
+            canvas.seen.list_height = usize::from(table.height);
+            let lines: &[&str] = match data.images {
+                None => &["looking …"],
+                Some(_) => &["Nothing matches the filter.", "", "Esc clears it."],
+            };
+            return list_keys::draw_notice(canvas, table, lines);
+        }
+        let first = self.list.offset_for(shown.len(), usize::from(table.height.saturating_sub(1)));
+        let rows = Rows { columns: &COLUMNS, sort: self.list.sort, len: shown.len(), first, selected };
+        rows.draw(canvas, table, |canvas, row| cells(canvas, data, shown[row].0, &shown[row].1));
+        let free = usize::from(table.height).saturating_sub(shown.len() + 2);
+        if free >= 4 && shown.len() == 1 && self.list.filter.is_empty() {
+            let y = table.y + 3;
+            let lines = [
+                "Enter on host runs a shell on a copy-on-write view of this machine:",
+                "nothing in it can change the machine.",
+                "p searches a registry for more images.",
+            ];
+            for (line, y) in lines.iter().zip(y..) {
+                canvas.text(table.x + 2, y, table.width.saturating_sub(4), line, Role::Dim);
+            }
+        }
+    }
+}
+
+/// How many containers are made of an image.
+fn users(data: &Data, image: &ImageSummary) -> usize {
+    let label = image.label();
+    let made_of = |container: &&crate::model::ContainerSummary| match (&container.image_id, &image.id) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => image.is_host && container.image == HOST_IMAGE,
+        _ => container.image == label,
+    };
+    data.containers.iter().flatten().filter(made_of).count()
+}
+
+fn compare(column: usize, data: &Data, a: &ImageSummary, b: &ImageSummary) -> Ordering {
+    match column {
+        SIZE => a.size_bytes.cmp(&b.size_bytes),
+        CREATED => b.created.cmp(&a.created),
+        LAYERS => a.layers.cmp(&b.layers),
+        USED => users(data, a).cmp(&users(data, b)),
+        ID => a.id.cmp(&b.id),
+        PLATFORM => a.platform.to_string().cmp(&b.platform.to_string()),
+        _ => a.label().cmp(&b.label()),
+    }
+}
+
+fn cells(canvas: &Canvas, data: &Data, image: &ImageSummary, matched: &Matched) -> Vec<Cell> {
+    let cell = |text: String, role: Role| Cell::from(canvas.piece(text, role));
+    let users = users(data, image);
+    let mut cells = vec![Cell::default(); COLUMNS.len()];
+    cells[IMAGE] = cell(image.label(), Role::Text);
+    cells[IMAGE].matched = matched.positions.clone();
+    if image.is_host {
+        cells[IMAGE].pieces.push(canvas.piece("  this machine, copy-on-write", Role::Dim));
+    }
+    cells[SIZE] = cell(image.size_bytes.map_or_else(|| "–".to_owned(), figures::bytes), Role::Text);
+    cells[CREATED] =
+        cell(image.created.map_or_else(|| "–".to_owned(), |time| figures::ago(time, data.now())), Role::Dim);
+    cells[LAYERS] = cell(if image.is_host { "–".to_owned() } else { image.layers.to_string() }, Role::Dim);
+    cells[USED] = cell(
+        if users == 0 { "–".to_owned() } else { users.to_string() },
+        if users == 0 { Role::Dim } else { Role::Ok },
+    );
+    cells[ID] = cell(image.id.as_ref().map_or("–", |id| id.short()).to_owned(), Role::Dim);
+    cells[PLATFORM] = cell(image.platform.to_string(), Role::Dim);
+    cells
+}

@@ -1,0 +1,23 @@
+//! The screens. Each owns its state, what its keys mean, and its drawing.
+
+mod charts;
+mod containers;
+mod curves;
+mod details;
+mod images;
+mod inspect;
+mod inspect_lines;
+mod log_lines;
+mod logs;
+mod panes;
+mod pulls;
+mod search;
+mod shells;
+
+pub use charts::Charts;
+pub use containers::Containers;
+pub use images::Images;
+pub use inspect::Inspect;
+pub use logs::Logs;
+pub use search::Search;
+pub use shells::Shells;

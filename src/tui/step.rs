@@ -1,0 +1,52 @@
+//! What a screen or a dialog answers to a key: effects for the world outside, and changes that are not its own to make.
+
+use crate::model::{Id, SessionId};
+
+use super::commands::Command;
+use super::data::Data;
+use super::dialogs::Dialog;
+use super::effect::Effect;
+use super::keymap::Keymap;
+use super::toast::Toast;
+
+/// Which screen is in front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    Containers,
+    Images,
+    Search,
+    Shells,
+    Logs(Id),
+    Charts(Id),
+    Inspect(Id),
+    InspectImage(String),
+}
+
+/// One consequence.
+#[derive(Debug)]
+pub enum Step {
+    Do(Effect),
+    Show(Page),
+    /// Back to the screen that one came from.
+    Back,
+    Open(Box<Dialog>),
+    CloseDialog,
+    Toast(Toast),
+    /// As if its key had been pressed.
+    Command(Command),
+    /// Go to a container's shells: its open panes, else one for each of its living sessions, else a new one.
+    OpenShell(Id),
+    /// One more shell in a running container.
+    NewShell(Id),
+    /// A pane for a session that lives already.
+    AttachPane(Id, SessionId),
+    /// Create and start, in a pane if it has a terminal.
+    Run(Box<crate::model::CreateRequest>),
+}
+
+/// What screens may read while they handle a key.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    pub data: &'a Data,
+    pub keymap: &'a Keymap,
+}

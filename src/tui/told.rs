@@ -1,0 +1,140 @@
+//! What the engine tells, put where it belongs.
+
+use super::action::{PaneEnd, Told};
+use super::app::App;
+use super::effect::Effect;
+use super::step::{Page, Step};
+use super::toast::Toast;
+use crate::model::Timestamp;
+
+/// The second's tick: ages move on, messages go.
+pub fn tick(app: &mut App, now: Timestamp) -> Vec<Step> {
+    app.data.now = Some(now);
+    app.toasts.tick(now);
+    // The frame is compared with the one before, so a tick that changes no letter writes nothing.
+    app.dirty = true;
+    sessions_wish(app).into_iter().collect()
+}
+
+/// The selected container's sessions, when they are shown and not known yet.
+pub fn sessions_wish(app: &App) -> Option<Step> {
+    let container = app.containers.selected(&app.data)?;
+    if app.data.sessions.contains_key(&container.id) { None } else { sessions_of_selected(app) }
+}
+
+fn sessions_of_selected(app: &App) -> Option<Step> {
+    let container = app.containers.selected(&app.data).filter(|_| app.page == Page::Containers)?;
+    container.state.is_running().then(|| Step::Do(Effect::ListSessions(container.id.clone())))
+}
+
+pub fn told(app: &mut App, told: Told) -> Vec<Step> {
+    app.dirty |= is_seen(app, &told);
+    match told {
+        Told::Containers(containers) => {
+            app.data.set_containers(containers);
+            app.containers.settle(&app.data);
+            return sessions_of_selected(app).into_iter().collect();
+        }
+        Told::Images(images) => {
+            app.data.images = Some(images);
+            app.images.settle(&app.data);
+        }
+        Told::Usage(samples) => {
+            app.data.add_usage(samples);
+            app.containers.settle(&app.data);
+        }
+        Told::Machine(machine, seconds) => app.data.set_machine(machine, seconds),
+        Told::Sessions(id, sessions) => {
+            let name = app.data.container(&id).map_or_else(String::new, |container| container.name.to_string());
+            let steps = app.shells.sessions(&id, &name, &sessions);
+            app.data.sessions.insert(id, sessions);
+            return steps.unwrap_or_default();
+        }
+        Told::Changed(changes) => {
+            let mut steps = Vec::new();
+            if changes.containers {
+                steps.push(Step::Do(Effect::ListContainers));
+                if let Page::Inspect(id) = &app.page {
+                    steps.push(Step::Do(Effect::Inspect(id.clone())));
+                }
+            }
+            if changes.images {
+                steps.push(Step::Do(Effect::ListImages));
+            }
+            return steps;
+        }
+        Told::VerbDone { id, result } => {
+            app.data.busy.remove(&id);
+            let toast = result.map_or_else(Toast::from, Toast::good);
+            return vec![Step::Toast(toast), Step::Do(Effect::ListContainers)];
+        }
+        Told::ImageRemoved(result) => {
+            let toast = result.map_or_else(Toast::from, Toast::good);
+            return vec![Step::Toast(toast), Step::Do(Effect::ListImages)];
+        }
+        Told::FormFilled { image, name, command } => {
+            for dialog in &mut app.dialogs {
+                if let super::dialogs::Dialog::Run(form) = dialog {
+                    form.fill(&image, &name, &command);
+                }
+            }
+        }
+        Told::Ran { pane, result } => return ran(app, pane, result),
+        Told::Inspected { id, result } => app.inspect.told_container(&Page::Inspect(id), result),
+        Told::ImageInspected { image, result } => app.inspect.told_image(&Page::InspectImage(image), result),
+        Told::Log { view, entries } => app.logs.told(view, entries),
+        Told::LogEnd { view, result } => app.logs.ended(view, result),
+        Told::Found { search, hits } => app.search.found(search, hits),
+        Told::SearchEnd { search, result } => app.search.ended(search, result),
+        Told::Pull { reference, event } => app.search.pulls.told(&reference, event),
+        Told::PullEnd { reference, result } => return app.search.pulls.ended(&reference, result),
+        Told::PaneLive { pane, id, name, session } => app.shells.live(pane, &id, name.as_str(), session),
+        Told::PaneOutput(pane) => app.shells.output(pane),
+        Told::PaneEnded { pane, end } => app.shells.ended(pane, end),
+        Told::ThemeLoaded(theme) => {
+            app.theme = *theme;
+            app.tell_colors();
+            return vec![Step::Toast(Toast::good(format!("theme {}", app.theme.name())))];
+        }
+        Told::Problem(problem) => {
+            app.shells.forget_pending();
+            return vec![Step::Toast(problem.into())];
+        }
+    }
+    Vec::new()
+}
+
+fn ran(
+    app: &mut App,
+    pane: Option<super::shell::PaneId>,
+    result: Result<crate::model::ContainerSummary, super::action::Problem>,
+) -> Vec<Step> {
+    match (result, pane) {
+        (Ok(container), pane) => {
+            app.containers.list.select(container.id.clone());
+            let mut steps = vec![Step::Do(Effect::ListContainers)];
+            if pane.is_none() {
+                steps.push(Step::Toast(Toast::good(format!("{} is running", container.name))));
+            }
+            steps
+        }
+        (Err(problem), Some(pane)) => {
+            app.shells.ended(pane, PaneEnd::Failed(problem));
+            vec![Step::Do(Effect::ListContainers)]
+        }
+        (Err(problem), None) => vec![Step::Toast(problem.into()), Step::Do(Effect::ListContainers)],
+    }
+}
+
+/// Whether what was told can be seen now. What is shown elsewhere waits for its screen.
+fn is_seen(app: &App, told: &Told) -> bool {
+    match told {
+        Told::Usage(_) => matches!(app.page, Page::Containers | Page::Charts(_)),
+        Told::Log { .. } | Told::LogEnd { .. } => matches!(app.page, Page::Logs(_)),
+        Told::PaneOutput(_) => app.page == Page::Shells,
+        Told::Found { .. } | Told::SearchEnd { .. } => app.page == Page::Search,
+        Told::Pull { .. } => matches!(app.page, Page::Search | Page::Images),
+        Told::Changed(_) => false,
+        _ => true,
+    }
+}

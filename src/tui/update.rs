@@ -1,0 +1,381 @@
+//! `update`: from what happened to what is shown and what is to be done. Pure: it touches nothing but the state.
+
+use crossterm::event::{KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+
+use super::action::{Action, Told};
+use super::app::App;
+use super::canvas::Target;
+use super::commands::Command;
+use super::dialogs::{Dialog, Help, Palette};
+use super::effect::Effect;
+use super::keymap::Chord;
+use super::step::{Page, Step, World};
+use super::toast::Toast;
+use super::{told, view};
+use crate::model::Id;
+
+/// Lines that one step of the wheel moves.
+const WHEEL_LINES: isize = 3;
+
+/// Handles one action. Whatever changes what is seen sets `app.dirty`.
+pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
+    let steps = match action {
+        Action::Key(key) if key.kind == KeyEventKind::Release => return Vec::new(),
+        Action::Key(key) => {
+            app.dirty = true;
+            on_key(app, &key)
+        }
+        Action::Mouse(event) => on_mouse(app, &event),
+        Action::Paste(text) => {
+            app.dirty = true;
+            on_paste(app, &text)
+        }
+        Action::Resize(size) => {
+            app.dirty = true;
+            app.size = size;
+            Vec::new()
+        }
+        Action::Tick(now) => told::tick(app, now),
+        Action::Told(told) => told::told(app, told),
+    };
+    let mut effects = Vec::new();
+    follow(app, steps, &mut effects);
+    // Panes follow every change of their number and place.
+    let fit = app.shells.fit(view::body(app.size));
+    follow(app, fit, &mut effects);
+    effects
+}
+
+/// Takes the steps in turn; steps of steps come before the next.
+fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
+    for step in steps {
+        match step {
+            Step::Do(effect) => {
+                if let Effect::Verb { id, verb, .. } = &effect {
+                    app.data.busy.insert(id.clone(), verb.under_way());
+                }
+                effects.push(effect);
+                continue;
+            }
+            Step::Show(page) => show(app, page, effects),
+            Step::Back => back(app, effects),
+            Step::Open(dialog) => app.dialogs.push(*dialog),
+            Step::CloseDialog => {
+                app.dialogs.pop();
+            }
+            Step::Toast(toast) => app.toasts.add(toast, app.data.now()),
+            Step::Command(command) => {
+                let more = on_command(app, command);
+                follow(app, more, effects);
+            }
+            Step::OpenShell(id) => {
+                let more = open_shell(app, &id);
+                follow(app, more, effects);
+            }
+            Step::NewShell(id) => {
+                let name = name_of(app, &id);
+                let pane = app.shells.open(Some(id.clone()), &name, "shell");
+                effects.push(Effect::Exec { id, pane });
+                show(app, Page::Shells, effects);
+            }
+            Step::AttachPane(id, session) => {
+                let name = name_of(app, &id);
+                let pane = app.shells.open(Some(id.clone()), &name, "shell");
+                effects.push(Effect::Attach { id, session, pane });
+                show(app, Page::Shells, effects);
+            }
+            Step::Run(request) => {
+                let pane = request.tty.then(|| {
+                    let name = request.name.as_ref().map_or_else(|| request.image.clone(), |name| name.to_string());
+                    let title = if request.command.is_empty() { "shell".to_owned() } else { request.command.join(" ") };
+                    app.shells.open(None, &name, &title)
+                });
+                if pane.is_some() {
+                    show(app, Page::Shells, effects);
+                } else {
+                    show(app, Page::Containers, effects);
+                }
+                effects.push(Effect::Run { request, pane });
+            }
+        }
+        app.dirty = true;
+    }
+}
+
+fn name_of(app: &App, id: &Id) -> String {
+    app.data.container(id).map_or_else(|| id.short().to_owned(), |container| container.name.to_string())
+}
+
+/// Goes to a container's shells: those open, else its living sessions, else by starting it.
+fn open_shell(app: &mut App, id: &Id) -> Vec<Step> {
+    if app.shells.go_to(id) {
+        return vec![Step::Show(Page::Shells)];
+    }
+    let Some(container) = app.data.container(id) else { return Vec::new() };
+    if app.data.busy.contains_key(id) {
+        return vec![Step::Toast(Toast::good(format!("{} is busy; once more in a moment", container.name)))];
+    }
+    match &container.state {
+        crate::model::ContainerState::Running { .. } => vec![app.shells.await_sessions(id)],
+        crate::model::ContainerState::Paused { .. } => {
+            let hint = app.keymap.label(Command::Pause).map(|key| format!("{key} lets it go on"));
+            vec![Step::Toast(Toast::bad(format!("{} is paused", container.name), hint))]
+        }
+        _ if container.tty => {
+            let (name, title) = (container.name.to_string(), container.command.join(" "));
+            let pane = app.shells.open(Some(id.clone()), &name, &title);
+            vec![Step::Do(Effect::StartInPane { id: id.clone(), pane }), Step::Show(Page::Shells)]
+        }
+        _ => {
+            let verb = super::effect::Verb::Start;
+            vec![Step::Do(Effect::Verb { id: id.clone(), name: container.name.clone(), verb })]
+        }
+    }
+}
+
+/// Puts a screen in front.
+fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
+    if app.page != page {
+        let before = std::mem::replace(&mut app.page, page.clone());
+        if before != Page::Shells {
+            app.came_from.retain(|known| *known != before);
+            app.came_from.push(before);
+        }
+    }
+    let steps = match &page {
+        Page::Logs(id) => app.logs.open(id),
+        Page::Inspect(id) => {
+            app.inspect.open(&page);
+            vec![Step::Do(Effect::Inspect(id.clone()))]
+        }
+        Page::InspectImage(image) => {
+            app.inspect.open(&page);
+            vec![Step::Do(Effect::InspectImage(image.clone()))]
+        }
+        Page::Search => {
+            app.search.begin();
+            Vec::new()
+        }
+        _ => Vec::new(),
+    };
+    follow(app, steps, effects);
+}
+
+fn back(app: &mut App, effects: &mut Vec<Effect>) {
+    let gone = |page: &Page| match page {
+        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) => app.data.container(id).is_none(),
+        _ => false,
+    };
+    let page = loop {
+        match app.came_from.pop() {
+            Some(page) if page == app.page || gone(&page) => {}
+            Some(page) => break page,
+            None => break Page::Containers,
+        }
+    };
+    app.page = page.clone();
+    show(app, page, effects);
+}
+
+fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
+    let world = World { data: &app.data, keymap: &app.keymap };
+    if let Some(dialog) = app.dialogs.last_mut() {
+        return dialog.key(key, world);
+    }
+    let height = app.seen.text_height;
+    let taken = match app.page {
+        Page::Containers => app.containers.typed(key, &app.data).then(Vec::new),
+        Page::Images => app.images.typed(key, &app.data).then(Vec::new),
+        Page::Search => app.search.typed(key),
+        Page::Logs(_) => app.logs.typed(key, height).then(Vec::new),
+        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.typed(key).then(Vec::new),
+        Page::Charts(_) | Page::Shells => None,
+    };
+    if let Some(steps) = taken {
+        return steps;
+    }
+    match app.keymap.find(app.scopes(), Chord::of(key)) {
+        Some(command) => on_command(app, command),
+        None if app.page == Page::Shells && app.shells.has_keys() => app.shells.type_key(key),
+        None => Vec::new(),
+    }
+}
+
+fn on_paste(app: &mut App, text: &str) -> Vec<Step> {
+    if let Some(dialog) = app.dialogs.last_mut() {
+        dialog.paste(text);
+        return Vec::new();
+    }
+    match app.page {
+        Page::Shells if app.shells.has_keys() => app.shells.paste(text),
+        Page::Search => app.search.paste(text),
+        Page::Logs(_) => {
+            app.logs.paste(text);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The pages that Tab walks through.
+const TABS: [Page; 4] = [Page::Containers, Page::Images, Page::Search, Page::Shells];
+
+fn on_command(app: &mut App, command: Command) -> Vec<Step> {
+    match command {
+        Command::Quit => return vec![Step::Do(Effect::Quit)],
+        Command::Suspend => return vec![Step::Do(Effect::Suspend)],
+        Command::Redraw => return vec![Step::Do(Effect::Redraw)],
+        Command::Help => return vec![Step::Open(Box::new(Dialog::Help(Help::new(app.scopes()))))],
+        Command::Palette => return vec![Step::Open(Box::new(Dialog::Palette(Palette::new(app.scopes()))))],
+        Command::NextTheme => return vec![Step::Do(Effect::LoadTheme { after: app.theme.name().to_owned() })],
+        Command::ShowContainers => return vec![Step::Show(Page::Containers)],
+        Command::ShowImages => return vec![Step::Show(Page::Images)],
+        Command::ShowSearch => return vec![Step::Show(Page::Search)],
+        Command::ShowShells => return vec![Step::Show(Page::Shells)],
+        Command::NextTab | Command::PreviousTab => return vec![Step::Show(tab_beside(app, command))],
+        Command::NextView | Command::PreviousView => return next_view(app, command),
+        Command::NextContainer | Command::PreviousContainer => return next_container(app, command),
+        Command::Back if app.toasts.dismiss() => return Vec::new(),
+        _ => {}
+    }
+    let world = World { data: &app.data, keymap: &app.keymap };
+    let height = app.seen.text_height;
+    match app.page {
+        Page::Containers => {
+            app.containers.list.set_height(app.seen.list_height);
+            let steps = app.containers.command(command, world);
+            let wish = told::sessions_wish(app);
+            steps.into_iter().chain(wish).collect()
+        }
+        Page::Images => {
+            app.images.list.set_height(app.seen.list_height);
+            app.images.command(command, world)
+        }
+        Page::Search if command == Command::Back => vec![Step::Back],
+        Page::Search => app.search.command(command, app.seen.list_height),
+        Page::Logs(_) => app.logs.command(command, height),
+        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.command(command, height),
+        Page::Charts(_) if command == Command::Back => vec![Step::Back],
+        Page::Charts(_) => app.charts.command(command),
+        Page::Shells if command == Command::Back => vec![Step::Back],
+        Page::Shells => app.shells.command(command),
+    }
+}
+
+fn tab_beside(app: &App, command: Command) -> Page {
+    let page = match app.page {
+        Page::InspectImage(_) => Page::Images,
+        Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Page::Containers,
+        ref page => page.clone(),
+    };
+    let at = TABS.iter().position(|tab| *tab == page).unwrap_or(0);
+    let step = if command == Command::NextTab { 1 } else { TABS.len() - 1 };
+    TABS[(at + step) % TABS.len()].clone()
+}
+
+/// The same container's next view; it takes the place of this one, so that Back leads to the list.
+fn next_view(app: &mut App, command: Command) -> Vec<Step> {
+    let views: [fn(Id) -> Page; 3] = [Page::Logs, Page::Charts, Page::Inspect];
+    let (at, id) = match &app.page {
+        Page::Logs(id) => (0, id.clone()),
+        Page::Charts(id) => (1, id.clone()),
+        Page::Inspect(id) => (2, id.clone()),
+        _ => return Vec::new(),
+    };
+    let step = if command == Command::NextView { 1 } else { 2 };
+    replace(app, views[(at + step) % 3](id))
+}
+
+fn next_container(app: &mut App, command: Command) -> Vec<Step> {
+    let (view, id): (fn(Id) -> Page, Id) = match &app.page {
+        Page::Logs(id) => (Page::Logs, id.clone()),
+        Page::Charts(id) => (Page::Charts, id.clone()),
+        Page::Inspect(id) => (Page::Inspect, id.clone()),
+        _ => return Vec::new(),
+    };
+    let keys = app.containers.keys(&app.data);
+    let Some(at) = keys.iter().position(|key| *key == id) else { return Vec::new() };
+    let step = if command == Command::NextContainer { 1 } else { keys.len() - 1 };
+    let next = keys[(at + step) % keys.len()].clone();
+    app.containers.list.select(next.clone());
+    replace(app, view(next))
+}
+
+/// Shows a page in the place of the one in front, which is forgotten.
+fn replace(app: &mut App, page: Page) -> Vec<Step> {
+    let before = app.came_from.clone();
+    let mut effects = Vec::new();
+    if matches!(app.page, Page::Logs(_)) && !matches!(page, Page::Logs(_)) {
+        effects.push(Effect::CloseLog);
+    }
+    show(app, page, &mut effects);
+    app.came_from = before;
+    effects.into_iter().map(Step::Do).collect()
+}
+
+fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
+    let hit = app.seen.at(event.column, event.row);
+    let wheel = match event.kind {
+        MouseEventKind::ScrollUp => -WHEEL_LINES,
+        MouseEventKind::ScrollDown => WHEEL_LINES,
+        _ => 0,
+    };
+    if let Some(dialog) = app.dialogs.last_mut() {
+        app.dirty = true;
+        if wheel != 0 {
+            dialog.wheel(wheel);
+            return Vec::new();
+        }
+        let is_click = matches!(event.kind, MouseEventKind::Down(MouseButton::Left));
+        // A click beside the dialog hits the screen below: it closes.
+        let inside = hit.map(|(_, target)| target).filter(|_| app.seen.in_dialog(event.column, event.row));
+        return if is_click { dialog.click(inside) } else { Vec::new() };
+    }
+    if let Some((area, Target::Pane(pane))) = hit {
+        app.dirty |= !matches!(event.kind, MouseEventKind::Moved);
+        return app.shells.mouse(pane, area, event);
+    }
+    if wheel != 0 {
+        app.dirty = true;
+        return on_wheel(app, wheel);
+    }
+    if !matches!(event.kind, MouseEventKind::Down(MouseButton::Left)) {
+        return Vec::new();
+    }
+    app.dirty = true;
+    match hit.map(|(_, target)| target) {
+        None | Some(Target::Nothing) => Vec::new(),
+        Some(Target::Command(command)) => on_command(app, command),
+        Some(Target::ShellTab(index)) => {
+            app.shells.show_tab(index);
+            Vec::new()
+        }
+        Some(target) => match app.page {
+            Page::Containers => {
+                let steps = app.containers.click(target, &app.data);
+                steps.into_iter().chain(told::sessions_wish(app)).collect()
+            }
+            Page::Images => app.images.click(target, &app.data),
+            Page::Search => app.search.click(target),
+            _ => Vec::new(),
+        },
+    }
+}
+
+fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
+    let command = if lines < 0 { Command::Up } else { Command::Down };
+    match app.page {
+        Page::Logs(_) => app.logs.wheel(lines, app.seen.text_height),
+        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.scroll(lines, app.seen.text_height),
+        Page::Containers | Page::Images | Page::Search => return on_command(app, command),
+        Page::Charts(_) | Page::Shells => {}
+    }
+    Vec::new()
+}
+
+/// What the engine told, as an action.
+impl From<Told> for Action {
+    fn from(told: Told) -> Self {
+        Self::Told(told)
+    }
+}

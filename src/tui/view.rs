@@ -1,0 +1,216 @@
+//! The frame around the screens: name and machine above, tabs, hints below, what lies over all. Drawing only reads.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::app::App;
+use super::canvas::{Canvas, Seen, Target};
+use super::commands::{COMMANDS, Command, entry_of};
+use super::figures;
+use super::step::{Page, World};
+use super::theme::Role;
+use super::widgets::write;
+use crate::model::Size;
+
+/// The least size that everything is made for.
+pub const LEAST: Size = Size { columns: 60, rows: 20 };
+
+/// Where a screen draws.
+pub fn body(size: Size) -> Rect {
+    Rect::new(0, 2, size.columns, size.rows.saturating_sub(3))
+}
+
+/// Draws everything; returns what was put where.
+pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
+    let mut seen = app.seen.begin_anew();
+    let area = buffer.area;
+    let mut canvas = Canvas { buffer, theme: &app.theme, seen: &mut seen };
+    canvas.ground(area, Role::Background);
+    if area.width < LEAST.columns || area.height < LEAST.rows {
+        draw_too_small(&mut canvas, area);
+        return seen;
+    }
+    draw_header(&mut canvas, Rect { height: 1, ..area }, app);
+    draw_place(&mut canvas, Rect { y: area.y + 1, height: 1, ..area }, app);
+    let body = body(Size { columns: area.width, rows: area.height });
+    match &app.page {
+        Page::Containers => app.containers.draw(&mut canvas, body, &app.data),
+        Page::Images => app.images.draw(&mut canvas, body, &app.data, &app.search.pulls),
+        Page::Search => app.search.draw(&mut canvas, body),
+        Page::Shells => app.shells.draw(&mut canvas, body),
+        Page::Logs(_) => app.logs.draw(&mut canvas, body),
+        Page::Charts(id) => app.charts.draw(&mut canvas, body, &app.data, id),
+        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.draw(&mut canvas, body),
+    }
+    draw_hints(&mut canvas, Rect { y: area.bottom() - 1, height: 1, ..area }, app);
+    let world = World { data: &app.data, keymap: &app.keymap };
+    for dialog in &app.dialogs {
+        dialog.draw(&mut canvas, body, world);
+    }
+    app.toasts.draw(&mut canvas, body);
+    seen
+}
+
+fn draw_too_small(canvas: &mut Canvas, area: Rect) {
+    let lines = [
+        "teu needs more room".to_owned(),
+        format!("{}x{} is too small,", area.width, area.height),
+        format!("{}x{} is enough", LEAST.columns, LEAST.rows),
+        "q quits".to_owned(),
+    ];
+    let top = area.y + area.height.saturating_sub(4) / 2;
+    for ((index, line), y) in lines.iter().enumerate().zip(top..area.bottom()) {
+        let role = if index == 0 { Role::Title } else { Role::Dim };
+        canvas.text_centered(Rect { y, height: 1, ..area }, line, role);
+    }
+}
+
+/// The name, the four tabs, and the machine at the right.
+fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
+    canvas.ground(area, Role::Surface);
+    let mut x = area.x + 1;
+    x += canvas.text(x, area.y, 3, "teu", Role::Accent);
+    canvas.tint(Rect { x: area.x + 1, width: 3, ..area }, ratatui::style::Style::new().bold());
+    x += 2;
+    let shells = app.shells.len();
+    let count = |count: Option<usize>| count.filter(|count| *count > 0);
+    let tabs = [
+        (Command::ShowContainers, "Containers", count(app.data.containers.as_ref().map(Vec::len))),
+        (Command::ShowImages, "Images", count(app.data.images.as_ref().map(Vec::len))),
+        (Command::ShowSearch, "Search", None),
+        (Command::ShowShells, "Shells", count(Some(shells))),
+    ];
+    let active = match app.page {
+        Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Command::ShowContainers,
+        Page::Images | Page::InspectImage(_) => Command::ShowImages,
+        Page::Search => Command::ShowSearch,
+        Page::Shells => Command::ShowShells,
+    };
+    for (command, title, count) in tabs {
+        let key = app.keymap.label(command).unwrap_or_default();
+        let number = count.filter(|_| area.width >= 76).map_or_else(String::new, |count| format!(" {count}"));
+        let text = format!(" {key} {title}{number} ");
+        let width = write::width(&text);
+        let place = Rect { x, width, ..area }.intersection(area);
+        let role = if command == active { Role::TabActive } else { Role::Tab };
+        if command == active {
+            canvas.ground(place, Role::TabActive);
+        }
+        canvas.text(x, area.y, width.min(area.right().saturating_sub(x)), &text, role);
+        canvas.hit(place, Target::Command(command));
+        x += width;
+    }
+    draw_machine(canvas, Rect { x, width: area.right().saturating_sub(x + 1), ..area }, app);
+}
+
+fn draw_machine(canvas: &mut Canvas, area: Rect, app: &App) {
+    let Some(view) = app.data.machine else { return };
+    let machine = view.machine;
+    let cpu = view.cpu_percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent:.0} %"));
+    let used = figures::bytes(machine.memory_used_bytes);
+    let all = figures::bytes(machine.memory_bytes);
+    let texts = [
+        format!("{} cpus {cpu:>5}   mem {used:>5} of {all}   load {:.2}", machine.cpus, machine.load),
+        format!("cpu {cpu:>5}  mem {used:>5} of {all}"),
+        format!("cpu {cpu:>5}"),
+    ];
+    if let Some(text) = texts.iter().find(|text| write::width(text) + 2 <= area.width) {
+        canvas.text_right(area.right(), area.y, area.width, text, Role::Dim);
+    }
+}
+
+/// The line below the tabs: where one is, when that is not a tab.
+fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
+    let views = [
+        (Command::OpenLogs, "Logs", matches!(app.page, Page::Logs(_))),
+        (Command::OpenCharts, "Charts", matches!(app.page, Page::Charts(_))),
+        (Command::OpenInspect, "Inspect", matches!(app.page, Page::Inspect(_))),
+    ];
+    let (name, is_container) = match &app.page {
+        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) => {
+            let name =
+                app.data.container(id).map_or_else(|| id.short().to_owned(), |container| container.name.to_string());
+            (name, true)
+        }
+        Page::InspectImage(image) => (image.clone(), false),
+        _ => return,
+    };
+    let mut x = area.x + 2;
+    x += canvas.text(x, area.y, area.width.saturating_sub(30), &name, Role::Title) + 2;
+    if !is_container {
+        canvas.text(x, area.y, 20, "image", Role::Dim);
+        return;
+    }
+    for (_, title, here) in views {
+        let role = if here { Role::Accent } else { Role::Dim };
+        let begin = x;
+        x += canvas.text(x, area.y, area.right().saturating_sub(x), title, role) + 2;
+        if !here {
+            canvas.hit(Rect { x: begin, width: x - begin, ..area }, Target::Command(Command::NextView));
+        }
+    }
+}
+
+/// The most wanted keys of what is in front, and help and quit at the right.
+fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
+    canvas.ground(area, Role::Surface);
+    let typing = typing_hint(app);
+    if let Some(text) = typing {
+        canvas.text(area.x + 1, area.y, area.width - 2, text, Role::KeyText);
+        return;
+    }
+    if app.page == Page::Shells && app.shells.has_keys() {
+        let key = app.keymap.label(Command::LeavePane).unwrap_or_else(|| "(no key)".to_owned());
+        let x = area.x + 1 + draw_hint(canvas, area.x + 1, area, &key, "leaves the shell", Command::LeavePane);
+        canvas.text(x, area.y, area.right().saturating_sub(x), "every other key is the shell's own", Role::KeyText);
+        return;
+    }
+    let mut right = area.right();
+    for command in [Command::Quit, Command::Help] {
+        let Some(key) = app.keymap.label(command) else { continue };
+        let text = entry_of(command).hint;
+        let width = write::width(&key) + write::width(text) + 4;
+        right = right.saturating_sub(width);
+        draw_hint(canvas, right, area, &key, text, command);
+    }
+    let mut x = area.x + 1;
+    for scope in app.scopes() {
+        for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
+            if matches!(entry.command, Command::Help | Command::Quit) {
+                continue;
+            }
+            let Some(key) = app.keymap.label(entry.command) else { continue };
+            let width = write::width(&key) + write::width(entry.hint) + 4;
+            if x + width > right {
+                return;
+            }
+            x += draw_hint(canvas, x, area, &key, entry.hint, entry.command);
+        }
+    }
+}
+
+/// One key and its word; returns the cells used with those behind.
+fn draw_hint(canvas: &mut Canvas, x: u16, area: Rect, key: &str, text: &str, command: Command) -> u16 {
+    let key_width = write::width(key);
+    let used = canvas.text(x, area.y, key_width.min(area.right().saturating_sub(x)), key, Role::Key);
+    let width = canvas.text(x + used + 1, area.y, area.right().saturating_sub(x + used + 1), text, Role::KeyText);
+    canvas.hit(Rect { x, width: used + 1 + width, ..area }, Target::Command(command));
+    used + width + 3
+}
+
+/// What the keys do while text is typed.
+fn typing_hint(app: &App) -> Option<&'static str> {
+    if !app.dialogs.is_empty() {
+        return Some("");
+    }
+    match app.page {
+        Page::Containers if app.containers.list.filtering => Some(FILTER_HINT),
+        Page::Images if app.images.list.filtering => Some(FILTER_HINT),
+        Page::Search if app.search.typing => Some("type a name   ↓ or enter to the results   esc leaves the field"),
+        Page::Logs(_) if app.logs.typing => Some("type what to find   enter finds   esc forgets it"),
+        Page::Inspect(_) | Page::InspectImage(_) if app.inspect.typing => Some(FILTER_HINT),
+        _ => None,
+    }
+}
+
+const FILTER_HINT: &str = "type some letters   enter keeps the filter   esc drops it";
