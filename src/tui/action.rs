@@ -18,9 +18,20 @@ pub enum Action {
     Mouse(MouseEvent),
     Paste(String),
     Resize(Size),
-    /// Once a second, while something on screen tells the time.
-    Tick(Timestamp),
+    /// The terminal's window gained or lost the focus.
+    Focus(bool),
+    /// Once a second.
+    Pulse(Box<Pulse>),
     Told(Told),
+}
+
+/// A look at everything that moves by itself.
+#[derive(Debug)]
+pub struct Pulse {
+    pub now: Timestamp,
+    pub usage: Vec<(Id, Usage)>,
+    /// The machine's totals, and the seconds since the look before.
+    pub machine: Option<(Machine, f64)>,
 }
 
 /// What went wrong, for people.
@@ -37,9 +48,6 @@ pub struct Problem {
 pub enum Told {
     Containers(Vec<ContainerSummary>),
     Images(Vec<ImageSummary>),
-    Usage(Vec<(Id, Usage)>),
-    /// The machine's totals, and the seconds since the look before.
-    Machine(Machine, f64),
     Sessions(Id, Vec<SessionSummary>),
     Changed(Changes),
     /// A verb on a container ended; what to say if it went well.

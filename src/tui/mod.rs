@@ -13,11 +13,15 @@ mod effect;
 mod field;
 mod figures;
 mod filter;
+mod guard;
 mod keymap;
 mod list;
 mod list_keys;
+mod perform;
+mod run;
 #[cfg(test)]
 mod sample;
+mod screen;
 mod screens;
 mod shell;
 mod step;
@@ -29,3 +33,37 @@ mod told;
 mod update;
 mod view;
 pub mod widgets;
+
+use crate::model::ErrorKind;
+
+pub use run::run;
+
+/// Why the interface cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error("the interface needs a terminal for both input and output")]
+    NoTerminal,
+    #[error("cannot {action}: {source}")]
+    Io { action: &'static str, source: std::io::Error },
+}
+
+impl TuiError {
+    fn io(action: &'static str) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Io { action, source }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoTerminal => ErrorKind::InvalidInput,
+            Self::Io { .. } => ErrorKind::Other,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoTerminal => Some("`teu --help` lists the commands that need none".to_owned()),
+            Self::Io { .. } => None,
+        }
+    }
+}

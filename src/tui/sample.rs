@@ -146,3 +146,20 @@ pub fn sessions() -> Vec<SessionSummary> {
     };
     vec![session(0, "/bin/bash"), session(1, "/bin/sh")]
 }
+
+/// An interface that has been told all of this a minute long.
+pub fn app(size: crate::model::Size) -> crate::tui::app::App {
+    use crate::engine::Machine;
+    let mut app = crate::tui::app::App::new(Default::default(), Default::default(), size);
+    app.data.now = Some(now());
+    app.data.set_containers(containers());
+    app.data.images = Some(images());
+    for second in 0..90 {
+        app.data.add_usage(usage(second));
+    }
+    let machine = Machine { cpus: 8, memory_bytes: 24 << 30, memory_used_bytes: 5 << 30, cpu_busy_ns: 0, load: 1.25 };
+    app.data.set_machine(machine, 0.0);
+    app.data.set_machine(Machine { cpu_busy_ns: 1_840_000_000, ..machine }, 1.0);
+    app.data.sessions.insert(id(1), sessions());
+    app
+}

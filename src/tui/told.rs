@@ -1,17 +1,21 @@
 //! What the engine tells, put where it belongs.
 
-use super::action::{PaneEnd, Told};
+use super::action::{PaneEnd, Pulse, Told};
 use super::app::App;
 use super::effect::Effect;
 use super::step::{Page, Step};
 use super::toast::Toast;
-use crate::model::Timestamp;
 
-/// The second's tick: ages move on, messages go.
-pub fn tick(app: &mut App, now: Timestamp) -> Vec<Step> {
-    app.data.now = Some(now);
-    app.toasts.tick(now);
-    // The frame is compared with the one before, so a tick that changes no letter writes nothing.
+/// Once a second: figures and ages move on, messages go.
+pub fn pulse(app: &mut App, pulse: Pulse) -> Vec<Step> {
+    app.data.now = Some(pulse.now);
+    app.data.add_usage(pulse.usage);
+    if let Some((machine, seconds)) = pulse.machine {
+        app.data.set_machine(machine, seconds);
+    }
+    app.toasts.tick(pulse.now);
+    app.containers.settle(&app.data);
+    // The frame is compared with the one before, so a second that changes no letter writes nothing.
     app.dirty = true;
     sessions_wish(app).into_iter().collect()
 }
@@ -39,11 +43,6 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             app.data.images = Some(images);
             app.images.settle(&app.data);
         }
-        Told::Usage(samples) => {
-            app.data.add_usage(samples);
-            app.containers.settle(&app.data);
-        }
-        Told::Machine(machine, seconds) => app.data.set_machine(machine, seconds),
         Told::Sessions(id, sessions) => {
             let name = app.data.container(&id).map_or_else(String::new, |container| container.name.to_string());
             let steps = app.shells.sessions(&id, &name, &sessions);
@@ -129,7 +128,6 @@ fn ran(
 /// Whether what was told can be seen now. What is shown elsewhere waits for its screen.
 fn is_seen(app: &App, told: &Told) -> bool {
     match told {
-        Told::Usage(_) => matches!(app.page, Page::Containers | Page::Charts(_)),
         Told::Log { .. } | Told::LogEnd { .. } => matches!(app.page, Page::Logs(_)),
         Told::PaneOutput(_) => app.page == Page::Shells,
         Told::Found { .. } | Told::SearchEnd { .. } => app.page == Page::Search,

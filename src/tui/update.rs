@@ -35,7 +35,8 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
             app.size = size;
             Vec::new()
         }
-        Action::Tick(now) => told::tick(app, now),
+        Action::Focus(gained) => app.shells.window_focus(gained),
+        Action::Pulse(pulse) => told::pulse(app, *pulse),
         Action::Told(told) => told::told(app, told),
     };
     let mut effects = Vec::new();

@@ -40,6 +40,8 @@ pub fn wish(texts: &Texts) -> Result<CreateRequest, Vec<Problem>> {
     Ok(CreateRequest {
         image: texts.image.clone(),
         name,
+        // What stands in the form is the whole command line, the image's entry point included.
+        entrypoint: (!command.is_empty()).then(Vec::new),
         command,
         env,
         mounts,

@@ -258,6 +258,13 @@ impl Shells {
         self.write(encode_focus(focused, modes).to_vec())
     }
 
+    /// The window gained or lost the focus: so did the program that has the keys.
+    pub fn window_focus(&self, gained: bool) -> Vec<Step> {
+        let Some(pane) = self.pane().filter(|_| self.focused) else { return Vec::new() };
+        let modes = pane.terminal.emulator.lock().modes();
+        self.write(encode_focus(gained, modes).to_vec())
+    }
+
     /// The mouse in a pane's terminal.
     pub fn mouse(&mut self, id: PaneId, area: Rect, event: &MouseEvent) -> Vec<Step> {
         let Some((tab, index)) = self.find(id) else { return Vec::new() };

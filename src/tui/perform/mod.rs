@@ -1,0 +1,224 @@
+//! Performs effects: engine calls on threads that may block, so that keys and drawing never wait. Answers come as actions.
+
+mod listen;
+mod panes;
+mod registry;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::action::{Action, Problem, Told};
+use super::effect::{Effect, Verb};
+use super::shell::PaneId;
+use super::theme::{ColorDepth, Theme};
+use crate::config::Config;
+use crate::engine::{Engine, EngineError};
+use crate::model::{Id, Name};
+
+pub use listen::listen;
+
+/// The way back to the loop. Telling never blocks, and does no harm when the loop has ended.
+#[derive(Clone, Debug)]
+pub struct Teller(pub UnboundedSender<Action>);
+
+impl Teller {
+    pub fn tell(&self, told: Told) {
+        let _ = self.0.send(Action::Told(told));
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        Self { message: error.to_string(), hint: error.hint(), kind: error.kind() }
+    }
+}
+
+/// Who performs effects. Holds what must be remembered to end something that was begun.
+#[derive(Debug)]
+pub struct Performer {
+    engine: Engine,
+    teller: Teller,
+    runtime: Handle,
+    panes: HashMap<PaneId, panes::Orders>,
+    log: Option<listen::LogTask>,
+    registry: registry::Registry,
+    lists: Arc<Lists>,
+    themes_folder: PathBuf,
+    depth: ColorDepth,
+}
+
+/// Which lists are being made: 0 none, 1 one, 2 one and once more behind it.
+#[derive(Debug, Default)]
+struct Lists {
+    containers: AtomicU8,
+    images: AtomicU8,
+}
+
+impl Performer {
+    pub fn new(engine: Engine, config: &Config, teller: Teller, runtime: Handle, depth: ColorDepth) -> Self {
+        Self {
+            registry: registry::Registry::new(engine.clone(), config, teller.clone(), runtime.clone()),
+            engine,
+            teller,
+            runtime,
+            panes: HashMap::new(),
+            log: None,
+            lists: Arc::default(),
+            themes_folder: config.themes_folder.clone(),
+            depth,
+        }
+    }
+
+    /// Runs a call of the engine on a thread that may block, and tells what it gives.
+    fn ask(&self, call: impl FnOnce(&Engine) -> Told + Send + 'static) {
+        let (engine, teller) = (self.engine.clone(), self.teller.clone());
+        self.runtime.spawn_blocking(move || teller.tell(call(&engine)));
+    }
+
+    /// Performs one effect; quitting, suspending and redrawing are the loop's own.
+    pub fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Quit | Effect::Suspend | Effect::Redraw => {}
+            Effect::ListContainers => self.list(
+                |lists| &lists.containers,
+                |engine| engine.list(true).map_or_else(|error| Told::Problem(error.into()), Told::Containers),
+            ),
+            Effect::ListImages => self.list(
+                |lists| &lists.images,
+                |engine| engine.images().map_or_else(|error| Told::Problem(error.into()), Told::Images),
+            ),
+            Effect::ListSessions(id) => self.ask(move |engine| {
+                // A container that has just ended has none; the list tells that it has ended.
+                Told::Sessions(id.clone(), engine.sessions(id.as_str()).unwrap_or_default())
+            }),
+            Effect::Verb { id, name, verb } => self.ask(move |engine| {
+                let result = perform_verb(engine, &id, &name, &verb).map_err(Problem::from);
+                Told::VerbDone { id, result }
+            }),
+            Effect::RemoveImage { image, force } => self.ask(move |engine| {
+                let result = engine.image_remove(&image, force);
+                Told::ImageRemoved(result.map(|_| format!("{image} removed")).map_err(Problem::from))
+            }),
+            Effect::FillForm { image } => self.ask(move |engine| {
+                let (name, command) = (engine.suggest_name(), engine.default_command(&image));
+                Told::FormFilled { image, name, command }
+            }),
+            Effect::Run { request, pane: None } => self.ask(move |engine| {
+                let result = engine.run(&request, None).map(|started| started.summary).map_err(Problem::from);
+                Told::Ran { pane: None, result }
+            }),
+            Effect::Run { request, pane: Some(wish) } => self.open(wish, panes::Wanted::Run(request)),
+            Effect::StartInPane { id, pane } => self.open(pane, panes::Wanted::Start(id)),
+            Effect::Attach { id, session, pane } => self.open(pane, panes::Wanted::Attach(id, session)),
+            Effect::Exec { id, pane } => self.open(pane, panes::Wanted::Exec(id)),
+            Effect::PaneWrite { pane, bytes } => self.order(pane, panes::Order::Write(bytes)),
+            Effect::PaneResize { pane, size } => self.order(pane, panes::Order::Resize(size)),
+            Effect::PaneClose { pane } => {
+                self.order(pane, panes::Order::Close);
+                self.panes.remove(&pane);
+            }
+            Effect::Inspect(id) => self.ask(move |engine| {
+                let result = engine.inspect_with_size(id.as_str()).map(Box::new).map_err(Problem::from);
+                Told::Inspected { id, result }
+            }),
+            Effect::InspectImage(image) => self.ask(move |engine| {
+                let result = engine.image_inspect(&image).map(Box::new).map_err(Problem::from);
+                Told::ImageInspected { image, result }
+            }),
+            Effect::OpenLog { view, id } => {
+                self.log = Some(listen::LogTask::open(&self.runtime, &self.engine, &self.teller, view, id));
+            }
+            Effect::CloseLog => self.log = None,
+            Effect::Search { search, query } => self.registry.search(search, query),
+            Effect::CancelSearch => self.registry.cancel_search(),
+            Effect::Pull { reference } => self.registry.pull(reference),
+            Effect::CancelPull { reference } => self.registry.cancel_pull(&reference),
+            Effect::LoadTheme { after } => self.next_theme(&after),
+        }
+    }
+
+    fn order(&self, pane: PaneId, order: panes::Order) {
+        if let Some(orders) = self.panes.get(&pane) {
+            orders.give(order);
+        }
+    }
+
+    fn open(&mut self, wish: super::effect::PaneWish, wanted: panes::Wanted) {
+        let pane = wish.pane;
+        self.panes.insert(pane, panes::open(&self.engine, &self.teller, wish, wanted));
+    }
+
+    /// Lists once, and once more if it was asked for meanwhile: a burst of changes never makes a queue of lists.
+    fn list(&self, which: fn(&Lists) -> &AtomicU8, call: fn(&Engine) -> Told) {
+        let (lists, engine, teller) = (Arc::clone(&self.lists), self.engine.clone(), self.teller.clone());
+        if which(&lists).fetch_max(1, Ordering::SeqCst) > 0 {
+            which(&lists).store(2, Ordering::SeqCst);
+            return;
+        }
+        self.runtime.spawn_blocking(move || {
+            loop {
+                which(&lists).store(1, Ordering::SeqCst);
+                teller.tell(call(&engine));
+                if which(&lists).compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                    break;
+                }
+            }
+        });
+    }
+
+    fn next_theme(&self, after: &str) {
+        let names = Theme::names(Some(&self.themes_folder));
+        let at = names.iter().position(|name| name == after).map_or(0, |at| at + 1);
+        let Some(name) = names.get(at % names.len().max(1)) else { return };
+        match Theme::load(Some(name), Some(&self.themes_folder), self.depth) {
+            Ok(theme) => self.teller.tell(Told::ThemeLoaded(Box::new(theme))),
+            Err(error) => {
+                self.teller.tell(Told::Problem(Problem { message: error.to_string(), hint: None, kind: error.kind() }));
+            }
+        }
+    }
+}
+
+/// Does what is asked; returns what to say when it is done.
+fn perform_verb(engine: &Engine, id: &Id, name: &Name, verb: &Verb) -> Result<String, EngineError> {
+    let target = id.as_str();
+    Ok(match verb {
+        Verb::Start => {
+            engine.start(target, None)?;
+            format!("{name} is running")
+        }
+        Verb::Stop => {
+            engine.stop(target, None)?;
+            format!("{name} is stopped")
+        }
+        Verb::Restart => {
+            engine.restart(target, None)?;
+            format!("{name} is running again")
+        }
+        Verb::Pause => {
+            engine.pause(target)?;
+            format!("{name} is paused")
+        }
+        Verb::Unpause => {
+            engine.unpause(target)?;
+            format!("{name} goes on")
+        }
+        Verb::Kill(signal) => {
+            engine.kill(target, *signal)?;
+            format!("{name} got {signal}")
+        }
+        Verb::Remove | Verb::RemoveByForce => {
+            engine.remove(target, *verb == Verb::RemoveByForce)?;
+            format!("{name} is removed")
+        }
+        Verb::Rename(new) => {
+            engine.rename(target, new)?;
+            format!("{name} is {new} now")
+        }
+    })
+}

@@ -1,0 +1,234 @@
+//! The one loop that owns the screen: it waits, takes all that has happened, and draws once.
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream};
+use futures_util::{FutureExt, StreamExt};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
+
+use super::TuiError;
+use super::action::{Action, Problem, Told};
+use super::app::App;
+use super::effect::Effect;
+use super::guard::Guard;
+use super::keymap::Keymap;
+use super::perform::{Performer, Teller, listen};
+use super::screen::Screen;
+use super::theme::{ColorDepth, Theme};
+use super::update::update;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::model::{ErrorKind, Size};
+
+/// Sixty frames a second at most.
+const FRAME: Duration = Duration::from_millis(16);
+/// How long the first frame waits for the first list, so that it is not drawn empty before.
+const FIRST_LIST: Duration = Duration::from_millis(40);
+/// Actions handled before a frame is due, whatever else waits.
+const MOST_ACTIONS: usize = 512;
+
+/// Runs the interface until the user quits or a signal ends it; returns the exit code.
+pub fn run(engine: Engine, config: Config) -> Result<u8, TuiError> {
+    use std::io::IsTerminal;
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        return Err(TuiError::NoTerminal);
+    }
+    let depth = ColorDepth::detect(|name| std::env::var(name).ok());
+    let (theme, theme_problem) = theme(&config, depth);
+    let (keymap, mut problems) = Keymap::new(&config.keys);
+    problems.extend(theme_problem);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(TuiError::io("start threads"))?;
+    let code = runtime.block_on(async {
+        let (columns, rows) = crossterm::terminal::size().map_err(TuiError::io("ask the terminal's size"))?;
+        let mut app = App::new(keymap, theme, Size { columns, rows });
+        app.data.now = Some(crate::model::Timestamp::now());
+        let (sender, actions) = unbounded_channel();
+        let teller = Teller(sender);
+        for message in problems {
+            let hint = Some(format!("mend it in {}", config.path.display()));
+            teller.tell(Told::Problem(Problem { message, hint, kind: ErrorKind::InvalidInput }));
+        }
+        let performer = Performer::new(engine.clone(), &config, teller.clone(), runtime.handle().clone(), depth);
+        let mut signals = Signals::new().map_err(TuiError::io("listen to signals"))?;
+        let guard = Guard::take().map_err(TuiError::io("take the terminal"))?;
+        listen(&engine, &teller).map_err(TuiError::io("start threads"))?;
+        let screen = Screen::new(app.size);
+        let mut interface = Interface { app, performer, guard, screen, actions, events: EventStream::new() };
+        interface.run(&mut signals).await.map_err(TuiError::io("use the terminal"))
+    });
+    // Threads that wait for a registry or a container are not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+/// The wished theme, or the default and what is wrong with the wish.
+fn theme(config: &Config, depth: ColorDepth) -> (Theme, Option<String>) {
+    match Theme::load(Some(&config.theme), Some(&config.themes_folder), depth) {
+        Ok(theme) => (theme, None),
+        Err(error) => {
+            let plain = Theme::load(None, None, depth).unwrap_or_default();
+            (plain, Some(error.to_string()))
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    hang_up: Signal,
+    interrupt: Signal,
+    stop: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    /// An end, with this exit code.
+    End(u8),
+    Suspend,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: signal(SignalKind::from_raw(nix::libc::SIGTSTP))?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::End(143),
+            _ = self.hang_up.recv() => Asked::End(129),
+            _ = self.interrupt.recv() => Asked::End(130),
+            _ = self.stop.recv() => Asked::Suspend,
+        }
+    }
+}
+
+/// What the loop works with. The guard is dropped, and the terminal given back, before anything else can fail.
+struct Interface {
+    guard: Guard,
+    app: App,
+    performer: Performer,
+    screen: Screen,
+    actions: UnboundedReceiver<Action>,
+    events: EventStream,
+}
+
+/// What the loop does next.
+enum Next {
+    Go,
+    End(u8),
+}
+
+impl Interface {
+    async fn run(&mut self, signals: &mut Signals) -> io::Result<u8> {
+        let mut drawn: Option<Instant> = None;
+        let begun = Instant::now();
+        loop {
+            let due = match drawn {
+                Some(last) => last + FRAME,
+                None if self.app.data.containers.is_some() => begun,
+                None => begun + FIRST_LIST,
+            };
+            tokio::select! {
+                biased;
+                asked = signals.next() => match asked {
+                    Asked::End(code) => return Ok(code),
+                    Asked::Suspend => self.suspend()?,
+                },
+                event = self.events.next() => match event {
+                    // The terminal is gone.
+                    None | Some(Err(_)) => return Ok(129),
+                    Some(Ok(event)) => {
+                        if let Next::End(code) = self.take_events(event)? {
+                            return Ok(code);
+                        }
+                    }
+                },
+                action = self.actions.recv() => {
+                    let Some(action) = action else { return Ok(0) };
+                    if let Next::End(code) = self.take_actions(action)? {
+                        return Ok(code);
+                    }
+                },
+                () = tokio::time::sleep_until(due), if self.app.dirty => {}
+            }
+            if self.app.dirty && Instant::now() >= due {
+                self.screen.draw(&mut self.app, &mut io::stdout().lock())?;
+                drawn = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Handles an event and those that wait behind it.
+    fn take_events(&mut self, first: Event) -> io::Result<Next> {
+        let mut event = Some(first);
+        let mut count = 0;
+        while let Some(taken) = event.take() {
+            let action = match taken {
+                Event::Key(key) => Some(Action::Key(key)),
+                Event::Mouse(mouse) => Some(Action::Mouse(mouse)),
+                Event::Paste(text) => Some(Action::Paste(text)),
+                Event::Resize(columns, rows) => Some(Action::Resize(Size { columns, rows })),
+                Event::FocusGained => Some(Action::Focus(true)),
+                Event::FocusLost => Some(Action::Focus(false)),
+            };
+            if let Some(action) = action
+                && let Next::End(code) = self.handle(action)?
+            {
+                return Ok(Next::End(code));
+            }
+            count += 1;
+            if count < MOST_ACTIONS {
+                event = self.events.next().now_or_never().flatten().and_then(Result::ok);
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    /// Handles an action and those that wait behind it.
+    fn take_actions(&mut self, first: Action) -> io::Result<Next> {
+        let mut action = Some(first);
+        for _ in 0..MOST_ACTIONS {
+            let Some(taken) = action.take() else { break };
+            if let Next::End(code) = self.handle(taken)? {
+                return Ok(Next::End(code));
+            }
+            action = self.actions.try_recv().ok();
+        }
+        match action {
+            Some(rest) => self.handle(rest),
+            None => Ok(Next::Go),
+        }
+    }
+
+    fn handle(&mut self, action: Action) -> io::Result<Next> {
+        for effect in update(&mut self.app, action) {
+            match effect {
+                Effect::Quit => return Ok(Next::End(0)),
+                Effect::Suspend => self.suspend()?,
+                Effect::Redraw => self.screen.forget(),
+                effect => self.performer.perform(effect),
+            }
+        }
+        Ok(Next::Go)
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.guard.suspend()?;
+        self.screen.forget();
+        let (columns, rows) = crossterm::terminal::size()?;
+        self.app.size = Size { columns, rows };
+        self.app.dirty = true;
+        Ok(())
+    }
+}
