@@ -12,10 +12,16 @@ fn main() -> ExitCode {
     }
     match teu::cli::main() {
         Ending::Exit(code) => ExitCode::from(code),
-        Ending::Interface(_engine, _config) => {
-            eprintln!("teu: the interface is not there yet\n  see `teu --help` for the commands");
-            ExitCode::FAILURE
-        }
+        Ending::Interface(engine, config) => match teu::tui::run(engine, *config) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                eprintln!("teu: {error}");
+                if let Some(hint) = error.hint() {
+                    eprintln!("  {hint}");
+                }
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
