@@ -33,10 +33,10 @@ pub fn render(buffer: &Buffer, title: &str) -> String {
     let width = f64::from(area.width) * CELL.0 + 2.0 * MARGIN;
     let height = f64::from(area.height) * CELL.1 + MARGIN + BAR;
     let mut svg = String::with_capacity(64 * 1024);
-    let _ = write!(
+    let _ = writeln!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" width=\"{width:.1}\" \
-         height=\"{height:.1}\" font-family=\"{FONTS}\" font-size=\"{FONT_SIZE}\" xml:space=\"preserve\">\n"
+         height=\"{height:.1}\" font-family=\"{FONTS}\" font-size=\"{FONT_SIZE}\" xml:space=\"preserve\">"
     );
     let _ = writeln!(svg, "<title>{}</title>", escaped(title));
     window(&mut svg, width, height, title, ground, text);

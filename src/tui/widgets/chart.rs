@@ -110,22 +110,7 @@ impl Chart<'_> {
         let ground = self.theme.style(Role::Background).bg;
         for x in 0..plot.width {
             for y in 0..plot.height {
-                let (mut bits, mut on_line) = (0, false);
-                for side in 0..2 {
-                    let column = usize::from(x) * 2 + side;
-                    let Some(height) = heights[column] else { continue };
-                    // Up to the neighbour's height, so that steep lines have no holes.
-                    let before = column.checked_sub(1).and_then(|before| heights[before]).unwrap_or(height);
-                    let line = if before < height { before + 1..=height } else { height..=before.max(height + 1) - 1 };
-                    for dot in 0..4 {
-                        let from_below = rows - 1 - (usize::from(y) * 4 + dot);
-                        let is_line = line.contains(&from_below) || from_below == height;
-                        if is_line || (filled && from_below < height) {
-                            bits |= DOTS[side][dot];
-                        }
-                        on_line |= is_line;
-                    }
-                }
+                let (bits, on_line) = dots(&heights, usize::from(x) * 2, rows - 1 - usize::from(y) * 4, filled);
                 if bits != 0 {
                     let cell = &mut buffer[(plot.x + x, plot.y + y)];
                     let depth = f64::from(y) / f64::from(plot.height.max(1));
@@ -136,6 +121,27 @@ impl Chart<'_> {
             }
         }
     }
+}
+
+/// The dots of one cell, whose left dot column is `column` and whose uppermost dot row, counted from below, is `top`;
+/// and whether the line itself passes through it.
+fn dots(heights: &[Option<usize>], column: usize, top: usize, filled: bool) -> (u8, bool) {
+    let (mut bits, mut on_line) = (0, false);
+    for (column, sides) in (column..).zip(DOTS) {
+        let Some(height) = heights[column] else { continue };
+        // Up to the neighbour's height, so that steep lines have no holes.
+        let before = column.checked_sub(1).and_then(|before| heights[before]).unwrap_or(height);
+        let line = if before < height { before + 1..=height } else { height..=before.max(height + 1) - 1 };
+        for (dot, bit) in sides.into_iter().enumerate() {
+            let row = top - dot;
+            let is_line = line.contains(&row);
+            if is_line || (filled && row < height) {
+                bits |= bit;
+            }
+            on_line |= is_line;
+        }
+    }
+    (bits, on_line)
 }
 
 /// A cell's dots: joined with what stands there already when lines cross.

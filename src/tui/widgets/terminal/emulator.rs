@@ -6,12 +6,11 @@
 use std::cell::Cell;
 use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vt100::{MouseProtocolEncoding, MouseProtocolMode, Screen};
 
-use super::flood::{self, Ground};
+use super::filter::Filter;
+use super::flood;
 use crate::model::{Size, printable_line};
 
 /// Lines kept above the screen.
@@ -49,7 +48,7 @@ pub struct Emulator {
     parser: vt100::Parser<Answers>,
     generation: u64,
     resets: u64,
-    ground: Ground,
+    filter: Filter,
 }
 
 /// What the program caused besides drawing.
@@ -67,7 +66,7 @@ impl Emulator {
     pub fn new(size: Size) -> Self {
         let (rows, columns) = sides(size);
         let parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_LINES, Answers::default());
-        Self { parser, generation: 1, resets: 0, ground: Ground::default() }
+        Self { parser, generation: 1, resets: 0, filter: Filter::default() }
     }
 
     /// Tells the colours of the ground that the terminal is drawn on.
@@ -75,18 +74,19 @@ impl Emulator {
         self.parser.callbacks_mut().colors = Some((foreground, background));
     }
 
-    /// Takes what the program wrote. About 30 MB/s: keep it off the drawing thread, see [`SharedEmulator`].
+    /// Takes what the program wrote. About 30 MB/s: keep it off the drawing thread.
     pub fn feed(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.generation += 1;
-            self.ground.take(bytes);
-            self.contained(|parser| parser.process(bytes));
+            let bytes = self.filter.translate(bytes);
+            self.contained(|parser| parser.process(&bytes));
         }
     }
 
     /// The end of `bytes` that would be seen or scrolled back to after all of them were fed.
-    fn seen<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
-        flood::seen(bytes, SCROLLBACK_LINES + usize::from(self.size().rows), self.ground)
+    pub(super) fn seen<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        let lines = SCROLLBACK_LINES + usize::from(self.size().rows);
+        if self.filter.is_ground() { flood::seen(bytes, lines) } else { bytes }
     }
 
     /// Gives the screen a new size, between 2 and 1,000 cells a side.
@@ -193,7 +193,7 @@ impl Emulator {
             let (rows, columns) = self.screen().size();
             let answers = std::mem::take(self.parser.callbacks_mut());
             self.parser = vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_LINES, answers);
-            self.ground = Ground::default();
+            self.filter = Filter::default();
         }
     }
 }
@@ -277,53 +277,5 @@ impl vt100::Callbacks for Answers {
             _ => return,
         };
         self.say(&format!("\x1b]{number};rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}\x1b\\"));
-    }
-}
-
-/// An emulator that one thread feeds while another draws: the feeder gives way, so a flood never delays a frame.
-#[derive(Clone)]
-pub struct SharedEmulator(Arc<Shared>);
-
-struct Shared {
-    emulator: Mutex<Emulator>,
-    /// Threads that want the emulator for something short. A plain mutex would let the feeder take it again and again.
-    waiting: AtomicUsize,
-}
-
-/// Bytes parsed while the lock is held once: about half a millisecond's work.
-const SLICE_BYTES: usize = 16 * 1024;
-
-impl SharedEmulator {
-    pub fn new(size: Size) -> Self {
-        Self(Arc::new(Shared { emulator: Mutex::new(Emulator::new(size)), waiting: AtomicUsize::new(0) }))
-    }
-
-    /// For the reader's thread: takes all of `bytes` in slices, letting others in between. Returns what to write to
-    /// the program's input, mostly nothing. The more bytes at once, the more of a flood is skipped: 64 KiB are good.
-    pub fn feed(&self, bytes: &[u8]) -> Vec<u8> {
-        let mut reply = Vec::new();
-        let bytes = self.emulator().seen(bytes);
-        for slice in bytes.chunks(SLICE_BYTES) {
-            while self.0.waiting.load(Ordering::Acquire) > 0 {
-                std::thread::yield_now();
-            }
-            let mut emulator = self.emulator();
-            emulator.feed(slice);
-            reply.append(&mut emulator.take_reply());
-        }
-        reply
-    }
-
-    /// For everybody else: the emulator, at once or within a millisecond. Keep it briefly.
-    pub fn lock(&self) -> MutexGuard<'_, Emulator> {
-        self.0.waiting.fetch_add(1, Ordering::AcqRel);
-        let guard = self.emulator();
-        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
-        guard
-    }
-
-    fn emulator(&self) -> MutexGuard<'_, Emulator> {
-        // A poisoned emulator is still whole: its own panics are caught inside.
-        self.0.emulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

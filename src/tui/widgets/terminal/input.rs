@@ -47,10 +47,8 @@ fn function(number: u8, modifiers: KeyModifiers) -> Vec<u8> {
 
 fn character(c: char, modifiers: KeyModifiers) -> Vec<u8> {
     let mut bytes = [0; 4];
-    if modifiers.contains(KeyModifiers::CONTROL) {
-        if let Some(control) = control(c) {
-            return prefixed(modifiers, &[control]);
-        }
+    if let Some(control) = control(c).filter(|_| modifiers.contains(KeyModifiers::CONTROL)) {
+        return prefixed(modifiers, &[control]);
     }
     prefixed(modifiers, c.encode_utf8(&mut bytes).as_bytes())
 }

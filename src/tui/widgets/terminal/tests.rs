@@ -53,6 +53,13 @@ fn emulator_wide_characters_take_two_cells_and_are_never_cut() {
 }
 
 #[test]
+fn emulator_draws_the_lines_of_programs_without_utf8() {
+    let emulator = emulator(10, 4, b"\x1b(0lqqk\x1b(B\r\nx\x1b[s12\x1b[uab\x1bDc\x1bEd");
+    let buffer = drawn(&emulator, 10, 4);
+    assert_eq!([0, 1, 2, 3].map(|y| row(&buffer, y)), ["┌──┐", "xab", "   c", "d"]);
+}
+
+#[test]
 fn emulator_drops_joiners_and_directions() {
     let emulator = emulator(20, 1, "a\u{202e}b\u{200d}c e\u{301}".as_bytes());
     assert_eq!(row(&drawn(&emulator, 20, 1), 0), "abc e\u{301}");
