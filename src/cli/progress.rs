@@ -41,24 +41,13 @@ impl Display {
     pub fn take(&mut self, event: PullEvent, out: &mut impl Write) {
         match event {
             PullEvent::Layers(layers) => {
-                if self.way == Way::Plain {
-                    for layer in layers.iter().filter(|layer| layer.stage == LayerStage::Exists) {
-                        let _ = writeln!(out, "{}: {}", layer.digest.short(), words(layer.stage));
-                    }
+                for layer in layers {
+                    self.know(layer, out);
                 }
-                self.layers = layers;
                 self.redraw(out);
             }
             PullEvent::Layer(layer) => {
-                let before = self.layers.iter_mut().find(|known| known.digest == layer.digest);
-                let changed = before.as_ref().is_none_or(|before| before.stage != layer.stage);
-                if self.way == Way::Plain && changed && layer.stage != LayerStage::Waiting {
-                    let _ = writeln!(out, "{}: {}", layer.digest.short(), words(layer.stage));
-                }
-                match before {
-                    Some(before) => *before = layer,
-                    None => self.layers.push(layer),
-                }
+                let changed = self.know(layer, out);
                 if changed || self.last.is_none_or(|last| last.elapsed() >= BETWEEN_FRAMES) {
                     self.redraw(out);
                 }
@@ -70,6 +59,20 @@ impl Display {
             }
             PullEvent::Note(_) => {}
         }
+    }
+
+    /// Takes a layer's state; says whether its stage is another one than before.
+    fn know(&mut self, layer: LayerProgress, out: &mut impl Write) -> bool {
+        let before = self.layers.iter_mut().find(|known| known.digest == layer.digest);
+        let changed = before.as_ref().is_none_or(|before| before.stage != layer.stage);
+        if self.way == Way::Plain && changed && layer.stage != LayerStage::Waiting {
+            let _ = writeln!(out, "{}: {}", layer.digest.short(), words(layer.stage));
+        }
+        match before {
+            Some(before) => *before = layer,
+            None => self.layers.push(layer),
+        }
+        changed
     }
 
     /// Draws the last state, which stays on the screen.
