@@ -66,6 +66,7 @@ impl Attachment {
 
 impl AttachReader {
     /// Waits for the next event; `None` when the monitor closed the connection.
+    #[allow(clippy::should_implement_trait, reason = "an end is no error here, and neither ends an iteration")]
     pub fn next(&mut self) -> Result<Option<AttachEvent>, MonitorError> {
         loop {
             match self.try_next()? {

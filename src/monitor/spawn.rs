@@ -1,5 +1,6 @@
 //! Starting a monitor from a face, which may have threads: `/proc/self/exe monitor` by posix_spawn(3).
 
+use std::os::fd::AsRawFd;
 use std::process::{Child, Command, Stdio};
 
 use super::attachment::Attachment;
@@ -7,7 +8,7 @@ use super::connection::Connection;
 use super::protocol::{Reply, Request};
 use super::{AttachOptions, MonitorError, MonitorRequest};
 use crate::model::SessionId;
-use crate::sys::socket;
+use crate::sys::{program, socket};
 
 /// The only variables a monitor sees of its caller: it lives long, and a shell's secrets are none of its business.
 const ENVIRONMENT: [&str; 7] =
@@ -31,7 +32,10 @@ pub struct Spawned {
 /// [`MonitorError::Refused`] with the runtime's kind when the container could not be started. Nothing is left then.
 pub fn spawn(request: &MonitorRequest, attach: Option<&AttachOptions>) -> Result<Spawned, MonitorError> {
     let (ours, theirs) = socket::pair().map_err(MonitorError::Spawn)?;
-    let mut command = Command::new("/proc/self/exe");
+    // From a read-only mount where that can be had (root), so that no container can write teu through /proc/PID/exe.
+    let program = program::read_only_self().ok();
+    let path = program.as_ref().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let mut command = Command::new(path.as_deref().unwrap_or("/proc/self/exe"));
     command.arg("monitor").arg(request.name.as_str()).arg(request.id.short());
     command.env_clear().envs(ENVIRONMENT.iter().filter_map(|key| Some((key, std::env::var_os(key)?))));
     std::os::unix::process::CommandExt::arg0(&mut command, "teu");

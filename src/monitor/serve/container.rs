@@ -101,10 +101,8 @@ impl Container {
     /// Makes the end known: the exit record (unless the container is to vanish), the events, and no cgroup, no
     /// automatically removed file, no run folder. Goes on after failures: each step is also a step of the engine's recovery.
     pub fn end(&mut self, status: &ExitStatus, oom_kills: u64) {
-        if self.auto_remove.is_empty() {
-            if let Ok(record) = serde_json::to_vec(status) {
-                let _ = write_atomically(&self.exit_file, &record, 0o600);
-            }
+        if let (true, Ok(record)) = (self.auto_remove.is_empty(), serde_json::to_vec(status)) {
+            let _ = write_atomically(&self.exit_file, &record, 0o600);
         }
         if oom_kills > 0 {
             self.event(EventAction::Oom, None, None);

@@ -203,11 +203,9 @@ impl Monitor {
         let Some(index) = self.peers.iter().position(|peer| peer.id == id) else { return };
         let mut peer = self.peers.swap_remove(index);
         peer.unregister(&self.epoll);
-        if let Some(attached) = peer.attached.filter(|attached| attached.starter && attached.options.stdin) {
-            if let Some(session) = self.session(attached.session).filter(|session| !session.is_terminal()) {
-                session.close_input();
-            }
-        }
+        let starter = peer.attached.filter(|attached| attached.starter && attached.options.stdin);
+        let session = starter.and_then(|attached| self.session(attached.session));
+        session.filter(|session| !session.is_terminal()).into_iter().for_each(Session::close_input);
     }
 
     fn read_output(&mut self, id: SessionId, stream: LogStream) {

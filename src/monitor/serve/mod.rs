@@ -15,9 +15,10 @@ mod peer;
 mod registration;
 mod ring;
 mod session;
-#[cfg(test)]
-mod tests;
 mod token;
 mod verbs;
 
 pub use birth::main;
+
+#[cfg(test)]
+mod tests;

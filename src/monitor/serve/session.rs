@@ -219,10 +219,9 @@ impl Session {
     /// Asks a full-screen program to draw itself anew: the ring may begin after its first drawing.
     pub fn nudge_to_redraw(&self) {
         let Some(master) = self.stdout.as_ref().filter(|_| self.terminal) else { return };
-        if self.ring.modes_now().is_alternate_screen() {
-            if let Ok(group) = tcgetpgrp(&master.fd) {
-                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::WINCH);
-            }
+        let alternate = self.ring.modes_now().is_alternate_screen();
+        if let (true, Ok(group)) = (alternate, tcgetpgrp(&master.fd)) {
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::WINCH);
         }
     }
 }

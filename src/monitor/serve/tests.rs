@@ -1,4 +1,5 @@
 //! The loop with real processes, real sockets and real terminals, but without namespaces: ordinary users can run these.
+#![allow(clippy::zombie_processes, reason = "the monitor under test reaps them")]
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
