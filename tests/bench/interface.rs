@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::peers::{Contender, teu_environment};
 use crate::place::Place;
-use crate::report::{self, median, number, worst};
+use crate::report::{median, number, worst};
+use crate::support::SECOND;
 use crate::support::pty::{Pty, key};
 
 const COUNT: usize = 100;
@@ -18,13 +19,15 @@ pub fn measure(place: &Place, teu: &Contender) {
     let start = [program, "run", "-d", "--network", "none", "--name", "bench-i{n}", "bench", "sleep", "100000"];
     teu.worker.borrow_mut().run_many(&start, COUNT, 8).good("teu run -d");
     let mut lines = vec![sampling(place)];
+    let shell = [program, "run", "-dit", "--network", "none", "--name", "bench-flood", "bench", "sh"];
+    teu.worker.borrow_mut().run(&shell).good("teu run -dit");
     lines.push(first_list(place));
     let pty = open(place);
     shows_list(&pty);
     lines.push(idle(place, &pty));
     lines.push(key_to_screen(&pty));
     lines.push(format!("| RSS of the interface | {} MB |", number(resident_bytes(pty.running.id()) / 1e6)));
-    lines.push(flood(place, &pty));
+    lines.push(flood(&pty));
     drop(pty);
     let remove = [program, "rm", "-f", "bench-i{n}"];
     teu.worker.borrow_mut().run_many(&remove, COUNT, 4);
@@ -151,7 +154,31 @@ fn sampling(place: &Place) -> String {
     format!("| sampling all of them once | {} ms |", number(median(&times[1..])))
 }
 
-/// The longest wait for a key's effect while 50 MB pour into a shell's pane.
-fn flood(_place: &Place, _pty: &Pty) -> String {
-    String::new()
+/// The waits for a key's effect while 50 MB pour into a shell's pane: leaving the pane and entering it again.
+fn flood(pty: &Pty) -> String {
+    const IN_PANE: &str = "leave the shell";
+    pty.send("1");
+    pty.send("/bench-flood");
+    pty.send(key::ENTER);
+    pty.wait_until("the filtered list", SECOND * 10, |screen| !screen.contains("bench-i"));
+    pty.send(key::ENTER);
+    pty.wait_for(IN_PANE);
+    let line = "0123456789".repeat(7);
+    pty.send(&format!("yes {line} | head -c 50000000; echo flood-$((70+7))\r"));
+    let (mut times, start) = (Vec::new(), Instant::now());
+    while !pty.screen().contains("flood-77") && start.elapsed() < SECOND * 120 {
+        for (keys, is_inside) in [(key::F12, false), (key::ENTER, true)] {
+            let pressed = Instant::now();
+            pty.send(keys);
+            pty.wait_until("the key's effect", SECOND * 10, |screen| screen.contains(IN_PANE) == is_inside);
+            times.push(pressed.elapsed());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let (middle, longest) = (number(median(&times)), number(worst(&times)));
+    format!(
+        "| flood of 50 MB in a pane, {seconds:.1} s: key to effect, median / worst of {} | {middle} / {longest} ms |",
+        times.len()
+    )
 }
