@@ -182,3 +182,6 @@ pub(super) fn inflate_stage(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

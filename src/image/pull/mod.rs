@@ -18,7 +18,7 @@ use super::manifest::{ACCEPT, Document, Manifest, choose, platforms};
 use super::registry::Registry;
 use super::store::{DOCUMENT_MAX, Row, Session};
 use super::{ImageError, Result, Store};
-use crate::model::{Digest, ImageSummary, Platform, PullEvent, Reference};
+use crate::model::{Digest, ErrorKind, ImageSummary, Platform, PullEvent, Reference};
 
 /// Layers in work at once: enough to hide one connection's pauses, few enough for a small memory.
 const LAYERS_AT_ONCE: usize = 4;
@@ -63,6 +63,13 @@ pub async fn pull(
     let ended = all_ended.recv().await;
     debug_assert!(ended.is_none(), "nobody can send the impossible");
     reporter.finish(result.is_ok()).await;
+    if let Err(error) = &result
+        && !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Network)
+    {
+        // Whole layers wait for the next try only if it would find them useful: not on a full disk, not from a bad image.
+        let store = store.clone();
+        let _ = in_thread(move || store.gc()).await;
+    }
     result
 }
 
