@@ -1,18 +1,198 @@
 //! Runs one more process inside a running container.
 
-use std::os::fd::BorrowedFd;
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
+use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
+use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Uid, pidfd_open, set_dumpable_behavior};
+use rustix::thread::{
+    ThreadNameSpaceType, move_into_thread_name_spaces, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::cgroup::Membership;
+use super::process::finish::Finish;
+use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
+use super::report::{self, Lower, Report, Upper};
+use super::rootfs::inside::{self, Symlinks};
+use super::start::{await_execution, kill_and_reap, never_return, reap};
 use super::{CgroupPlace, ExecRequest, RuntimeError, Started, Stdio};
+use crate::sys::clone::{CloneOptions, Cloned, clone3};
+use crate::sys::program;
+
+/// statfs's magic number of devpts (linux/magic.h).
+const DEVPTS_MAGIC: i64 = 0x1cd1;
 
 /// Joins the namespaces, cgroup and root of the container whose first process is `pid`/`pidfd`, and executes.
 ///
 /// The caller must have a single thread; the new process is its own child.
 pub fn exec(
-    _pid: i32,
-    _pidfd: BorrowedFd<'_>,
-    _cgroup: &CgroupPlace,
-    _request: &ExecRequest,
-    _stdio: &Stdio,
+    pid: i32,
+    pidfd: BorrowedFd<'_>,
+    cgroup: &CgroupPlace,
+    request: &ExecRequest,
+    stdio: &Stdio,
 ) -> Result<Started, RuntimeError> {
-    todo!()
+    let namespaces = foreign_namespaces(pid)?;
+    let (upper, lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
+    let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
+    let membership = Membership::of(cgroup);
+    let join = Join { pidfd, namespaces, request, streams: &streams, line: &lower, membership: &membership };
+    let stage = match clone3(&CloneOptions::default()).map_err(|error| RuntimeError::step("clone3", error))? {
+        Cloned::Child => {
+            drop(upper);
+            never_return(&lower, || join.run())
+        }
+        Cloned::Parent { pid, .. } => pid,
+    };
+    drop(lower);
+    let (process, finished) = listen(&upper);
+    reap(stage);
+    let Some((pid, pidfd)) = process else {
+        return Err(finished.err().unwrap_or_else(|| RuntimeError::DiedInSetup("before it was cloned".to_owned())));
+    };
+    match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
+        Ok(io) => Ok(Started { pid, pidfd, io, cgroup: cgroup.clone() }),
+        Err(error) => {
+            kill_and_reap(&pidfd);
+            Err(error)
+        }
+    }
+}
+
+type Finished = Result<Option<OwnedFd>, RuntimeError>;
+
+/// Hears of the clone, pins it by a pidfd (it is our unreaped child, so the pid cannot be another's), and waits for its execve.
+fn listen(line: &Upper) -> (Option<(i32, OwnedFd)>, Finished) {
+    let failed = |error| RuntimeError::step("hear from the exec's process", error);
+    let pid = match line.next() {
+        Ok(Report::Cloned(pid)) => pid,
+        Ok(Report::Failed(error)) => return (None, Err(error)),
+        Ok(_) => return (None, Err(RuntimeError::DiedInSetup("before it was cloned".to_owned()))),
+        Err(error) => return (None, Err(failed(error))),
+    };
+    let pidfd = Pid::from_raw(pid)
+        .ok_or_else(|| io::Error::other("not a pid"))
+        .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
+    match pidfd {
+        Ok(pidfd) => {
+            let begun = line.go().map_err(failed);
+            let finished = begun.and_then(|()| await_execution(line, &pidfd));
+            (Some((pid, pidfd)), finished)
+        }
+        Err(error) => {
+            reap(pid);
+            (None, Err(failed(error)))
+        }
+    }
+}
+
+/// The namespaces in which the container's first process differs from this one.
+fn foreign_namespaces(pid: i32) -> Result<ThreadNameSpaceType, RuntimeError> {
+    let kinds = [
+        ("user", ThreadNameSpaceType::USER),
+        ("mnt", ThreadNameSpaceType::MOUNT),
+        ("pid", ThreadNameSpaceType::PROCESS_ID),
+        ("ipc", ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION),
+        ("uts", ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
+        ("net", ThreadNameSpaceType::NETWORK),
+        ("cgroup", ThreadNameSpaceType::CONTROL_GROUP),
+    ];
+    let mut foreign = ThreadNameSpaceType::empty();
+    for (name, kind) in kinds {
+        let path = format!("/proc/{pid}/ns/{name}");
+        let theirs = fs::read_link(&path).map_err(|error| RuntimeError::step(format!("read {path}"), error))?;
+        if fs::read_link(format!("/proc/self/ns/{name}")).ok() != Some(theirs) {
+            foreign |= kind;
+        }
+    }
+    Ok(foreign)
+}
+
+/// The middle stage: it joins, then clones the process itself, as a pid namespace is joined only by children.
+struct Join<'a> {
+    pidfd: BorrowedFd<'a>,
+    namespaces: ThreadNameSpaceType,
+    request: &'a ExecRequest,
+    streams: &'a Streams,
+    line: &'a Lower,
+    membership: &'a Membership,
+}
+
+impl Join<'_> {
+    fn run(&self) -> Result<Infallible, RuntimeError> {
+        self.set_oom_score()?;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(|error| RuntimeError::step("become undumpable", error))?;
+        self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
+        self.enter_namespaces()?;
+        // CLONE_PARENT makes the process the monitor's own child; this stage only ends.
+        let options = CloneOptions { flags: libc::CLONE_PARENT as u64, cgroup: self.membership.born_in() };
+        match clone3(&options).map_err(|error| RuntimeError::step("clone3 into the container", error))? {
+            Cloned::Child => {
+                self.line.wait().map_err(|error| RuntimeError::step("wait to be announced", error))?;
+                self.become_process()
+            }
+            Cloned::Parent { pid, .. } => {
+                self.line.cloned(pid).map_err(|error| RuntimeError::step("report", error))?;
+                program::exit_now(0)
+            }
+        }
+    }
+
+    /// A write to this process's own file in the host's /proc, before the container's is in sight.
+    fn set_oom_score(&self) -> Result<(), RuntimeError> {
+        let Some(score) = self.request.process.oom_score_adj() else { return Ok(()) };
+        fs::write("/proc/self/oom_score_adj", score.to_string())
+            .map_err(|error| RuntimeError::step("write /proc/self/oom_score_adj", error))
+    }
+
+    /// All at once (Linux 5.8): either every namespace is joined or none.
+    fn enter_namespaces(&self) -> Result<(), RuntimeError> {
+        move_into_thread_name_spaces(self.pidfd, self.namespaces)
+            .map_err(|error| RuntimeError::step("join the container's namespaces", error))?;
+        if !self.namespaces.contains(ThreadNameSpaceType::USER) {
+            return Ok(());
+        }
+        let failed = |error| RuntimeError::step("become root of the container's user namespace", error);
+        let _ = set_thread_groups(&[]);
+        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(failed)?;
+        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed)
+    }
+
+    fn become_process(&self) -> Result<Infallible, RuntimeError> {
+        let failed = |error: io::Error| RuntimeError::step("take the standard streams", error);
+        lead_session();
+        match self.streams {
+            Streams::Pipes { .. } => self.streams.take_pipes().map_err(failed)?,
+            Streams::Terminal(size) => {
+                let devpts = container_devpts()?;
+                let (master, slave) = open_terminal(devpts.as_fd(), *size).map_err(failed)?;
+                take_terminal(&slave).map_err(failed)?;
+                self.line.terminal(&master).map_err(failed)?;
+            }
+        }
+        let finish = Finish {
+            process: &self.request.process,
+            seccomp: self.request.seccomp.as_ref(),
+            name: "exec",
+            line: self.line,
+            init: false,
+        };
+        finish.run()
+    }
+}
+
+/// The container's /dev/pts, which must be a devpts and no link.
+fn container_devpts() -> Result<OwnedFd, RuntimeError> {
+    let failed = |error: io::Error| RuntimeError::step("open the container's /dev/pts", error);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, "/", flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+    let found = inside::find(&root, Path::new("/dev/pts"), Symlinks::Refused).map_err(failed)?;
+    match found {
+        Some(devpts) if fstatfs(&devpts).is_ok_and(|fs| i64::from(fs.f_type) == DEVPTS_MAGIC) => Ok(devpts),
+        _ => Err(RuntimeError::InvalidRequest("the container has no devpts at /dev/pts".to_owned())),
+    }
 }

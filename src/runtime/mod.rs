@@ -7,12 +7,16 @@ pub mod cgroup;
 pub mod defaults;
 mod error;
 mod exec;
+mod idmap;
+mod namespaces;
+mod process;
 mod remove;
 mod report;
 mod request;
 mod rootfs;
 pub mod scaffold;
 pub mod seccomp;
+mod setup;
 mod start;
 
 pub use cgroup::CgroupPlace;

@@ -1,10 +1,162 @@
 //! Starts a container: clones its first process, which sets itself up and executes the command.
 
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
+
+use super::cgroup::{self, Membership, Roots, Wanted};
+use super::idmap::{self, IdMaps};
+use super::namespaces::Namespaces;
+use super::process::streams::Streams;
+use super::report::{self, Lower, Report, Upper};
+use super::setup::Setup;
 use super::{RuntimeError, StartRequest, Started, Stdio};
+use crate::sys::clone::{CloneOptions, Cloned, clone3};
+use crate::sys::program;
 
 /// Starts the container and returns once its command runs. On failure everything is undone.
 ///
 /// The caller must have a single thread and owns the process: it reaps it and removes its cgroup in the end.
-pub fn start(_request: &StartRequest, _stdio: &Stdio) -> Result<Started, RuntimeError> {
-    todo!()
+/// A caller that is killed takes the container with it (parent death signal).
+pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeError> {
+    let namespaces = Namespaces::of(&request.spec)?;
+    let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
+    let (upper, lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
+    let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
+    let mut membership = cgroup::create(&Roots::discover(), &request.cgroup);
+    let cloned = clone_into(namespaces.clone_flags(), &mut membership);
+    let (pid, pidfd) = match cloned {
+        Ok(Cloned::Child) => {
+            drop(upper);
+            let setup = Setup { request, namespaces, streams: &streams, line: &lower, membership: &membership };
+            never_return(&lower, || setup.run())
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
+        Err(error) => {
+            let _ = membership.place().remove();
+            return Err(error);
+        }
+    };
+    drop(lower);
+    let begun = Begun { pid, pidfd, line: upper };
+    let finished = begun.guide(request, maps.as_ref(), &mut membership);
+    let place = membership.into_place(pid, namespaces.new_network());
+    match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
+        Ok(io) => Ok(Started { pid, pidfd: begun.pidfd, io, cgroup: place }),
+        Err(error) => {
+            kill_and_reap(&begun.pidfd);
+            let _ = place.remove();
+            Err(error)
+        }
+    }
+}
+
+fn wanted_maps(request: &StartRequest) -> Result<IdMaps, RuntimeError> {
+    let linux = request.spec.linux().as_ref();
+    let uids = linux.and_then(|linux| linux.uid_mappings().clone()).unwrap_or_default();
+    let gids = linux.and_then(|linux| linux.gid_mappings().clone()).unwrap_or_default();
+    if uids.is_empty() || gids.is_empty() {
+        return Err(RuntimeError::InvalidRequest("a user namespace needs uid and gid mappings".to_owned()));
+    }
+    Ok(IdMaps { uids, gids })
+}
+
+/// Clones into the v2 group; where the kernel does not let this user (systemd's session scopes belong to root), without.
+fn clone_into(flags: u64, membership: &mut Membership) -> Result<Cloned, RuntimeError> {
+    let first = clone3(&CloneOptions { flags, cgroup: membership.born_in() });
+    let cloned = match first {
+        Err(_) if membership.born_in().is_some() => {
+            membership.forget_unified();
+            clone3(&CloneOptions { flags, cgroup: None })
+        }
+        first => first,
+    };
+    cloned.map_err(|error| RuntimeError::step("clone3 with new namespaces", error))
+}
+
+/// Runs a cloned process's part. Nothing of the caller's may run in it, not even when it panics.
+pub(super) fn never_return(line: &Lower, part: impl FnOnce() -> Result<Infallible, RuntimeError>) -> ! {
+    match catch_unwind(AssertUnwindSafe(part)) {
+        Ok(Err(error)) => {
+            line.failed(&error);
+            program::exit_now(error.kind().run_exit_code())
+        }
+        _ => program::exit_now(70),
+    }
+}
+
+/// A process that was cloned and waits to be guided through its set-up.
+struct Begun {
+    pid: i32,
+    pidfd: OwnedFd,
+    line: Upper,
+}
+
+impl Begun {
+    fn guide(
+        &self,
+        request: &StartRequest,
+        maps: Option<&IdMaps>,
+        membership: &mut Membership,
+    ) -> Result<Option<OwnedFd>, RuntimeError> {
+        if let Some(maps) = maps {
+            idmap::write(self.pid, maps)?;
+            self.go()?;
+        }
+        let resources = request.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+        membership.complete(&request.cgroup, &Wanted::from_resources(resources))?;
+        // Whatever killed the process before the sign shows in its reports.
+        let _ = self.go();
+        await_execution(&self.line, &self.pidfd)
+    }
+
+    fn go(&self) -> Result<(), RuntimeError> {
+        self.line.go().map_err(|error| RuntimeError::step("signal the container's process", error))
+    }
+}
+
+/// Listens until the command runs. The terminal's master side, if one was opened.
+pub(super) fn await_execution(line: &Upper, pidfd: &OwnedFd) -> Result<Option<OwnedFd>, RuntimeError> {
+    let mut terminal = None;
+    let mut executing = false;
+    loop {
+        match line.next().map_err(|error| RuntimeError::step("hear from the container's process", error))? {
+            Report::Executing => executing = true,
+            Report::Terminal(master) => terminal = Some(master),
+            Report::Failed(error) => return Err(error),
+            Report::Cloned(_) => {}
+            Report::Closed if executing => return Ok(terminal),
+            Report::Closed => return Err(RuntimeError::DiedInSetup(fate(pidfd))),
+        }
+    }
+}
+
+/// How a process ended, without reaping it.
+fn fate(pidfd: &OwnedFd) -> String {
+    use std::os::fd::AsFd;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::PidFd(pidfd.as_fd()), options) {
+        Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "no status".to_owned(),
+        },
+        _ => "no status".to_owned(),
+    }
+}
+
+/// Ends a process that is not to be handed out.
+pub(super) fn kill_and_reap(pidfd: &OwnedFd) {
+    use std::os::fd::AsFd;
+    let _ = pidfd_send_signal(pidfd, Signal::KILL);
+    let _ = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
+}
+
+/// Reaps a helper of this room's own.
+pub(super) fn reap(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        let _ = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED));
+    }
 }

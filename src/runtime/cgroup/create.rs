@@ -79,6 +79,13 @@ impl Membership {
         Ok(())
     }
 
+    /// In the child, after joining: where the groups are by now.
+    pub fn expected_place(&self) -> CgroupPlace {
+        let made = |(_, folder): &&(String, PathBuf)| folder.is_dir();
+        let legacy = self.legacy.iter().filter(made).cloned().collect();
+        CgroupPlace { legacy, ..self.place.clone() }
+    }
+
     pub fn place(&self) -> &CgroupPlace {
         &self.place
     }

@@ -1,0 +1,174 @@
+//! Which ids of the machine a user namespace's ids are (user_namespaces(7)), and writing that down for a new one.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
+
+use super::RuntimeError;
+
+/// The two maps of a user namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdMaps {
+    pub uids: Vec<LinuxIdMapping>,
+    pub gids: Vec<LinuxIdMapping>,
+}
+
+/// The files and helpers that give an ordinary user more ids than his own.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    pub subuid: PathBuf,
+    pub subgid: PathBuf,
+    /// Where newuidmap and newgidmap are looked for.
+    pub folders: Vec<PathBuf>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            subuid: PathBuf::from("/etc/subuid"),
+            subgid: PathBuf::from("/etc/subgid"),
+            folders: ["/usr/bin", "/bin", "/usr/local/bin", "/usr/sbin", "/sbin"].map(PathBuf::from).to_vec(),
+        }
+    }
+}
+
+impl Sources {
+    /// The maps for a user: his id becomes root; the ids of his ranges follow from 1 if helpers can map them.
+    pub fn maps_of(&self, uid: u32, gid: u32, name: Option<&str>) -> IdMaps {
+        let mut maps = IdMaps { uids: vec![mapping(0, uid, 1)], gids: vec![mapping(0, gid, 1)] };
+        let helpers = ["newuidmap", "newgidmap"].iter().all(|helper| self.helper(helper).is_some());
+        let ranges = (range(&self.subuid, uid, name), range(&self.subgid, uid, name));
+        if let (true, (Some(uids), Some(gids))) = (helpers, ranges) {
+            maps.uids.push(mapping(1, uids.0, uids.1));
+            maps.gids.push(mapping(1, gids.0, gids.1));
+        }
+        maps
+    }
+
+    fn helper(&self, name: &str) -> Option<PathBuf> {
+        self.folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file())
+    }
+}
+
+/// The maps for the user that runs this process.
+pub fn own_maps() -> IdMaps {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let name = nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name);
+    Sources::default().maps_of(uid, gid, name.as_deref())
+}
+
+fn mapping(inside: u32, outside: u32, count: u32) -> LinuxIdMapping {
+    LinuxIdMappingBuilder::default()
+        .container_id(inside)
+        .host_id(outside)
+        .size(count)
+        .build()
+        .expect("all three fields of an id mapping are set")
+}
+
+/// The largest of the user's ranges in a subuid(5) file: `name-or-number:first:count`.
+fn range(path: &Path, uid: u32, name: Option<&str>) -> Option<(u32, u32)> {
+    let text = fs::read_to_string(path).ok()?;
+    let number = uid.to_string();
+    let own = text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let owner = fields.next()?;
+        let range = (fields.next()?.parse().ok()?, fields.next()?.trim().parse().ok()?);
+        (owner == number || Some(owner) == name).then_some(range)
+    });
+    own.filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count)
+}
+
+/// Writes the maps of a new user namespace whose first process is `pid`.
+pub(super) fn write(pid: i32, maps: &IdMaps) -> Result<(), RuntimeError> {
+    let euid = rustix::process::geteuid();
+    let only_own = |map: &[LinuxIdMapping]| matches!(map, [one] if one.size() == 1);
+    if euid.is_root() {
+        write_file(pid, "uid_map", &map_text(&maps.uids))?;
+        return write_file(pid, "gid_map", &map_text(&maps.gids));
+    }
+    if only_own(&maps.uids) && only_own(&maps.gids) {
+        // Without privilege a group map may be written only after setgroups(2) is given up.
+        write_file(pid, "setgroups", "deny")?;
+        write_file(pid, "uid_map", &map_text(&maps.uids))?;
+        return write_file(pid, "gid_map", &map_text(&maps.gids));
+    }
+    run_helper("newuidmap", pid, &maps.uids)?;
+    run_helper("newgidmap", pid, &maps.gids)
+}
+
+fn write_file(pid: i32, file: &str, text: &str) -> Result<(), RuntimeError> {
+    let path = format!("/proc/{pid}/{file}");
+    fs::write(&path, text).map_err(|source| RuntimeError::step(format!("write {path}"), source))
+}
+
+fn map_text(map: &[LinuxIdMapping]) -> String {
+    map.iter().map(|one| format!("{} {} {}\n", one.container_id(), one.host_id(), one.size())).collect()
+}
+
+fn run_helper(name: &str, pid: i32, map: &[LinuxIdMapping]) -> Result<(), RuntimeError> {
+    let failed = |source: io::Error| RuntimeError::step(format!("run {name}"), source);
+    let path = Sources::default().helper(name).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let numbers = map.iter().flat_map(|one| [one.container_id(), one.host_id(), one.size()]);
+    let output = Command::new(path)
+        .arg(pid.to_string())
+        .args(numbers.map(|number| number.to_string()))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(failed)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(RuntimeError::Forbidden {
+        what: name.to_owned(),
+        source: io::Error::new(io::ErrorKind::PermissionDenied, text),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(subuid: &str, subgid: &str, helpers: &[&str]) -> (tempfile::TempDir, Sources) {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        fs::write(folder.path().join("subuid"), subuid).expect("file");
+        fs::write(folder.path().join("subgid"), subgid).expect("file");
+        for helper in helpers {
+            fs::write(folder.path().join(helper), "").expect("file");
+        }
+        let sources = Sources {
+            subuid: folder.path().join("subuid"),
+            subgid: folder.path().join("subgid"),
+            folders: vec![folder.path().to_owned()],
+        };
+        (folder, sources)
+    }
+
+    #[test]
+    fn maps_with_ranges_and_helpers_have_the_largest_range() {
+        let subuid = "other:1:9\nme:100000:10\n1000:200000:65536\n";
+        let (_folder, sources) = sources(subuid, "me:300000:65536\n", &["newuidmap", "newgidmap"]);
+        let maps = sources.maps_of(1000, 100, Some("me"));
+        assert_eq!(map_text(&maps.uids), "0 1000 1\n1 200000 65536\n");
+        assert_eq!(map_text(&maps.gids), "0 100 1\n1 300000 65536\n");
+    }
+
+    #[test]
+    fn maps_without_range_or_helper_are_the_one_id() {
+        for (subuid, helpers) in [("", &["newuidmap", "newgidmap"][..]), ("me:100000:65536\n", &["newuidmap"][..])] {
+            let (_folder, sources) = sources(subuid, "me:100000:65536\n", helpers);
+            let maps = sources.maps_of(1000, 100, Some("me"));
+            assert_eq!((map_text(&maps.uids), map_text(&maps.gids)), ("0 1000 1\n".into(), "0 100 1\n".into()));
+        }
+    }
+
+    #[test]
+    fn garbage_in_subuid_is_no_range() {
+        let (_folder, sources) = sources("me\nme:x:y\nme:1:0\n", "me:1:1\n", &["newuidmap", "newgidmap"]);
+        assert_eq!(sources.maps_of(1000, 100, Some("me")).uids.len(), 1);
+    }
+}

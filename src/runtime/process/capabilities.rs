@@ -1,0 +1,137 @@
+//! The five capability sets (capabilities(7)).
+
+use std::io;
+
+use oci_spec::runtime::{Capabilities, LinuxCapabilities};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, configure_capability_in_ambient_set, remove_capability_from_bounding_set,
+    set_capabilities,
+};
+
+/// Names in the order of their numbers, without `CAP_`.
+pub const NAMES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// The sets as bits, ready to be given to the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Sets {
+    bounding: u64,
+    effective: u64,
+    permitted: u64,
+    inheritable: u64,
+    ambient: u64,
+}
+
+impl Sets {
+    pub fn new(capabilities: &LinuxCapabilities) -> Self {
+        Self {
+            bounding: bits(capabilities.bounding().as_ref()),
+            effective: bits(capabilities.effective().as_ref()),
+            permitted: bits(capabilities.permitted().as_ref()),
+            inheritable: bits(capabilities.inheritable().as_ref()),
+            ambient: bits(capabilities.ambient().as_ref()),
+        }
+    }
+
+    /// Narrows what programs can ever gain. Needs CAP_SETPCAP, so it comes before the change of user.
+    pub fn limit_bounding(&self) -> io::Result<()> {
+        for number in 0..NAMES.len() {
+            let bit = 1 << number;
+            if self.bounding & bit == 0 {
+                match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(bit)) {
+                    // An older kernel does not know the newest ones.
+                    Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the other four. Comes after the change of user, with "keep capabilities" on.
+    pub fn apply(&self) -> io::Result<()> {
+        set_capabilities(
+            None,
+            CapabilitySets {
+                effective: CapabilitySet::from_bits_retain(self.effective),
+                permitted: CapabilitySet::from_bits_retain(self.permitted),
+                inheritable: CapabilitySet::from_bits_retain(self.inheritable),
+            },
+        )?;
+        for number in (0..NAMES.len()).filter(|number| self.ambient & (1 << number) != 0) {
+            configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
+        }
+        Ok(())
+    }
+}
+
+fn bits(capabilities: Option<&Capabilities>) -> u64 {
+    capabilities.into_iter().flatten().filter_map(|capability| number(&capability.to_string())).map(|n| 1 << n).sum()
+}
+
+/// A capability's number; its name may have `CAP_` before it, in any case.
+pub fn number(name: &str) -> Option<usize> {
+    let upper = name.to_ascii_uppercase();
+    let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    NAMES.iter().position(|known| *known == bare)
+}
+
+#[cfg(test)]
+mod tests {
+    use oci_spec::runtime::Capability;
+
+    use super::*;
+
+    #[test]
+    fn bits_of_the_first_and_last_capability() {
+        let set: Capabilities = [Capability::Chown, Capability::CheckpointRestore].into();
+        assert_eq!(bits(Some(&set)), 1 | 1 << 40);
+        assert_eq!(bits(None), 0);
+    }
+
+    #[test]
+    fn number_of_name_with_and_without_prefix() {
+        assert_eq!((number("cap_sys_admin"), number("SYS_ADMIN"), number("NOPE")), (Some(21), Some(21), None));
+    }
+}

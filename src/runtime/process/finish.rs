@@ -1,0 +1,165 @@
+//! The last steps before execve(2), the same for a container's first process and for an exec.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io;
+
+use oci_spec::runtime::{LinuxSeccomp, Process};
+use rustix::fs::Mode;
+use rustix::process::{Gid, Pid, Signal, Uid, set_parent_process_death_signal, umask};
+use rustix::thread::{
+    set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+
+use super::capabilities::Sets;
+use super::user::Account;
+use super::{command, init, limits, streams, user, workdir};
+use crate::runtime::report::Lower;
+use crate::runtime::{RuntimeError, seccomp};
+use crate::sys::clone::{CloneOptions, Cloned, clone3};
+use crate::sys::{keyring, program};
+
+/// A process that stands in the container's namespaces and root, with its streams, and has everything else before it.
+pub struct Finish<'a> {
+    pub process: &'a Process,
+    pub seccomp: Option<&'a LinuxSeccomp>,
+    /// Names the session keyring.
+    pub name: &'a str,
+    pub line: &'a Lower,
+    /// Stay as PID 1 and run the command as a child.
+    pub init: bool,
+}
+
+/// umask(2) of a process unless the specification says otherwise.
+const DEFAULT_UMASK: u32 = 0o022;
+
+impl Finish<'_> {
+    /// Becomes the command. Returns only on failure.
+    pub fn run(&self) -> Result<Infallible, RuntimeError> {
+        self.join_keyring();
+        limits::apply(self.process.rlimits().as_deref().unwrap_or_default())?;
+        let account = user::find(self.process.user())?;
+        streams::give_to(account.uid);
+        workdir::enter(self.process.cwd())?;
+        umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(DEFAULT_UMASK)));
+        let filter = self.seccomp.map(seccomp::compile).transpose()?;
+        let no_new_privileges = self.process.no_new_privileges().unwrap_or(false);
+        if no_new_privileges {
+            set_no_new_privs(true).map_err(|error| RuntimeError::step("set no_new_privs", error))?;
+        } else {
+            // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go.
+            install(filter.as_ref())?;
+        }
+        self.become_user(&account)?;
+        workdir::verify_inside()?;
+        let command = self.prepare_command(&account)?;
+        self.die_with_the_monitor()?;
+        if self.init {
+            self.split_off_init()?;
+        }
+        program::close_on_exec_from(3).map_err(|error| RuntimeError::step("close descriptors", error))?;
+        program::reset_signals();
+        self.line.executing().map_err(|error| RuntimeError::step("report", error))?;
+        if no_new_privileges {
+            install(filter.as_ref())?;
+        }
+        let error = program::execute(&command.path, &command.arguments, &command.environment);
+        Err(command::refused(&command.name, &error))
+    }
+
+    /// Keys of the host's session are not the container's. Kernels without keyrings have nothing to leave.
+    fn join_keyring(&self) {
+        if let Ok(name) = CString::new(format!("_ses.{}", self.name)) {
+            let _ = keyring::join_session(&name);
+        }
+    }
+
+    fn become_user(&self, account: &Account) -> Result<(), RuntimeError> {
+        let failed = |what: &str, error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput => RuntimeError::InvalidRequest(format!(
+                "{what} has no id on this machine: only ids of /etc/subuid and /etc/subgid are mapped; `teu doctor` says how to get them"
+            )),
+            _ => RuntimeError::step(format!("become {what}"), error),
+        };
+        let sets = self.process.capabilities().as_ref().map(Sets::new);
+        if let Some(sets) = &sets {
+            sets.limit_bounding().map_err(|error| RuntimeError::step("drop bounding capabilities", error))?;
+        }
+        set_keep_capabilities(true).map_err(|error| RuntimeError::step("keep capabilities", error))?;
+        let groups: Vec<Gid> = account.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
+        match set_thread_groups(&groups) {
+            // Where one id is mapped, the kernel denies setgroups(2) for good (user_namespaces(7)).
+            Err(rustix::io::Errno::PERM) if setgroups_is_denied() => {}
+            done => done.map_err(|error| failed("one of the user's groups", error.into()))?,
+        }
+        let gid = Gid::from_raw(account.gid);
+        set_thread_res_gid(gid, gid, gid).map_err(|error| failed(&format!("group {}", account.gid), error.into()))?;
+        let uid = Uid::from_raw(account.uid);
+        set_thread_res_uid(uid, uid, uid).map_err(|error| failed(&format!("user {}", account.uid), error.into()))?;
+        set_keep_capabilities(false).map_err(|error| RuntimeError::step("keep capabilities", error))?;
+        if let Some(sets) = &sets {
+            sets.apply().map_err(|error| RuntimeError::step("set capabilities", error))?;
+        }
+        Ok(())
+    }
+
+    fn prepare_command(&self, account: &Account) -> Result<Command, RuntimeError> {
+        let arguments = self.process.args().as_deref().unwrap_or_default();
+        let name = arguments.first().ok_or_else(|| RuntimeError::InvalidRequest("no command".to_owned()))?;
+        let mut environment = self.process.env().clone().unwrap_or_default();
+        if !environment.iter().any(|entry| entry.starts_with("HOME=")) {
+            environment.push(format!("HOME={}", account.home));
+        }
+        Ok(Command {
+            path: command::find(name, &environment)?,
+            name: name.clone(),
+            arguments: command::c_strings(arguments, "an argument")?,
+            environment: command::c_strings(&environment, "the environment")?,
+        })
+    }
+
+    /// A monitor that is killed takes the container with it: nobody would hold its streams or learn how it ended.
+    /// After the change of user, which clears the wish.
+    fn die_with_the_monitor(&self) -> Result<(), RuntimeError> {
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|error| RuntimeError::step("set the parent death signal", error))
+    }
+
+    /// Goes on in a child; PID 1 stays behind and watches over it.
+    fn split_off_init(&self) -> Result<(), RuntimeError> {
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        program::block_all_signals();
+        match clone3(&CloneOptions::default()).map_err(|error| RuntimeError::step("clone the command", error))? {
+            Cloned::Child => {
+                // Its own foreground group, so that keys such as ^C reach the command and not the init as well.
+                let _ = rustix::process::setpgid(None, None);
+                let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpid());
+                Ok(())
+            }
+            Cloned::Parent { pid, .. } => {
+                let _ = rustix::thread::set_name(c"teu-init");
+                program::close_from(3);
+                let command = Pid::from_raw(pid).unwrap_or(Pid::INIT);
+                init::watch_over(command)
+            }
+        }
+    }
+}
+
+/// A command ready for execve(2).
+struct Command {
+    name: String,
+    path: std::path::PathBuf,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+}
+
+fn install(filter: Option<&seccomp::Filter>) -> Result<(), RuntimeError> {
+    let Some(filter) = filter else { return Ok(()) };
+    crate::sys::seccomp::install(&filter.instructions, filter.flags)
+        .map_err(|error| RuntimeError::step("install the seccomp filter", error))
+}
+
+fn setgroups_is_denied() -> bool {
+    std::fs::read("/proc/self/setgroups").is_ok_and(|text| text.starts_with(b"deny"))
+}

@@ -1,0 +1,224 @@
+//! What the cloned process does to become the container: a plain list of steps, each with its name in the error.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{Linux, Mount, Process};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::system::{setdomainname, sethostname};
+
+use super::cgroup::Membership;
+use super::namespaces::Namespaces;
+use super::process::finish::Finish;
+use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
+use super::report::Lower;
+use super::rootfs::{become_root, cgroups, devices, files, host, inside, masks, mounts, overlay};
+use super::{Rootfs, RuntimeError, StartRequest};
+use crate::sys::interface;
+use crate::sys::mount::{Change, Depth, Propagation, change, change_root};
+
+/// Everything the process needs from the moment it is cloned.
+pub(super) struct Setup<'a> {
+    pub request: &'a StartRequest,
+    pub namespaces: Namespaces,
+    pub streams: &'a Streams,
+    pub line: &'a Lower,
+    pub membership: &'a Membership,
+}
+
+impl Setup<'_> {
+    /// Becomes the container's process. Returns only on failure.
+    pub fn run(&self) -> Result<Infallible, RuntimeError> {
+        self.set_oom_score()?;
+        self.await_id_maps()?;
+        self.hide_from_tracers()?;
+        self.take_pipes()?;
+        self.separate_mounts()?;
+        let prepared = mounts::prepare(self.mounts())?;
+        let nodes = devices::host_nodes()?;
+        let root = overlay::mount(&self.request.rootfs, self.namespaces.new_user())?;
+        let attached = self.attach_mounts(&root, prepared)?;
+        if let Some(dev) = &attached.dev {
+            devices::fill(dev.as_fd(), nodes)?;
+        }
+        self.bind_etc_files(&root)?;
+        self.set_sysctls(attached.proc.as_ref())?;
+        self.join_cgroups()?;
+        self.mount_cgroups(&root)?;
+        self.take_terminal(&attached)?;
+        self.mask_paths(&root)?;
+        self.name_host()?;
+        self.raise_loopback()?;
+        become_root(&root).map_err(|error| RuntimeError::step("pivot_root", error))?;
+        drop(attached);
+        self.protect_root(&root)?;
+        drop(root);
+        self.finish()
+    }
+
+    fn linux(&self) -> Option<&Linux> {
+        self.request.spec.linux().as_ref()
+    }
+
+    fn mounts(&self) -> &[Mount] {
+        self.request.spec.mounts().as_deref().unwrap_or_default()
+    }
+
+    fn process(&self) -> Result<&Process, RuntimeError> {
+        let process = self.request.spec.process().as_ref();
+        process.ok_or_else(|| RuntimeError::InvalidRequest("the specification has no process".to_owned()))
+    }
+
+    /// While /proc is still the host's, and the file still ours.
+    fn set_oom_score(&self) -> Result<(), RuntimeError> {
+        let Some(score) = self.process()?.oom_score_adj() else { return Ok(()) };
+        std::fs::write("/proc/self/oom_score_adj", score.to_string())
+            .map_err(|error| RuntimeError::step("write /proc/self/oom_score_adj", error))
+    }
+
+    fn await_id_maps(&self) -> Result<(), RuntimeError> {
+        if !self.namespaces.new_user() {
+            return Ok(());
+        }
+        self.line.wait().map_err(|error| RuntimeError::step("wait for the id maps", error))
+    }
+
+    /// Nobody in the container may trace this process or reach the host's files through its /proc folder
+    /// (CVE-2019-5736, CVE-2016-9962). execve(2) sets it back.
+    fn hide_from_tracers(&self) -> Result<(), RuntimeError> {
+        set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(|error| RuntimeError::step("become undumpable", error))
+    }
+
+    fn take_pipes(&self) -> Result<(), RuntimeError> {
+        lead_session();
+        self.streams.take_pipes().map_err(|error| RuntimeError::step("take the standard streams", error))
+    }
+
+    /// No mount made here shows on the host.
+    fn separate_mounts(&self) -> Result<(), RuntimeError> {
+        change_root(Depth::Whole, &Change::propagation(Propagation::Private))
+            .map_err(|error| RuntimeError::step("make mounts private", error))
+    }
+
+    fn attach_mounts(
+        &self,
+        root: &OwnedFd,
+        prepared: Vec<mounts::Prepared<'_>>,
+    ) -> Result<mounts::Attached, RuntimeError> {
+        if let Rootfs::Host { hide, .. } = &self.request.rootfs {
+            host::cover(root.as_fd(), hide)?;
+        }
+        mounts::attach_all(root.as_fd(), prepared)
+    }
+
+    fn bind_etc_files(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
+        let Rootfs::Overlay { work, .. } = &self.request.rootfs else { return Ok(()) };
+        let wish = files::Wish {
+            hostname: self.request.spec.hostname().as_deref().unwrap_or("localhost"),
+            host_network: !self.namespaces.new_network(),
+        };
+        let taken = |path: &str| self.mounts().iter().any(|mount| mount.destination() == Path::new(path));
+        files::bind(root.as_fd(), work, &wish, &taken)
+    }
+
+    /// Through the descriptor of the new procfs itself, which nothing is mounted over (CVE-2025-52881).
+    fn set_sysctls(&self, proc: Option<&OwnedFd>) -> Result<(), RuntimeError> {
+        let wanted = self.linux().and_then(|linux| linux.sysctl().as_ref());
+        let (Some(wanted), Some(proc)) = (wanted, proc) else { return Ok(()) };
+        for (key, value) in wanted {
+            let path = format!("sys/{}", key.replace('.', "/"));
+            let written = openat(proc, &path, OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+                .map_err(io::Error::from)
+                .and_then(|file| File::from(file).write_all(value.as_bytes()));
+            written.map_err(|error| RuntimeError::step(format!("set sysctl {key}"), error))?;
+        }
+        Ok(())
+    }
+
+    /// On the starting side's sign: it makes the groups while this side makes mounts.
+    fn join_cgroups(&self) -> Result<(), RuntimeError> {
+        self.line.wait().map_err(|error| RuntimeError::step("wait for the cgroups", error))?;
+        self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
+        if !self.namespaces.new_cgroup() {
+            return Ok(());
+        }
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+            .map_err(|error| RuntimeError::step("unshare the cgroup namespace", error))
+    }
+
+    fn mount_cgroups(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
+        let wanted = self.mounts().iter().find(|mount| mount.typ().as_deref() == Some("cgroup"));
+        let Some(wanted) = wanted else { return Ok(()) };
+        cgroups::mount(root.as_fd(), wanted.destination(), &self.membership.expected_place())
+    }
+
+    fn take_terminal(&self, attached: &mounts::Attached) -> Result<(), RuntimeError> {
+        let Streams::Terminal(size) = self.streams else { return Ok(()) };
+        let failed = |error: io::Error| RuntimeError::step("open the terminal", error);
+        let missing = || RuntimeError::InvalidRequest("a terminal needs a devpts at /dev/pts".to_owned());
+        let devpts = attached.devpts.as_ref().ok_or_else(missing)?;
+        let (master, slave) = open_terminal(devpts.as_fd(), *size).map_err(failed)?;
+        take_terminal(&slave).map_err(failed)?;
+        if let Some(dev) = &attached.dev {
+            devices::bind_console(dev.as_fd(), &slave)
+                .map_err(|error| RuntimeError::step("bind /dev/console", error))?;
+        }
+        self.line.terminal(&master).map_err(failed)
+    }
+
+    fn mask_paths(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
+        let Some(linux) = self.linux() else { return Ok(()) };
+        masks::protect(root.as_fd(), linux.readonly_paths().as_deref().unwrap_or_default())?;
+        masks::mask(root.as_fd(), linux.masked_paths().as_deref().unwrap_or_default())
+    }
+
+    fn name_host(&self) -> Result<(), RuntimeError> {
+        if !self.namespaces.new_uts() {
+            return Ok(());
+        }
+        if let Some(name) = self.request.spec.hostname() {
+            sethostname(name.as_bytes())
+                .map_err(|error| RuntimeError::step(format!("set the hostname {name}"), error))?;
+        }
+        if let Some(name) = self.request.spec.domainname() {
+            setdomainname(name.as_bytes())
+                .map_err(|error| RuntimeError::step(format!("set the domain name {name}"), error))?;
+        }
+        Ok(())
+    }
+
+    fn raise_loopback(&self) -> Result<(), RuntimeError> {
+        if !self.namespaces.new_network() {
+            return Ok(());
+        }
+        interface::loopback_up().map_err(|error| RuntimeError::step("bring up the loopback interface", error))
+    }
+
+    /// Read-only from here on, if wished. The working folder is made first: nothing could make it later.
+    fn protect_root(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
+        if !self.request.spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false) {
+            return Ok(());
+        }
+        let folder: PathBuf = self.process()?.cwd().clone();
+        let made = inside::find_or_make(root, &folder, inside::Shape::Folder, inside::Symlinks::InsideRoot);
+        made.map_err(|error| RuntimeError::step(format!("make {}", folder.display()), error))?;
+        change(root, Depth::One, &Change::read_only())
+            .map_err(|error| RuntimeError::step("make the root read-only", error))
+    }
+
+    fn finish(&self) -> Result<Infallible, RuntimeError> {
+        let finish = Finish {
+            process: self.process()?,
+            seccomp: self.linux().and_then(|linux| linux.seccomp().as_ref()),
+            name: self.request.id.as_str(),
+            line: self.line,
+            init: self.request.init,
+        };
+        finish.run()
+    }
+}
