@@ -48,10 +48,12 @@ impl Inner {
                 Life::Down => {}
             }
         }
+        if !was_started(&self.upper(id)) {
+            return Ok(Some(ContainerState::Created));
+        }
         match self.settled(id)? {
             Some(state) => Ok(Some(state)),
-            None if was_started(&self.upper(id)) => self.recover(record),
-            None => Ok(Some(ContainerState::Created)),
+            None => self.recover(record),
         }
     }
 
@@ -68,7 +70,7 @@ pub(super) struct Hint {
     pub runs: bool,
 }
 
-/// The writable layer is made at the first start. With neither a run folder nor an exit file beside it, the machine went down
+/// The writable layer is made at the first start, before anything else. With neither a run folder nor an exit file beside it, the machine went down
 /// while the container ran (the run folder is on a tmpfs), or its start was cut off.
 pub(super) fn was_started(upper: &Path) -> bool {
     upper.exists()
