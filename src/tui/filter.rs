@@ -38,7 +38,8 @@ impl Filter {
 
 /// The matcher all lists share: case counts only where the filter has capitals.
 pub fn matcher() -> SkimMatcherV2 {
-    SkimMatcherV2::default().smart_case().use_cache(false)
+    // Not `use_cache(false)`: fuzzy-matcher 0.3.7 then empties a matrix that it still borrows, and panics.
+    SkimMatcherV2::default().smart_case()
 }
 
 #[cfg(test)]
@@ -54,6 +55,11 @@ mod tests {
         assert_eq!(positions("bh", "brave_hopper"), Some(vec![0, 6]));
         assert_eq!(positions("hb", "brave_hopper"), None);
         assert_eq!(positions("", "x"), Some(vec![]));
+    }
+
+    #[test]
+    fn filter_with_several_ways_to_match_does_not_panic() {
+        assert!(positions("debian", "corpusops/debian-bare de b ian").is_some());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Every run of text carries its own position and length, so that a viewer's font can never shift a column. Box, block
 //! and braille characters are drawn as shapes: fonts disagree on them most.
 
+#[cfg(test)]
+mod screenshots;
 mod shapes;
 
 use std::fmt::Write;
