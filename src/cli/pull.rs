@@ -46,7 +46,7 @@ pub struct Search {
     /// stars=NUMBER, is-official=BOOLEAN
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
-    /// A registry to ask instead of the configured ones
+    /// A registry to ask, instead of Docker Hub and the configured ones
     #[arg(long, value_name = "HOST[:PORT]")]
     registry: Vec<String>,
     /// What to look for; HOST[:PORT]/TERM asks that registry
@@ -125,8 +125,7 @@ pub fn fetch(
 
 pub fn search(engine: &Engine, config: &Config, wish: &Search) -> Outcome {
     let filters = Filters::parse(&wish.filter, &["stars", "is-official"])?;
-    let registries = if wish.registry.is_empty() { config.registries.clone() } else { wish.registry.clone() };
-    let options = SearchOptions { registries, limit: Some(wish.limit), ..SearchOptions::default() };
+    let options = search_options(&wish.registry, &config.registries, wish.limit);
     let signals = catch()?;
     let runtime = runtime()?;
     let mut hits: Vec<SearchHit> = Vec::new();
@@ -165,6 +164,14 @@ pub fn search(engine: &Engine, config: &Config, wish: &Search) -> Outcome {
     let mut out = Output::open();
     show(&mut out, &wish.format.clone().unwrap_or_default(), &FOUND, &FOUND_ALL, &rows)?;
     failed.map_or(Ok(0), Err)
+}
+
+/// Docker Hub and the configured registries, or only those that flags name.
+fn search_options(flags: &[String], configured: &[String], limit: usize) -> SearchOptions {
+    let (hub, others): (Vec<&String>, _) = flags.iter().partition(|registry| *registry == "docker.io");
+    let hub_is_asked = flags.is_empty() || !hub.is_empty();
+    let others = if flags.is_empty() { configured.to_vec() } else { others.into_iter().cloned().collect() };
+    SearchOptions { registries: others, limit: Some(limit), hub: (!hub_is_asked).then(String::new) }
 }
 
 fn found(hit: &SearchHit, filters: &Filters) -> bool {
@@ -233,5 +240,46 @@ impl Interrupts {
                 None => ready.clear_ready(),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_asks_docker_hub_unless_other_registries_are_named() {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let asked = |flags: &[&str]| {
+            let options = search_options(&texts(flags), &texts(&["a:1"]), 5);
+            (options.registries, options.hub.is_none())
+        };
+        assert_eq!(asked(&[]), (texts(&["a:1"]), true));
+        assert_eq!(asked(&["b:1"]), (texts(&["b:1"]), false));
+        assert_eq!(asked(&["docker.io", "b:1"]), (texts(&["b:1"]), true));
+    }
+
+    #[test]
+    fn platforms_have_two_or_three_parts() {
+        assert_eq!(platform("linux/arm64/v8").map(|platform| platform.to_string()), Ok("linux/arm64/v8".to_owned()));
+        assert!(platform("linux").is_err() && platform("/x").is_err() && platform("a/b/c/d").is_err());
+    }
+
+    #[test]
+    fn hits_pass_filters_by_stars_and_official() {
+        let hit = SearchHit {
+            name: "debian".to_owned(),
+            registry: "docker.io".to_owned(),
+            description: "a \n b".to_owned(),
+            stars: Some(10),
+            official: true,
+            score: 1,
+        };
+        let passes =
+            |text: &str| found(&hit, &Filters::parse(&[text.to_owned()], &["stars", "is-official"]).expect(text));
+        assert!(
+            passes("stars=10") && !passes("stars=11") && passes("is-official=true") && !passes("is-official=false")
+        );
+        assert_eq!(row(&hit, false).fields["Description"], "a b");
     }
 }
