@@ -203,14 +203,19 @@ impl Unpacker<'_> {
 
     fn meta<R: Read>(&self, entry: &mut Entry<'_, R>, raw: &[u8]) -> Result<Meta> {
         let header = entry.header();
-        let number = |value: io::Result<u64>| {
+        let number = |field: &[u8], value: io::Result<u64>| {
+            // Some writers leave a field empty where they mean 0.
+            if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+                return Ok(0);
+            }
             let value = value.map_err(|error| self.refusal(raw, error))?;
             u32::try_from(value).map_err(|_| self.refusal(raw, "owner or mode is out of range"))
         };
+        let fields = header.as_old();
         let mut meta = Meta {
-            mode: number(header.mode().map(u64::from))? & 0o7777,
-            uid: number(header.uid())?,
-            gid: number(header.gid())?,
+            mode: number(&fields.mode, header.mode().map(u64::from))? & 0o7777,
+            uid: number(&fields.uid, header.uid())?,
+            gid: number(&fields.gid, header.gid())?,
             modified_s: header.mtime().ok().and_then(|time| i64::try_from(time).ok()).unwrap_or(0),
             modified_ns: 0,
             attributes: Attributes::default(),

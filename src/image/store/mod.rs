@@ -159,3 +159,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
