@@ -2,7 +2,7 @@
 
 use super::remove::PATIENCE_MS;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerRecord, ContainerState, ContainerSummary, EventAction, SessionId, Signal};
+use crate::model::{ContainerRecord, ContainerState, ContainerSummary, ErrorKind, EventAction, SessionId, Signal};
 use crate::monitor::{Client, MonitorError};
 
 impl Engine {
@@ -67,9 +67,9 @@ impl Inner {
         let not_running = || EngineError::NotRunning { name: record.name.clone() };
         let state = self.state(record)?.filter(ContainerState::is_running).ok_or_else(not_running)?;
         let mut client = self.client(record)?;
+        let ends = signal == Signal::KILL || signal == record.config.stop_signal;
         let sent = client.signal(SessionId::MAIN, signal).and_then(|()| {
-            let ends = signal == Signal::KILL || signal == record.config.stop_signal;
-            if ends && matches!(state, ContainerState::Paused { .. }) { client.resume() } else { Ok(()) }
+            if ends && matches!(state, ContainerState::Paused { .. }) { go_on(&mut client) } else { Ok(()) }
         });
         match sent {
             Err(MonitorError::NotRunning | MonitorError::Gone) => Err(not_running()),
@@ -83,5 +83,15 @@ impl Inner {
             Err(MonitorError::NotRunning) => Err(EngineError::NotRunning { name: record.name.clone() }),
             other => Ok(other?),
         }
+    }
+}
+
+/// Thaws a container, unless it was thawed or ended by others, or by the signal itself.
+fn go_on(client: &mut Client) -> std::result::Result<(), MonitorError> {
+    match client.resume() {
+        Err(
+            MonitorError::Refused { kind: ErrorKind::Conflict, .. } | MonitorError::NotRunning | MonitorError::Gone,
+        ) => Ok(()),
+        other => other,
     }
 }
