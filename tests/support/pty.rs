@@ -134,8 +134,12 @@ impl Pty {
         self.seen().raw.len()
     }
 
+    /// Types text. After Escape it pauses as a person does: what follows at once would make it Alt and a key.
     pub fn send(&self, text: &str) {
         self.send_bytes(text.as_bytes());
+        if text == key::ESCAPE {
+            std::thread::sleep(Duration::from_millis(150));
+        }
     }
 
     pub fn send_bytes(&self, bytes: &[u8]) {
