@@ -36,7 +36,7 @@ const CAPABILITIES: [&str; 14] = [
 ];
 
 /// Docker's, and what newer releases of it added.
-const MASKED: [&str; 11] = [
+const MASKED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -47,11 +47,10 @@ const MASKED: [&str; 11] = [
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    // How much power was used tells what was computed.
+    "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
-
-/// Masked like the others where the machine has it: it tells how much power was used, and so what was computed.
-const MASKED_POWER: &str = "/sys/devices/virtual/powercap";
 
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -70,7 +69,7 @@ fn build_spec(config: &ContainerConfig, maps: Option<&IdMaps>) -> Result<Spec, R
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(config.network, maps.is_some()))
         .resources(resources(&config.limits).map_err(malformed)?)
-        .masked_paths(MASKED.iter().chain([&MASKED_POWER]).map(|path| (*path).to_owned()).collect::<Vec<_>>())
+        .masked_paths(MASKED.map(str::to_owned).to_vec())
         .readonly_paths(READ_ONLY.map(str::to_owned).to_vec());
     if let Some(seccomp) = filter(config)? {
         linux = linux.seccomp(seccomp);

@@ -11,6 +11,7 @@ pub(super) mod masks;
 pub(super) mod mounts;
 pub mod options;
 pub(super) mod overlay;
+mod patchwork;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

@@ -8,6 +8,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
+use super::patchwork::Patchwork;
 use crate::runtime::{Rootfs, RuntimeError};
 use crate::sys::mount::{Attributes, attach, new_mount};
 
@@ -22,6 +23,9 @@ pub struct Kind {
 
 /// Mounts the root over its own upper folder (in this private namespace any place will do) and opens it.
 pub fn mount(rootfs: &Rootfs, in_user_namespace: bool) -> Result<OwnedFd, RuntimeError> {
+    if let (true, Rootfs::Host { upper, work, volatile, .. }) = (in_user_namespace, rootfs) {
+        return Patchwork { root: upper, parts: work, volatile: *volatile }.mount();
+    }
     let root_folder = [PathBuf::from("/")];
     let (lower, upper, work, volatile) = match rootfs {
         Rootfs::Overlay { lower, upper, work, volatile } => (lower.as_slice(), upper, work, *volatile),
@@ -29,7 +33,6 @@ pub fn mount(rootfs: &Rootfs, in_user_namespace: bool) -> Result<OwnedFd, Runtim
     };
     let upper_place = open(upper)?;
     let work_place = open(work)?;
-    forget_volatile(&work_place);
     // The highest layer comes first in overlayfs's own order.
     let lower = lower.iter().rev().map(|folder| open(folder)).collect::<Result<Vec<_>, _>>()?;
     let failed = |source| RuntimeError::step(format!("mount the overlay of {}", upper.display()), source);
@@ -61,7 +64,8 @@ fn name(folder: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", folder.as_raw_fd())
 }
 
-fn mount_detached(lower: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd, kind: Kind) -> io::Result<OwnedFd> {
+pub fn mount_detached(lower: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd, kind: Kind) -> io::Result<OwnedFd> {
+    forget_volatile(work);
     let names: Vec<String> = lower.iter().chain([upper, work]).map(name).collect();
     let mut options = vec![("source", Some("overlay"))];
     let (layers, own) = names.split_at(lower.len());
