@@ -29,6 +29,8 @@ impl Guard {
             if panic_is_contained() {
                 return;
             }
+            // Nobody draws behind a restored terminal: the lock is kept until the end.
+            std::mem::forget(io::stdout().lock());
             let taken = leave();
             before(panic);
             if taken {

@@ -13,6 +13,8 @@ mod effect;
 mod field;
 mod figures;
 mod filter;
+#[cfg(test)]
+mod frames;
 mod guard;
 mod keymap;
 mod list;

@@ -1,0 +1,464 @@
+//! Every screen and dialog, drawn from the sample data at a fixed time: for snapshots and pictures.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::action::{Action, PaneEnd, Problem, Told};
+use super::app::App;
+use super::effect::Effect;
+use super::keymap::Chord;
+use super::sample;
+use super::shell::PaneId;
+use super::update::update;
+use super::view;
+use crate::model::{
+    ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, ImageConfig, ImageInspect, LayerProgress,
+    LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, SearchHit, SeccompChoice, Signal, Size,
+};
+
+/// Presses keys, written as in the configuration and divided by blanks.
+pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for key in keys.split(' ').filter(|key| !key.is_empty()) {
+        let chord = Chord::parse(key).unwrap_or_else(|| panic!("{key} is no key"));
+        effects.extend(update(app, Action::Key(KeyEvent::new(chord.code, chord.modifiers))));
+        // As the loop does: what is on the screen is known before the next key.
+        draw(app);
+    }
+    effects
+}
+
+/// Types text letter by letter.
+pub fn type_text(app: &mut App, text: &str) -> Vec<Effect> {
+    let key = |c| Action::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+    text.chars().flat_map(|c| update(app, key(c))).collect()
+}
+
+pub fn tell(app: &mut App, told: Told) -> Vec<Effect> {
+    update(app, Action::Told(told))
+}
+
+/// Draws as the loop does.
+pub fn draw(app: &mut App) -> Buffer {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, app.size.columns, app.size.rows));
+    app.seen = view::draw(app, &mut buffer);
+    buffer
+}
+
+fn problem() -> Problem {
+    Problem {
+        message: "cannot reach registry localhost:5000: connection refused (os error 111)".to_owned(),
+        hint: Some("is it running? `teu doctor` looks at the network".to_owned()),
+        kind: ErrorKind::Network,
+    }
+}
+
+fn entry(second: i64, stream: LogStream, text: &str) -> LogEntry {
+    LogEntry { time: sample::before(60 - second), stream, text: format!("{text}\n") }
+}
+
+pub fn log() -> Vec<LogEntry> {
+    let mut log = vec![
+        entry(0, LogStream::Stdout, "\x1b[32mINFO\x1b[0m  listening on 0.0.0.0:8080"),
+        entry(1, LogStream::Stderr, "WARN  no certificate: falling back to plain http"),
+    ];
+    for second in 2..58 {
+        let path = ["/", "/static/app.css", "/api/v1/containers?all=1&filter=name%3Dbrave_hopper", "/favicon.ico"];
+        let path = path[usize::try_from(second).expect("positive") % 4];
+        log.push(entry(second, LogStream::Stdout, &format!("127.0.0.1 GET {path} 200 {}µs", 120 + second * 7)));
+    }
+    log.push(entry(58, LogStream::Stderr, "ERROR upstream \x1b]0;pwned\x07 answered 502 — 漢字 stay whole, long lines wrap at the edge of the screen and go on below, as this one does when there is not enough room for it"));
+    log
+}
+
+fn hits() -> Vec<SearchHit> {
+    let hit =
+        |name: &str, registry: &str, description: &str, stars: Option<u64>, official: bool, score: i64| SearchHit {
+            name: name.to_owned(),
+            registry: registry.to_owned(),
+            description: description.to_owned(),
+            stars,
+            official,
+            score,
+        };
+    vec![
+        hit(
+            "debian",
+            "docker.io",
+            "Debian is a Linux distribution composed entirely of free software.",
+            Some(5290),
+            true,
+            90,
+        ),
+        hit("debian:12", "localhost:5000", "", None, false, 80),
+        hit("bitnami/debian-base-buildpack", "docker.io", "Debian base compilation image", Some(12), false, 40),
+        hit(
+            "evil/\u{1b}[31mred\u{202e}",
+            "docker.io",
+            "text\nof a\u{9b}2J registry is shown, never obeyed",
+            Some(0),
+            false,
+            10,
+        ),
+    ]
+}
+
+fn layers() -> Vec<LayerProgress> {
+    let layer = |number: u8, stage, received: u64, total: u64, unpacked: u64| LayerProgress {
+        digest: sample::digest(number),
+        stage,
+        received_bytes: received << 20,
+        total_bytes: total << 20,
+        unpacked_bytes: unpacked << 20,
+    };
+    vec![
+        layer(1, LayerStage::Exists, 49, 49, 0),
+        layer(2, LayerStage::Done, 24, 24, 71),
+        layer(3, LayerStage::Unpacking, 62, 62, 130),
+        layer(4, LayerStage::Downloading, 83, 212, 190),
+        layer(5, LayerStage::Waiting, 0, 19, 0),
+    ]
+}
+
+fn record() -> ContainerRecord {
+    let summary = sample::containers().swap_remove(0);
+    ContainerRecord {
+        id: summary.id,
+        name: summary.name,
+        created: summary.created,
+        image: summary.image,
+        image_id: None,
+        layers: Vec::new(),
+        config: ContainerConfig {
+            command: vec!["/bin/bash".to_owned(), "-c".to_owned(), "echo 'a b'; exec bash".to_owned()],
+            env: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOSTNAME=brave", "TERM=xterm-256color"]
+                .map(str::to_owned)
+                .to_vec(),
+            workdir: "/".to_owned(),
+            user: String::new(),
+            hostname: "010101010101".to_owned(),
+            tty: true,
+            stdin_open: true,
+            auto_remove: false,
+            init: false,
+            read_only: false,
+            network: NetworkMode::None,
+            mounts: summary.mounts,
+            cap_add: Vec::new(),
+            cap_drop: vec!["CAP_NET_RAW".to_owned()],
+            no_new_privileges: true,
+            seccomp: SeccompChoice::Default,
+            limits: Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100) },
+            rlimits: Vec::new(),
+            stop_signal: Signal::TERM,
+            stop_timeout_ms: 10_000,
+            labels: [("org.example.team".to_owned(), "\u{1b}[7mplatform".to_owned())].into(),
+            detach_keys: None,
+        },
+    }
+}
+
+pub fn inspected() -> ContainerInspect {
+    ContainerInspect {
+        record: record(),
+        state: sample::running(4000),
+        image_reference: None,
+        log_path: "/var/lib/teu/containers/0101/container.log".into(),
+        cgroup: Some("teu/0101".to_owned()),
+        sessions: sample::sessions(),
+        size_rw_bytes: Some(123_456),
+    }
+}
+
+fn image_inspected() -> ImageInspect {
+    ImageInspect {
+        summary: sample::images().swap_remove(1),
+        config: ImageConfig {
+            entrypoint: vec!["/docker-entrypoint.sh".to_owned()],
+            command: vec!["nginx".to_owned(), "-g".to_owned(), "daemon off;".to_owned()],
+            env: vec!["NGINX_VERSION=1.27.0".to_owned()],
+            exposed_ports: vec!["80/tcp".to_owned()],
+            stop_signal: Some("SIGQUIT".to_owned()),
+            ..ImageConfig::default()
+        },
+        layers: vec![sample::digest(1), sample::digest(2)],
+        history: vec![
+            ("/bin/sh -c #(nop) ADD file:b86ae1c7ca3586d8 in /".to_owned(), Some(77 << 20)),
+            ("/bin/sh -c #(nop) CMD [\"bash\"]".to_owned(), None),
+        ],
+    }
+}
+
+/// Opens two shells and lets something run in them.
+fn two_shells(app: &mut App) {
+    let containers = app.data.containers.clone().unwrap_or_default();
+    let id = containers[0].id.clone();
+    press(app, "home");
+    app.containers.list.select(id.clone());
+    let effects = press(app, "enter");
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::ListSessions(_))));
+    let effects = tell(app, Told::Sessions(id.clone(), sample::sessions()));
+    let name = containers[0].name.clone();
+    let mut number = 0;
+    for effect in effects {
+        if let Effect::Attach { pane, session, .. } = effect {
+            let text = [
+                "\x1b[1;32mroot@brave\x1b[0m:\x1b[1;34m/srv\x1b[0m# ls\r\n\x1b[1;34mapp\x1b[0m  \x1b[1;32mrun.sh\x1b[0m  site\r\n\x1b[1;32mroot@brave\x1b[0m:\x1b[1;34m/srv\x1b[0m# ./run.sh --漢字\r\n12:00 ready\r\n",
+                "# top -bn1 | head -3\r\ntop - 21:00:00 up 1:06\r\nTasks:   4 total\r\n\x1b[7m%Cpu(s): 38.0 us\x1b[0m\r\n# ",
+            ][number];
+            number += 1;
+            pane.terminal.feed(text.as_bytes(), || {});
+            tell(app, Told::PaneLive { pane: pane.pane, id: id.clone(), name: name.clone(), session });
+        }
+    }
+}
+
+/// One scene: its name and what makes it of the sample.
+type Scene = (&'static str, fn(&mut App));
+
+const SCENES: &[Scene] = &[
+    ("containers", |_| {}),
+    ("containers-sorted", |app| {
+        press(app, "o");
+    }),
+    ("containers-filter", |app| {
+        press(app, "/");
+        type_text(app, "rust");
+    }),
+    ("containers-busy", |app| {
+        press(app, "s enter");
+    }),
+    ("containers-loading", |app| {
+        app.data = Default::default();
+    }),
+    ("containers-empty", |app| {
+        tell(app, Told::Containers(Vec::new()));
+    }),
+    ("containers-none-running", |app| {
+        let down = sample::containers().split_off(4);
+        tell(app, Told::Containers(down));
+        press(app, "a esc");
+    }),
+    ("containers-error", |app| {
+        tell(app, Told::Problem(problem()));
+    }),
+    ("images", |app| {
+        press(app, "2");
+    }),
+    ("images-only-host", |app| {
+        tell(app, Told::Images(sample::images().drain(..1).collect()));
+        press(app, "2");
+    }),
+    ("images-error", |app| {
+        press(app, "2");
+        tell(app, Told::ImageRemoved(Err(problem())));
+    }),
+    ("search-empty", |app| {
+        press(app, "3");
+    }),
+    ("search-results", |app| {
+        press(app, "3");
+        type_text(app, "deb");
+        tell(app, Told::Found { search: 3, hits: hits() });
+        tell(app, Told::SearchEnd { search: 3, result: Ok(()) });
+        press(app, "down down");
+    }),
+    ("search-pull", |app| {
+        press(app, "3");
+        type_text(app, "rust:1.90");
+        press(app, "enter enter");
+        tell(app, Told::Pull { reference: "rust:1.90".to_owned(), event: PullEvent::Layers(layers()) });
+        tell(app, Told::SearchEnd { search: 9, result: Ok(()) });
+    }),
+    ("search-error", |app| {
+        press(app, "3");
+        type_text(app, "localhost:5000/x");
+        tell(app, Told::SearchEnd { search: 16, result: Err(problem()) });
+    }),
+    ("logs", |app| {
+        press(app, "l");
+        tell(app, Told::Log { view: 1, entries: log() });
+    }),
+    ("logs-find", |app| {
+        press(app, "l");
+        tell(app, Told::Log { view: 1, entries: log() });
+        press(app, "t /");
+        type_text(app, "app.css");
+        press(app, "enter N");
+    }),
+    ("logs-empty", |app| {
+        press(app, "l");
+        tell(app, Told::LogEnd { view: 1, result: Ok(()) });
+    }),
+    ("logs-error", |app| {
+        press(app, "l");
+        tell(app, Told::LogEnd { view: 1, result: Err(problem()) });
+    }),
+    ("charts", |app| {
+        press(app, "c");
+    }),
+    ("charts-stopped", |app| {
+        press(app, "end c");
+    }),
+    ("inspect", |app| {
+        press(app, "i");
+        let inspect = inspected();
+        tell(app, Told::Inspected { id: inspect.record.id.clone(), result: Ok(Box::new(inspect)) });
+    }),
+    ("inspect-json", |app| {
+        press(app, "i");
+        let inspect = inspected();
+        tell(app, Told::Inspected { id: inspect.record.id.clone(), result: Ok(Box::new(inspect)) });
+        press(app, "v");
+    }),
+    ("inspect-error", |app| {
+        press(app, "i");
+        tell(app, Told::Inspected { id: sample::id(1), result: Err(problem()) });
+    }),
+    ("inspect-image", |app| {
+        press(app, "2 down i");
+        let image = "alpine:3.20".to_owned();
+        tell(app, Told::ImageInspected { image, result: Ok(Box::new(image_inspected())) });
+    }),
+    ("shells", two_shells),
+    ("shells-left", |app| {
+        two_shells(app);
+        press(app, "f12");
+    }),
+    ("shells-empty", |app| {
+        press(app, "4");
+    }),
+    ("shells-ended", |app| {
+        two_shells(app);
+        let crate::model::ContainerState::Exited(status) = sample::exited(3, crate::model::ExitReason::Exit) else {
+            return;
+        };
+        tell(app, Told::PaneEnded { pane: PaneId(0), end: PaneEnd::Exited(status) });
+    }),
+    ("shells-failed", |app| {
+        press(app, "2 enter enter");
+        tell(app, Told::Ran { pane: Some(PaneId(0)), result: Err(problem()) });
+    }),
+    ("run-form", |app| {
+        press(app, "2 enter");
+        let told = Told::FormFilled {
+            image: "host".to_owned(),
+            name: "brave_hopper".parse().expect("a name"),
+            command: vec!["/bin/bash".to_owned()],
+        };
+        tell(app, told);
+    }),
+    ("run-form-error", |app| {
+        press(app, "2 enter down down");
+        type_text(app, "lots");
+        press(app, "down down down");
+        type_text(app, "not-a-volume");
+        press(app, "enter");
+    }),
+    ("confirm-remove", |app| {
+        press(app, "d");
+    }),
+    ("rename", |app| {
+        press(app, "n");
+        type_text(app, "/");
+        press(app, "enter");
+    }),
+    ("help", |app| {
+        press(app, "?");
+    }),
+    ("palette", |app| {
+        press(app, ":");
+        type_text(app, "rest");
+    }),
+];
+
+/// All scenes at a size.
+pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
+    let draw_scene = |(name, make): &Scene| {
+        let mut app = sample::app(size);
+        draw(&mut app);
+        make(&mut app);
+        (*name, draw(&mut app))
+    };
+    SCENES.iter().map(draw_scene).collect()
+}
+
+/// The buffer's text, with colours left out.
+pub fn text(buffer: &Buffer) -> String {
+    let area = buffer.area;
+    let mut text = String::new();
+    for y in area.top()..area.bottom() {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in area.left()..area.right() {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                line.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(size: Size) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.bind(|| {
+            for (name, buffer) in frames(size) {
+                insta::assert_snapshot!(format!("{name}-{}x{}", size.columns, size.rows), text(&buffer));
+            }
+        });
+    }
+
+    #[test]
+    fn scenes_at_ordinary_size() {
+        check(Size { columns: 100, rows: 30 });
+    }
+
+    #[test]
+    fn scenes_at_the_least_size() {
+        check(Size { columns: 60, rows: 20 });
+    }
+
+    #[test]
+    fn scenes_at_large_size() {
+        let size = Size { columns: 180, rows: 44 };
+        let wanted = ["containers", "charts", "shells", "help", "search-pull"];
+        for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
+            let mut settings = insta::Settings::clone_current();
+            settings.set_snapshot_path("snapshots");
+            settings.set_prepend_module_to_snapshot(false);
+            settings.bind(|| insta::assert_snapshot!(format!("{name}-180x44"), text(buffer)));
+        }
+    }
+
+    #[test]
+    fn scenes_at_any_size_draw_without_panic_and_no_control_character() {
+        for (columns, rows) in [(10, 5), (1, 1), (0, 0), (60, 19), (59, 20), (61, 21), (300, 20), (60, 100), (120, 26)]
+        {
+            for (name, buffer) in frames(Size { columns, rows }) {
+                let hostile = |c: char| c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
+                let clean = buffer.content.iter().all(|cell| !cell.symbol().chars().any(hostile));
+                assert!(clean, "{name} at {columns}x{rows}");
+            }
+        }
+    }
+
+    #[test]
+    fn too_small_terminal_says_so() {
+        let mut app = sample::app(Size { columns: 40, rows: 10 });
+        insta::with_settings!({snapshot_path => "snapshots", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!("too-small-40x10", text(&draw(&mut app)));
+        });
+    }
+}
