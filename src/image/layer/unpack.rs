@@ -50,7 +50,7 @@ pub(in crate::image) fn unpack(
     gauge: &Gauge,
 ) -> Result<Unpacked> {
     let folder = Folder::open(root).map_err(|error| ImageError::io("cannot open", root, error))?;
-    let metered = Metered::new(reader);
+    let metered = Metered::new(reader, policy);
     let meter = metered.meter.clone();
     let mut archive = tar::Archive::new(metered);
     let mut unpacker = Unpacker {
@@ -263,30 +263,53 @@ fn parse_time(text: &str) -> Option<(i64, u32)> {
 struct Metered<'a> {
     inner: &'a mut dyn Read,
     meter: Rc<Meter>,
+    policy: Policy,
+    total: u64,
 }
 
 struct Meter {
+    /// Bytes that may still be read of headers; all bits set while an entry's content is read.
     allowance: Cell<u64>,
     ended_with_zeros: Cell<bool>,
 }
 
 impl<'a> Metered<'a> {
-    fn new(inner: &'a mut dyn Read) -> Self {
-        Self { inner, meter: Rc::new(Meter { allowance: Cell::new(0), ended_with_zeros: Cell::new(false) }) }
+    fn new(inner: &'a mut dyn Read, policy: Policy) -> Self {
+        let meter = Rc::new(Meter { allowance: Cell::new(0), ended_with_zeros: Cell::new(false) });
+        Self { inner, meter, policy, total: 0 }
+    }
+
+    /// umoci (0.4.7) ends a layer without filling its last block up. Its digest says that nothing is missing, so the zeros
+    /// are ours; within an entry's content they never are.
+    fn filling(&self, buffer: &mut [u8]) -> usize {
+        let missing = usize::try_from(self.total.next_multiple_of(512) - self.total).unwrap_or(0);
+        if self.policy != Policy::Layer {
+            return 0;
+        }
+        let length = missing.min(buffer.len());
+        buffer[..length].fill(0);
+        length
     }
 }
 
 impl Read for Metered<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let allowance = self.meter.allowance.get();
+        let in_headers = allowance != u64::MAX;
         if allowance == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "an entry's headers are larger than 1 MiB"));
         }
         let most = usize::try_from(allowance).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.inner.read(&mut buffer[..most])?;
-        self.meter.allowance.set(if allowance == u64::MAX { allowance } else { allowance - read as u64 });
-        if read > 0 && allowance != u64::MAX {
-            self.meter.ended_with_zeros.set(buffer[..read].iter().all(|byte| *byte == 0));
+        let mut read = self.inner.read(&mut buffer[..most])?;
+        if read == 0 && in_headers {
+            read = self.filling(&mut buffer[..most]);
+        }
+        self.total += read as u64;
+        if in_headers {
+            self.meter.allowance.set(allowance - read as u64);
+            if read > 0 {
+                self.meter.ended_with_zeros.set(buffer[..read].iter().all(|byte| *byte == 0));
+            }
         }
         Ok(read)
     }
