@@ -64,9 +64,9 @@ pub(in crate::image) fn unpack(
     let refused = |error: io::Error| unpacker_refusal(layer, "the archive", &error);
     let mut entries = archive.entries().map_err(refused)?;
     loop {
-        meter.allowance.set(HEADERS_MAX);
+        meter.expect_headers();
         let Some(entry) = entries.next() else { break };
-        meter.allowance.set(u64::MAX);
+        meter.expect_content();
         unpacker.entry(entry.map_err(refused)?)?;
     }
     if policy == Policy::Import && !meter.ended_with_zeros.get() {
@@ -264,25 +264,38 @@ struct Metered<'a> {
     inner: &'a mut dyn Read,
     meter: Rc<Meter>,
     policy: Policy,
-    total: u64,
 }
 
+#[derive(Default)]
 struct Meter {
     /// Bytes that may still be read of headers; all bits set while an entry's content is read.
     allowance: Cell<u64>,
     ended_with_zeros: Cell<bool>,
+    /// Bytes read, and how many there are when the entry's last block is full.
+    total: Cell<u64>,
+    boundary: Cell<u64>,
+}
+
+impl Meter {
+    fn expect_headers(&self) {
+        self.allowance.set(HEADERS_MAX);
+        self.boundary.set(self.total.get().next_multiple_of(512));
+    }
+
+    fn expect_content(&self) {
+        self.allowance.set(u64::MAX);
+    }
 }
 
 impl<'a> Metered<'a> {
     fn new(inner: &'a mut dyn Read, policy: Policy) -> Self {
-        let meter = Rc::new(Meter { allowance: Cell::new(0), ended_with_zeros: Cell::new(false) });
-        Self { inner, meter, policy, total: 0 }
+        Self { inner, meter: Rc::default(), policy }
     }
 
     /// umoci (0.4.7) ends a layer without filling its last block up. Its digest says that nothing is missing, so the zeros
     /// are ours; within an entry's content they never are.
     fn filling(&self, buffer: &mut [u8]) -> usize {
-        let missing = usize::try_from(self.total.next_multiple_of(512) - self.total).unwrap_or(0);
+        let missing = usize::try_from(self.meter.boundary.get().saturating_sub(self.meter.total.get())).unwrap_or(0);
         if self.policy != Policy::Layer {
             return 0;
         }
@@ -304,7 +317,7 @@ impl Read for Metered<'_> {
         if read == 0 && in_headers {
             read = self.filling(&mut buffer[..most]);
         }
-        self.total += read as u64;
+        self.meter.total.set(self.meter.total.get() + read as u64);
         if in_headers {
             self.meter.allowance.set(allowance - read as u64);
             if read > 0 {
