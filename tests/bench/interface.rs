@@ -156,7 +156,7 @@ fn sampling(place: &Place) -> String {
 
 /// The waits for a key's effect while 50 MB pour into a shell's pane: leaving the pane and entering it again.
 fn flood(pty: &Pty) -> String {
-    const IN_PANE: &str = "leave the shell";
+    const IN_PANE: &str = "F12 leaves";
     pty.send("1");
     pty.send("/bench-flood");
     pty.send(key::ENTER);

@@ -194,6 +194,7 @@ fn full_screen_program_runs_in_a_pane_and_comes_back() {
     pty.send("1");
     pty.wait_for("CPU");
     pty.send(key::ENTER);
+    pty.wait_for("F12 leaves");
     pty.wait_for("12");
     pty.send("q\r");
     wait_for_prompt(&pty);

@@ -155,12 +155,14 @@ fn monitor_killed_at_any_moment_leaves_a_whole_state() {
         let name = format!("n{delay}");
         let mut running = teu.spawn(&["run", "-d", "--name", &name, "host", "sleep", "1000"]);
         std::thread::sleep(Duration::from_millis(delay));
-        let monitors = teu.processes();
-        for pid in monitors.into_iter().filter(|pid| leaks::command_line(*pid).contains("monitor")) {
+        let is_monitor = |pid: &i32| leaks::command_line(*pid).contains("monitor");
+        let monitors: Vec<i32> = teu.processes().into_iter().filter(is_monitor).collect();
+        for pid in &monitors {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(std::process::Stdio::null()).status();
         }
         assert!(running.wait(SECOND * 20).is_some(), "`run -d` hangs when its monitor is killed after {delay} ms");
-        assert_ne!(teu.state(&name), "running", "killed after {delay} ms");
+        // After no time at all there may have been none to kill yet.
+        assert!(monitors.is_empty() || teu.state(&name) != "running", "killed after {delay} ms");
         teu.run(&["rm", "-f", &name]);
         teu.assert_no_leak();
     }
@@ -185,8 +187,8 @@ fn removal_killed_at_any_moment_can_be_repeated() {
         std::thread::sleep(Duration::from_millis(delay));
         kill_hard(running.id());
         drop(running);
-        teu.run(&["rm", "-f", &name]);
-        assert_eq!(teu.state(&name), "", "killed after {delay} ms");
+        let again = teu.run(&["rm", "-f", &name]);
+        assert_eq!(teu.state(&name), "", "killed after {delay} ms; the second try: {again}");
     }
     teu.assert_no_leak();
 }

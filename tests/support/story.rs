@@ -43,8 +43,10 @@ pub fn first_use(teu: &Teu) {
     let name = teu.ok(&["ps", "--format", "{{.Names}}"]);
     pty.wait_for(&name);
     let works = |screen: &str| {
-        let row = screen.lines().find(|line| line.contains(&name)).unwrap_or_default();
-        percents(row).iter().any(|percent| *percent > 20.0)
+        // The list cuts long names where the details stand beside it.
+        let row =
+            screen.lines().find(|line| line.contains("running") && line.contains(&name[..8]) && line.contains("host"));
+        figures(row.unwrap_or_default()).iter().any(|figure| *figure > 20.0)
     };
     pty.wait_until("CPU moves while the shell works", SECOND * 20, works);
 
@@ -99,8 +101,8 @@ fn stop_is_done(teu: &Teu, pty: &Pty, name: &str) {
     }
 }
 
-/// Every number of a row that has a percent sign behind it.
-pub fn percents(row: &str) -> Vec<f64> {
-    let words = row.split([' ', '│', '┃']);
-    words.filter_map(|word| word.strip_suffix('%')?.parse().ok()).collect()
+/// Every number with a decimal point in a row.
+fn figures(row: &str) -> Vec<f64> {
+    let words = row.split([' ', '│', '┃', '%']);
+    words.filter(|word| word.contains('.')).filter_map(|word| word.parse().ok()).collect()
 }
