@@ -23,7 +23,7 @@ use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::program;
 
 /// statfs's magic number of devpts (linux/magic.h).
-const DEVPTS_MAGIC: i64 = 0x1cd1;
+const DEVPTS_MAGIC: rustix::fs::FsWord = 0x1cd1;
 
 /// Joins the namespaces, cgroup and root of the container whose first process is `pid`/`pidfd`, and executes.
 ///
@@ -192,7 +192,7 @@ fn container_devpts() -> Result<OwnedFd, RuntimeError> {
     let root = openat(CWD, "/", flags, Mode::empty()).map_err(|error| failed(error.into()))?;
     let found = inside::find(&root, Path::new("/dev/pts"), Symlinks::Refused).map_err(failed)?;
     match found {
-        Some(devpts) if fstatfs(&devpts).is_ok_and(|fs| i64::from(fs.f_type) == DEVPTS_MAGIC) => Ok(devpts),
+        Some(devpts) if fstatfs(&devpts).is_ok_and(|fs| fs.f_type == DEVPTS_MAGIC) => Ok(devpts),
         _ => Err(RuntimeError::InvalidRequest("the container has no devpts at /dev/pts".to_owned())),
     }
 }

@@ -151,7 +151,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::runtime::cgroup::DeviceRule;
+    use crate::runtime::cgroup::limits::DeviceRule;
 
     fn folder_with(files: &[&str]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("temporary folder");

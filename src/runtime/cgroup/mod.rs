@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub(super) use create::{Membership, create};
-pub(super) use limits::{DeviceRule, Wanted};
+pub(super) use limits::Wanted;
 pub use roots::Roots;
 pub use sampler::Sampler;
 

@@ -109,7 +109,11 @@ impl Group for Unified {
     fn kill(&self) -> Result<(), RuntimeError> {
         let file = self.folder.join("cgroup.kill");
         // Linux 5.14; before, one by one. A removed group has nobody to kill.
-        if file.exists() { write(&file, "1") } else { Ok(kill_pids(&self.processes())) }
+        if file.exists() {
+            return write(&file, "1");
+        }
+        kill_pids(&self.processes());
+        Ok(())
     }
 
     fn processes(&self) -> Vec<i32> {

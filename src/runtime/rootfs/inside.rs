@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, fstatfs, mkdirat, openat, openat2};
+use rustix::fs::{FsWord, Mode, OFlags, ResolveFlags, fstat, fstatfs, mkdirat, openat, openat2};
 use rustix::io::Errno;
 
 /// statfs's magic numbers (linux/magic.h).
-const PROC_MAGIC: i64 = 0x9fa0;
-const SYSFS_MAGIC: i64 = 0x6265_6572;
+const PROC_MAGIC: FsWord = 0x9fa0;
+const SYSFS_MAGIC: FsWord = 0x6265_6572;
 
 /// What a mount point has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,8 @@ pub fn is_on_sysfs(place: impl AsFd) -> io::Result<bool> {
     Ok(is_magic(place, SYSFS_MAGIC)?)
 }
 
-fn is_magic(place: impl AsFd, magic: i64) -> Result<bool, Errno> {
-    Ok(i64::from(fstatfs(place)?.f_type) == magic)
+fn is_magic(place: impl AsFd, magic: FsWord) -> Result<bool, Errno> {
+    Ok(fstatfs(place)?.f_type == magic)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub fn run(program: &[Instruction], number: u32, architecture: u32, arguments: [
         ARCHITECTURE => architecture,
         16.. => {
             let argument = arguments[(offset as usize - 16) / 8];
-            if (offset - 16) % 8 == 0 { argument as u32 } else { (argument >> 32) as u32 }
+            if (offset - 16).is_multiple_of(8) { argument as u32 } else { (argument >> 32) as u32 }
         }
         _ => panic!("offset {offset} is not used by filters"),
     };
