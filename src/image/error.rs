@@ -59,7 +59,11 @@ impl ImageError {
     /// An I/O error with its path; a full disk gets its own variant.
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { folder: path.to_owned() },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                // The staging folder means nothing to anybody, and is gone by then.
+                let store = path.ancestors().find(|it| it.ends_with("partial")).and_then(Path::parent);
+                Self::DiskFull { folder: store.unwrap_or(path).to_owned() }
+            }
             _ => Self::Io { doing, path: path.to_owned(), source },
         }
     }

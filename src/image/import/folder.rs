@@ -163,7 +163,7 @@ impl Walk {
     }
 
     fn failure(&self, path: &Path, error: io::Error) -> ImageError {
-        ImageError::io("cannot read", &self.shown.join(path), error)
+        ImageError::io("cannot read", &self.shown.join(path.strip_prefix(".").unwrap_or(path)), error)
     }
 }
 

@@ -41,7 +41,13 @@ pub(super) struct LayerJob<'a> {
 /// The threads of one layer. What each returns is read in the order in which errors explain each other.
 struct Stages {
     receive: JoinHandle<Result<Digest>>,
-    unpack: Option<(JoinHandle<Result<()>>, JoinHandle<Result<Plain>>)>,
+    /// None where the layer's files are there already.
+    unpack: Option<Unpacking>,
+}
+
+struct Unpacking {
+    inflate: JoinHandle<Result<()>>,
+    unpack: JoinHandle<Result<Plain>>,
 }
 
 impl LayerJob<'_> {
@@ -129,7 +135,7 @@ impl LayerJob<'_> {
         root: PathBuf,
         layer: String,
         stage: &Arc<Stage>,
-    ) -> (JoinHandle<Result<()>>, JoinHandle<Result<Plain>>) {
+    ) -> Unpacking {
         let (out, plain) = pipe();
         let (name, gauge) = (layer.clone(), self.gauge.clone());
         let inflate = self.spawn(stage, move || inflate_stage(compressed, out, &name));
@@ -141,7 +147,7 @@ impl LayerJob<'_> {
             }
             result
         });
-        (inflate, unpack)
+        Unpacking { inflate, unpack }
     }
 
     fn spawn<T: Send + 'static>(
@@ -163,7 +169,7 @@ impl LayerJob<'_> {
     async fn join(&self, brought: Result<()>, stages: Stages) -> Result<Option<Plain>> {
         let received = joined(stages.receive).await;
         let (inflated, unpacked) = match stages.unpack {
-            Some((inflate, unpack)) => (joined(inflate).await, Some(joined(unpack).await)),
+            Some(it) => (joined(it.inflate).await, Some(joined(it.unpack).await)),
             None => (Ok(()), None),
         };
         let (plain, unpack_failure) = match unpacked {

@@ -1,5 +1,6 @@
 //! A private registry's repositories and tags: `GET /v2/_catalog`, page by page, matched fuzzily here.
 
+use futures_util::{StreamExt, stream};
 use fuzzy_matcher::FuzzyMatcher;
 use fuzzy_matcher::skim::SkimMatcherV2;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ use crate::model::{Reference, SearchHit};
 const PAGES_MAX: usize = 200;
 /// Tags shown of one repository.
 const TAGS_MAX: usize = 10;
+/// Repositories asked for their tags at once.
+const TAGS_AT_ONCE: usize = 4;
 
 #[derive(Deserialize)]
 struct Repositories {
@@ -39,8 +42,11 @@ pub(super) async fn search(name: &str, query: &Query, hits: &mpsc::Sender<Search
         let names: Repositories =
             serde_json::from_slice(&page.bytes).map_err(|error| ImageError::garbage(name, "catalogue", error))?;
         next = page.next.filter(|next| *next != path);
-        for (score, repository) in matches(names.repositories.unwrap_or_default(), wanted) {
-            for tag in tags(&registry, &repository, wanted_tag).await? {
+        let found = matches(names.repositories.unwrap_or_default(), wanted);
+        let asked: Vec<_> = found.iter().take(left).map(|(_, name)| tags(&registry, name, wanted_tag)).collect();
+        let mut answers = stream::iter(asked).buffered(TAGS_AT_ONCE).zip(stream::iter(&found));
+        while let Some((answer, (score, repository))) = answers.next().await {
+            for tag in answer? {
                 if left == 0 {
                     return Ok(());
                 }
@@ -51,7 +57,7 @@ pub(super) async fn search(name: &str, query: &Query, hits: &mpsc::Sender<Search
                     description: String::new(),
                     stars: None,
                     official: false,
-                    score,
+                    score: *score,
                 };
                 send(hits, hit).await;
             }

@@ -118,9 +118,14 @@ impl Store {
         Ok(())
     }
 
-    /// Nobody stages anything while the content lock is ours: all there is was left by the dead.
+    /// Nobody stages anything while the content lock is ours: all there is was left by the dead. So is, under its own lock,
+    /// what was to become the index.
     fn sweep_partial(&self) -> Result<()> {
-        self.names("partial")?.iter().try_for_each(|name| self.delete("partial", name))
+        self.names("partial")?.iter().try_for_each(|name| self.delete("partial", name))?;
+        let _lock = self.lock_index()?;
+        let names = self.names("")?;
+        let mut temporary = names.iter().filter(|name| name.as_encoded_bytes().starts_with(b".index.json."));
+        temporary.try_for_each(|name| self.delete("", name))
     }
 
     /// Blob locks are taken under the content lock only, so nobody waits for one of these.
