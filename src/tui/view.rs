@@ -9,7 +9,7 @@ use super::commands::{COMMANDS, Command, entry_of};
 use super::figures;
 use super::step::{Page, World};
 use super::theme::Role;
-use super::widgets::write;
+use super::widgets::{fade, write};
 use crate::model::Size;
 
 /// The least size that everything is made for.
@@ -45,6 +45,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
     draw_hints(&mut canvas, Rect { y: area.bottom() - 1, height: 1, ..area }, app);
     let world = World { data: &app.data, keymap: &app.keymap };
     for dialog in &app.dialogs {
+        fade::fade(canvas.buffer, area, canvas.theme);
         dialog.draw(&mut canvas, body, world);
     }
     app.toasts.draw(&mut canvas, body);
@@ -174,17 +175,24 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
         draw_hint(canvas, right, area, &key, text, command);
     }
     let mut x = area.x + 1;
+    let mut hinted = Vec::new();
+    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search);
     for scope in app.scopes() {
         for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
             if matches!(entry.command, Command::Help | Command::Quit) {
                 continue;
             }
             let Some(key) = app.keymap.label(entry.command) else { continue };
+            // A key that an inner scope has taken does what that says; and only lists are sorted.
+            if hinted.contains(&key) || (entry.command == Command::SortNext && !is_list) {
+                continue;
+            }
             let width = write::width(&key) + write::width(entry.hint) + 4;
             if x + width > right {
                 return;
             }
             x += draw_hint(canvas, x, area, &key, entry.hint, entry.command);
+            hinted.push(key);
         }
     }
 }

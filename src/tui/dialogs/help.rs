@@ -9,6 +9,7 @@ use crate::tui::commands::{COMMANDS, Scope};
 use crate::tui::keymap::{Chord, Keymap};
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::widgets::write;
 
 /// The help, scrolled by some lines; what is understood here and now comes first.
 #[derive(Clone, Debug)]
@@ -87,11 +88,12 @@ impl Help {
     pub fn draw(&self, canvas: &mut Canvas, area: Rect, keymap: &Keymap) {
         let lines = self.lines(keymap);
         let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4).min(area.height);
-        let inner = window(canvas, area, (76, height), "Keys", Role::BorderFocused);
+        let inner = window(canvas, area, (88, height), "Keys", Role::BorderFocused);
         let body = Rect { height: inner.height.saturating_sub(1), ..inner };
         let shown = usize::from(body.height);
         let first = self.first.min(lines.len().saturating_sub(shown));
-        let keys = 16.min(body.width / 3);
+        let widest = lines.iter().map(|line| if let Line::Key(keys, _) = line { write::width(keys) } else { 0 }).max();
+        let keys = (widest.unwrap_or(0) + 4).min(body.width / 3);
         for (line, y) in lines.iter().skip(first).take(shown).zip(body.y..) {
             match line {
                 Line::Blank => {}

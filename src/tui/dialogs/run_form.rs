@@ -228,7 +228,7 @@ impl RunForm {
     pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
         let title = format!("Run {}", crate::model::printable_line(&self.image));
         let inner = window(canvas, area, (74, 16), &title, Role::BorderFocused);
-        const LABEL: u16 = 13;
+        const LABEL: u16 = 14;
         for (index, row) in ROWS.into_iter().enumerate() {
             let y = inner.y + 1 + u16::try_from(index).unwrap_or(0);
             if y >= inner.bottom() {
@@ -253,7 +253,7 @@ impl RunForm {
                 " "
             };
             canvas.text(line.x, y, 1, mark, role);
-            canvas.text(line.x + 2, y, LABEL - 2, row.label(), role);
+            canvas.text(line.x + 2, y, LABEL - 3, row.label(), role);
             let place = Rect { x: line.x + LABEL + 1, width: line.width.saturating_sub(LABEL + 2), ..line };
             match self.value(row) {
                 Some(text) => {

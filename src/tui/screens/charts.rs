@@ -28,7 +28,9 @@ impl Charts {
     }
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data, id: &Id) {
-        let area = Rect { x: area.x + 2, width: area.width.saturating_sub(4), ..area };
+        let air = u16::from(area.height >= 24);
+        let width = area.width.saturating_sub(4);
+        let area = Rect { x: area.x + 2, y: area.y + air, width, height: area.height - air };
         let Some(container) = data.container(id) else {
             return draw_notice(canvas, area, &["This container is gone.", "", "Esc goes back."]);
         };

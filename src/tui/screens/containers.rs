@@ -47,7 +47,7 @@ const SPARK_CELLS: u16 = 10;
 
 const COLUMNS: [Column; 11] = [
     Column { title: "NAME", min: 12, max: 26, align: Align::Left, priority: 0 },
-    Column { title: "STATE", min: 11, max: 11, align: Align::Left, priority: 0 },
+    Column { title: "STATE", min: 12, max: 12, align: Align::Left, priority: 0 },
     Column { title: "CPU %", min: 6, max: 6, align: Align::Right, priority: 0 },
     Column { title: "", min: SPARK_CELLS, max: SPARK_CELLS, align: Align::Left, priority: 5 },
     Column { title: "MEMORY", min: 7, max: 7, align: Align::Right, priority: 0 },
@@ -379,7 +379,9 @@ fn usage_cells(canvas: &Canvas, cells: &mut [Cell], container: &ContainerSummary
     };
     cells[CPU] = cell(figures::percent(usage.cpu_percent), cpu_role);
     let recent: Vec<f64> = track.cpu.iter().map(|percent| f64::from(*percent)).collect();
-    cells[SPARK] = cell(sparkline(&recent, 100.0, SPARK_CELLS), Role::ChartCpu);
+    // One core is the full height, unless more of them were used lately.
+    let most = recent.iter().rev().take(usize::from(SPARK_CELLS) * 2).copied().fold(100.0, f64::max);
+    cells[SPARK] = cell(sparkline(&recent, most, SPARK_CELLS), Role::ChartCpu);
     let memory_role = match usage.memory_percent {
         Some(percent) if percent >= 90.0 => Role::Error,
         Some(percent) if percent >= 75.0 => Role::Warn,

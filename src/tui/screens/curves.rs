@@ -19,18 +19,19 @@ fn points<T>(history: &VecDeque<T>, value: impl Fn(&T) -> f32) -> Vec<(f64, f64)
 }
 
 /// A chart under a line that says what it shows, its unit, and the newest value.
-fn titled(canvas: &mut Canvas, area: Rect, (title, unit, value): (&str, &str, &str), chart: &Chart) {
+fn titled(canvas: &mut Canvas, area: Rect, (title, unit, value): (&str, &str, &[(String, Role)]), chart: &Chart) {
     if area.height < 3 || area.width < 12 {
         return;
     }
     let role = chart.series.first().map_or(Role::Text, |series| series.role);
     let used = canvas.text(area.x, area.y, area.width, title, role);
     let room = area.width.saturating_sub(used + 1);
-    let value_width = crate::tui::widgets::write::width(value);
+    let value_width = value.iter().map(|(text, _)| crate::tui::widgets::write::width(text)).sum::<u16>();
     if room > value_width + 4 {
         canvas.text(area.x + used + 1, area.y, room - value_width - 1, unit, Role::Dim);
     }
-    canvas.text_right(area.right(), area.y, room, value, Role::Text);
+    let pieces: Vec<_> = value.iter().map(|(text, role)| canvas.piece(text.as_str(), *role)).collect();
+    canvas.pieces(area.right().saturating_sub(value_width.min(room)), area.y, room, &pieces);
     let plot = Rect { y: area.y + 1, height: area.height - 1, ..area };
     Chart { theme: chart.theme, series: chart.series, format: chart.format, ..*chart }.render(plot, canvas.buffer);
 }
@@ -43,7 +44,7 @@ pub fn cpu(canvas: &mut Canvas, area: Rect, track: &Track, span_seconds: f64) {
     let chart =
         Chart { theme, series: &series, span_seconds, ceiling: Ceiling::Decimal(10.0), format: &format, filled: true };
     let value = format!("{} %", figures::percent(track.latest.cpu_percent));
-    titled(canvas, area, ("CPU", "% of one core", &value), &chart);
+    titled(canvas, area, ("CPU", "% of one core", &[(value, Role::Text)]), &chart);
 }
 
 /// Memory in percent of the limit, or of the machine's memory where there is none.
@@ -62,9 +63,9 @@ pub fn memory(canvas: &mut Canvas, area: Rect, track: &Track, container: &Contai
     let unit = if limited {
         format!("% of the limit, {}", figures::bytes_long(limit))
     } else {
-        format!("no limit; % of this machine's {}", figures::bytes_long(limit))
+        format!("no limit, {} here", figures::bytes_long(limit))
     };
-    titled(canvas, area, ("Memory", &unit, &value), &chart);
+    titled(canvas, area, ("Memory", &unit, &[(value, Role::Text)]), &chart);
 }
 
 /// Network in bytes a second, received and sent.
@@ -77,7 +78,8 @@ pub fn network(canvas: &mut Canvas, area: Rect, track: &Track, container: &Conta
     two(
         canvas,
         area,
-        ("Network", unit, Role::ChartNetwork, Role::Info),
+        ("Network", unit, Role::ChartNetwork, Role::Ok),
+        ["↓", "↑"],
         &track.network,
         (received, sent),
         span_seconds,
@@ -91,6 +93,7 @@ pub fn disk(canvas: &mut Canvas, area: Rect, track: &Track, span_seconds: f64) {
         canvas,
         area,
         ("Disk", "bytes/s, read and written", Role::ChartDisk, Role::Warn),
+        ["r", "w"],
         &track.disk,
         newest,
         span_seconds,
@@ -101,6 +104,7 @@ fn two(
     canvas: &mut Canvas,
     area: Rect,
     (title, unit, first, second): (&str, &str, Role, Role),
+    names: [&str; 2],
     history: &VecDeque<(f32, f32)>,
     newest: (Option<f64>, Option<f64>),
     span_seconds: f64,
@@ -119,6 +123,9 @@ fn two(
         format: &format,
         filled: false,
     };
-    let value = format!("↓ {}  ↑ {}", figures::rate(newest.0), figures::rate(newest.1));
+    let value = [
+        (format!("{} {}", names[0], figures::rate(newest.0)), first),
+        (format!("  {} {}", names[1], figures::rate(newest.1)), second),
+    ];
     titled(canvas, area, (title, unit, &value), &chart);
 }

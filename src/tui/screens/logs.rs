@@ -238,7 +238,9 @@ impl Logs {
         let width = usize::from(body.width.saturating_sub(1));
         let height = usize::from(body.height);
         let needle = self.needle();
-        let first = if self.follow { self.first_to_follow(width, height) } else { self.top.min(self.lines.len() - 1) };
+        // The last page is always full.
+        let last = self.first_to_follow(width, height);
+        let first = if self.follow { last } else { self.top.min(last) };
         let mut rows = Vec::new();
         let mut index = first;
         while rows.len() < height && index < self.lines.len() {
@@ -248,7 +250,7 @@ impl Logs {
             index += 1;
         }
         // While following, the newest row is at the bottom.
-        let skip = if self.follow { rows.len().saturating_sub(height) } else { 0 };
+        let skip = if first == last { rows.len().saturating_sub(height) } else { 0 };
         for ((index, row), y) in rows.iter().skip(skip).take(height).zip(body.y..) {
             if self.hit == Some(*index) {
                 canvas.ground(Rect { y, height: 1, ..body }, Role::Selected);

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 
 use crate::model::{LayerProgress, LayerStage, LogEntry, LogStream, Name, PullEvent, SearchHit, SessionId, Size};
 use crate::tui::action::{Action, Told};
@@ -79,7 +80,11 @@ impl Scene {
 
     fn frame(&self) -> Buffer {
         let mut buffer = Buffer::empty(area(self.app.size));
-        view::draw(&self.app, &mut buffer);
+        let seen = view::draw(&self.app, &mut buffer);
+        // The terminal's own cursor, as a block.
+        if let Some(cell) = seen.cursor.and_then(|at| buffer.cell_mut(at)) {
+            cell.modifier.toggle(Modifier::REVERSED);
+        }
         buffer
     }
 }
@@ -176,7 +181,7 @@ Swap:             0B          0B          0B\r\n\
 \x1b[1;32mroot@brave_hopper\x1b[m:\x1b[1;34m~\x1b[m# ./build.sh --watch\r\n\
 \x1b[2m[21:00:01]\x1b[m reading 214 pages\r\n\
 \x1b[2m[21:00:01]\x1b[m \x1b[33mwarning\x1b[m: posts/draft.md has no title\r\n\
-\x1b[2m[21:00:02]\x1b[m \x1b[32mdone\x1b[m in 312 ms, 漢字 and ünïcode included\r\n\
+\x1b[2m[21:00:02]\x1b[m \x1b[32mdone\x1b[m in 312 ms, ünïcode included\r\n\
 \x1b[2m[21:00:02]\x1b[m watching for changes … ";
 
 const SECOND_SHELL: &str = "\x1b[?1049h\x1b[H\x1b[1mtop - 21:00:00 up 9 days\x1b[m, load 1.25, 0.98, 0.76\r\n\
@@ -184,8 +189,8 @@ Tasks:   3 total,   1 running,   2 sleeping\r\n\
 %Cpu(s): \x1b[1m18.2\x1b[m us,  \x1b[1m4.8\x1b[m sy, \x1b[1m77.0\x1b[m id\r\n\r\n\
 \x1b[7m  PID USER   PR  NI  RES S %CPU COMMAND       \x1b[m\r\n\
 \x1b[1m   41 root   20   0  86M R 37.9 node          \x1b[m\r\n\
-    1 root   20   0   4M S  0.0 bash\r\n\
-   57 root   20   0   3M S  0.0 top\r\n";
+\x20   1 root   20   0   4M S  0.0 bash\r\n\
+\x20  57 root   20   0   3M S  0.0 top\r\n";
 
 fn shells(theme: &str) -> Buffer {
     let mut scene = Scene::new(theme);

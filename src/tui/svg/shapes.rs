@@ -171,6 +171,13 @@ fn lines(svg: &mut String, (x, y): (f64, f64), (width, height): (f64, f64), arms
         }
         return;
     }
+    if arms[0] == arms[2] && arms[1] == arms[3] && (arms[0] == 0 || arms[1] == 0) {
+        // Straight through: one line, and a little over the edge, so that neighbours meet without a seam.
+        let (from, to, over) =
+            if arms[0] > 0 { (ends[0], ends[2], (0.0, 0.3)) } else { (ends[3], ends[1], (0.0, 0.0)) };
+        let stroke = if arms[0].max(arms[1]) == 2 { 2.6 } else { 1.2 };
+        return line(svg, (from.0, from.1 - over.1), (to.0, to.1 + over.1), stroke, color, "");
+    }
     for (arm, end) in ends.into_iter().enumerate().filter(|(arm, _)| arms[*arm] > 0) {
         line(svg, (middle_x, middle_y), end, if arms[arm] == 2 { 2.6 } else { 1.2 }, color, "");
     }

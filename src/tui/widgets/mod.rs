@@ -5,5 +5,6 @@
 
 pub mod bar;
 pub mod chart;
+pub mod fade;
 pub mod terminal;
 pub mod write;
