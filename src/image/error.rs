@@ -128,7 +128,9 @@ impl ImageError {
                 format!("check the network and that {registry} is up and speaks https (http on loopback)")
             }
             Self::Garbage { .. } => "check that the address is a container registry's".to_owned(),
-            Self::PlatformMissing { .. } => "choose another tag, or give --platform".to_owned(),
+            Self::PlatformMissing { .. } => {
+                "choose another tag or repository; this machine runs its own platform only".to_owned()
+            }
             Self::DigestMismatch { .. } => {
                 "nothing of it was kept; pull again, and distrust the registry if it stays".to_owned()
             }

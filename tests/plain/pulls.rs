@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::http::{Reply, Request, Server};
-use crate::support::oci::sha256;
+use crate::support::oci::{architecture, sha256};
 use crate::support::{Teu, tiny};
 
 /// Pulls and fails with a message that has these words, and leaves nothing in the store.
@@ -224,5 +224,61 @@ fn unreachable_registry_is_named() {
         let output = teu.run(&["pull", bad]);
         assert_ne!(output.code, 0, "{output}");
         output.explains(&[]);
+    }
+}
+
+#[test]
+fn blob_that_breaks_off_is_taken_up_where_it_broke() {
+    for ranges in [true, false] {
+        let teu = Teu::new();
+        let blobs = tiny::empty_image().blobs();
+        let broken = std::sync::Mutex::new(std::collections::BTreeSet::new());
+        let server = Server::registry(tiny::empty_image(), move |request| {
+            let digest = request.path.rsplit('/').next()?;
+            let bytes = blobs.get(digest)?;
+            if broken.lock().expect("not poisoned").insert(digest.to_owned()) {
+                return Some(Reply::Cut(vec![], bytes.clone(), bytes.len() / 2));
+            }
+            let from = request.headers.get("range").filter(|_| ranges)?;
+            let from: usize = from.trim_start_matches("bytes=").trim_end_matches('-').parse().ok()?;
+            Some(Reply::Full(206, vec![], bytes[from..].to_vec()))
+        });
+        teu.ok(&["pull", &server.reference("patched")]);
+        let resumed = server.requests().iter().any(|request| request.headers.contains_key("range"));
+        assert!(resumed, "asked for the rest, not for all of it: {:?}", server.requests());
+    }
+}
+
+#[test]
+fn index_gives_this_machines_image_or_names_what_there_is() {
+    let machine = architecture();
+    let image = tiny::empty_image();
+    let (digest, size) = (sha256(&image.manifest_bytes()), image.manifest_bytes().len());
+    for (architecture, there) in [(machine, true), ("s390x", false)] {
+        let teu = Teu::new();
+        let index = serde_json::json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.list.v2+json",
+            "manifests": [
+                {"mediaType": "x", "digest": format!("sha256:{}", "0".repeat(64)), "size": 1,
+                 "platform": {"os": "unknown", "architecture": "unknown"}},
+                {"mediaType": "x", "digest": digest, "size": size,
+                 "platform": {"os": "linux", "architecture": architecture, "variant": "v8"}},
+            ],
+        });
+        let index = index.to_string().into_bytes();
+        let index_digest = sha256(&index);
+        let server = Server::registry(image.clone(), move |request| {
+            let by_index = request.path.ends_with("/manifests/latest") || request.path.ends_with(&sha256(&index));
+            by_index.then(|| Reply::body("application/vnd.docker.distribution.manifest.list.v2+json", index.clone()))
+        });
+        if there {
+            teu.ok(&["pull", &server.reference("many")]);
+            teu.ok(&["pull", &server.reference(&format!("many@{index_digest}"))]);
+            // Known by the index's digest as well, which is what people copy from registries.
+            teu.inspect(&server.reference(&format!("many@{index_digest}")));
+        } else {
+            pull_fails(&teu, &server, &["linux/s390x/v8", machine]);
+        }
     }
 }
