@@ -125,7 +125,9 @@ pub fn run(engine: &Engine, config: &Config, wish: &Run) -> Outcome {
 
 pub fn create(engine: &Engine, wish: &Create) -> Outcome {
     let request = wish.wish.request()?;
-    let created = fetching(engine, &request, wish.wish.quiet, || engine.create(&request))?;
+    // Docker's 125 is `run`'s own; `create` fails with 1.
+    let created = fetching(engine, &request, wish.wish.quiet, || engine.create(&request))
+        .map_err(|failure| failure.with_exit_code(1))?;
     println_id(created.id.as_str())?;
     Ok(0)
 }

@@ -41,7 +41,8 @@ fn system_calls_that_docker_refuses_are_refused() {
             ("unshare -m true", "unshare"),
             ("unshare -U true", "user namespace"),
             ("chroot / umount /proc", "umount"),
-            ("date -s 2001-01-01", "settimeofday"),
+            // Busybox's date returns 0 even when the kernel refuses.
+            ("date -s 2001-01-01; date | grep 2001", "settimeofday"),
             ("hostname other", "sethostname"),
             ("mknod /n b 7 0 && dd if=/n of=/dev/null bs=1 count=1", "device"),
             ("dmesg", "syslog"),
@@ -76,7 +77,7 @@ fn symlinks_in_the_image_do_not_lead_mounts_out() {
     as_both(|teu| {
         let base = crate::support::tiny::busybox_tar();
         // /proc as a link (CVE-2019-16884, CVE-2023-27561), /dev as a link out, /sys as a link.
-        for (name, target) in [("dev", "/../../../../../../../../etc"), ("sys", "/tmp"), ("dev", "/proc")] {
+        for (name, target) in [("dev", "/etc"), ("sys", "/tmp"), ("dev", "/proc"), ("dev", "tmp/../etc")] {
             let more = tar_of(&[Entry::symlink(name, target)]);
             let whole = [&base[..base.len() - 1024], &more].concat();
             teu.run_fed(&["import", "-", "linked"], &whole).ok();

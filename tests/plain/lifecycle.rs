@@ -209,7 +209,7 @@ fn name_taken_is_refused() {
     teu.run(&["run", "--name", "mine", "host", "true"]).fails(125, &["mine", "use"]);
     assert_eq!(teu.names().len(), 1);
     for name in ["", "-x", "a/b", "a b", "\u{1b}[31mred", "é"] {
-        let output = teu.run(&["create", "--name", name, "host", "true"]);
+        let output = teu.run(&["create", &format!("--name={name}"), "host", "true"]);
         assert_ne!(output.code, 0, "{output}");
         output.explains(&["name"]);
     }
