@@ -4,7 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
+use futures_util::stream::ReadyChunks;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
@@ -29,6 +30,8 @@ const FRAME: Duration = Duration::from_millis(16);
 const FIRST_LIST: Duration = Duration::from_millis(40);
 /// Actions handled before a frame is due, whatever else waits.
 const MOST_ACTIONS: usize = 512;
+/// 128 and SIGHUP's number.
+const HUNG_UP: u8 = 129;
 
 /// Runs the interface until the user quits or a signal ends it; returns the exit code.
 pub fn run(engine: Engine, config: Config) -> Result<u8, TuiError> {
@@ -60,7 +63,8 @@ pub fn run(engine: Engine, config: Config) -> Result<u8, TuiError> {
         let guard = Guard::take().map_err(TuiError::io("take the terminal"))?;
         listen(&engine, &teller).map_err(TuiError::io("start threads"))?;
         let screen = Screen::new(app.size);
-        let mut interface = Interface { app, performer, guard, screen, actions, events: EventStream::new() };
+        let mut interface =
+            Interface { app, performer, guard, screen, actions, events: EventStream::new().ready_chunks(MOST_ACTIONS) };
         interface.run(&mut signals).await.map_err(TuiError::io("use the terminal"))
     });
     // Threads that wait for a registry or a container are not waited for.
@@ -106,7 +110,7 @@ impl Signals {
     async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.terminate.recv() => Asked::End(143),
-            _ = self.hang_up.recv() => Asked::End(129),
+            _ = self.hang_up.recv() => Asked::End(HUNG_UP),
             _ = self.interrupt.recv() => Asked::End(130),
             _ = self.stop.recv() => Asked::Suspend,
         }
@@ -120,7 +124,8 @@ struct Interface {
     performer: Performer,
     screen: Screen,
     actions: UnboundedReceiver<Action>,
-    events: EventStream,
+    /// In chunks: a stream that is asked once more without a true waker would forget to wake.
+    events: ReadyChunks<EventStream>,
 }
 
 /// What the loop does next.
@@ -145,13 +150,10 @@ impl Interface {
                     Asked::End(code) => return Ok(code),
                     Asked::Suspend => self.suspend()?,
                 },
-                event = self.events.next() => match event {
-                    // The terminal is gone.
-                    None | Some(Err(_)) => return Ok(129),
-                    Some(Ok(event)) => {
-                        if let Next::End(code) = self.take_events(event)? {
-                            return Ok(code);
-                        }
+                events = self.events.next() => {
+                    let Some(events) = events else { return Ok(HUNG_UP) };
+                    if let Next::End(code) = self.take_events(events)? {
+                        return Ok(code);
                     }
                 },
                 action = self.actions.recv() => {
@@ -169,27 +171,21 @@ impl Interface {
         }
     }
 
-    /// Handles an event and those that wait behind it.
-    fn take_events(&mut self, first: Event) -> io::Result<Next> {
-        let mut event = Some(first);
-        let mut count = 0;
-        while let Some(taken) = event.take() {
-            let action = match taken {
-                Event::Key(key) => Some(Action::Key(key)),
-                Event::Mouse(mouse) => Some(Action::Mouse(mouse)),
-                Event::Paste(text) => Some(Action::Paste(text)),
-                Event::Resize(columns, rows) => Some(Action::Resize(Size { columns, rows })),
-                Event::FocusGained => Some(Action::Focus(true)),
-                Event::FocusLost => Some(Action::Focus(false)),
+    /// Handles all events that had come.
+    fn take_events(&mut self, events: Vec<io::Result<Event>>) -> io::Result<Next> {
+        for event in events {
+            let action = match event {
+                Ok(Event::Key(key)) => Action::Key(key),
+                Ok(Event::Mouse(mouse)) => Action::Mouse(mouse),
+                Ok(Event::Paste(text)) => Action::Paste(text),
+                Ok(Event::Resize(columns, rows)) => Action::Resize(Size { columns, rows }),
+                Ok(Event::FocusGained) => Action::Focus(true),
+                Ok(Event::FocusLost) => Action::Focus(false),
+                // The terminal is gone.
+                Err(_) => return Ok(Next::End(HUNG_UP)),
             };
-            if let Some(action) = action
-                && let Next::End(code) = self.handle(action)?
-            {
+            if let Next::End(code) = self.handle(action)? {
                 return Ok(Next::End(code));
-            }
-            count += 1;
-            if count < MOST_ACTIONS {
-                event = self.events.next().now_or_never().flatten().and_then(Result::ok);
             }
         }
         Ok(Next::Go)

@@ -42,8 +42,11 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     follow(app, steps, &mut effects);
     // Panes follow every change of their number and place.
-    let fit = app.shells.fit(view::body(app.size));
-    follow(app, fit, &mut effects);
+    if view::has_room(app.size) {
+        // In a window too small to show them they keep their size, and so their text.
+        let fit = app.shells.fit(view::body(app.size));
+        follow(app, fit, &mut effects);
+    }
     effects
 }
 

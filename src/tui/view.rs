@@ -15,6 +15,11 @@ use crate::model::Size;
 /// The least size that everything is made for.
 pub const LEAST: Size = Size { columns: 60, rows: 20 };
 
+/// Whether there is room for the interface.
+pub fn has_room(size: Size) -> bool {
+    size.columns >= LEAST.columns && size.rows >= LEAST.rows
+}
+
 /// Where a screen draws.
 pub fn body(size: Size) -> Rect {
     Rect::new(0, 2, size.columns, size.rows.saturating_sub(3))
@@ -26,8 +31,8 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
     let area = buffer.area;
     let mut canvas = Canvas { buffer, theme: &app.theme, seen: &mut seen };
     canvas.ground(area, Role::Background);
-    if area.width < LEAST.columns || area.height < LEAST.rows {
-        draw_too_small(&mut canvas, area);
+    if !has_room(Size { columns: area.width, rows: area.height }) {
+        draw_too_small(&mut canvas, area, app);
         return seen;
     }
     draw_header(&mut canvas, Rect { height: 1, ..area }, app);
@@ -52,13 +57,16 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
     seen
 }
 
-fn draw_too_small(canvas: &mut Canvas, area: Rect) {
-    let lines = [
-        "teu needs more room".to_owned(),
-        format!("{}x{} is too small,", area.width, area.height),
-        format!("{}x{} is enough", LEAST.columns, LEAST.rows),
-        "q quits".to_owned(),
-    ];
+fn draw_too_small(canvas: &mut Canvas, area: Rect, app: &App) {
+    let has_keys = app.page == Page::Shells && app.shells.has_keys();
+    let key = app.keymap.label(Command::Quit).unwrap_or_default();
+    let keys = if has_keys { "keys: shell".to_owned() } else { format!("{key} quits") };
+    let (now, least) = (format!("{}x{}", area.width, area.height), format!("{}x{}", LEAST.columns, LEAST.rows));
+    let lines = if area.width < 20 {
+        [now, "of".to_owned(), least, keys]
+    } else {
+        ["teu needs more room".to_owned(), format!("it has {now}"), format!("{least} is enough"), keys]
+    };
     let top = area.y + area.height.saturating_sub(4) / 2;
     for ((index, line), y) in lines.iter().enumerate().zip(top..area.bottom()) {
         let role = if index == 0 { Role::Title } else { Role::Dim };
