@@ -124,6 +124,9 @@ impl ImageError {
             Self::NotInRegistry { .. } => "`teu search` finds names and tags".to_owned(),
             Self::TooManyRequests { .. } => "wait, or log in: registries grant more to known users".to_owned(),
             Self::Status { .. } => "the registry failed, not teu: try again later".to_owned(),
+            Self::Connection { registry, reason } if reason.contains("ertificate") => {
+                format!("for {registry}'s own authority set SSL_CERT_FILE, or add it with `update-ca-certificates`")
+            }
             Self::Connection { registry, .. } => {
                 format!("check the network and that {registry} is up and speaks https (http on loopback)")
             }

@@ -93,8 +93,7 @@ impl Registry {
             let response = match self.send(path, accept, offset).await {
                 Ok(response) => response,
                 Err(error) => match pauses.next() {
-                    // A refused connection stays refused: nobody listens.
-                    Some(pause) if !is_refused(&error) => {
+                    Some(pause) if !is_final(&error) => {
                         tokio::time::sleep(Duration::from_millis(*pause)).await;
                         continue;
                     }
@@ -206,8 +205,12 @@ fn next_page(response: &Response) -> Option<String> {
     (rest.contains("next") && target.starts_with('/') && !target.starts_with("//")).then(|| target.to_owned())
 }
 
-fn is_refused(error: &reqwest::Error) -> bool {
-    deepest(error).downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::ConnectionRefused)
+/// Nobody listens, or with a certificate we do not trust: that stays so.
+fn is_final(error: &reqwest::Error) -> bool {
+    let deepest = deepest(error);
+    let refused =
+        deepest.downcast_ref::<std::io::Error>().is_some_and(|it| it.kind() == std::io::ErrorKind::ConnectionRefused);
+    refused || deepest.is::<rustls::Error>()
 }
 
 fn deepest<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {

@@ -61,9 +61,10 @@ pub async fn search(query: &str, options: &SearchOptions, hits: mpsc::Sender<Sea
         results.into_iter().find(Result::is_err).unwrap_or(Ok(()))
     };
     tokio::select! {
-        result = all => result,
+        biased;
         // Whoever asked has left.
         () = hits.closed() => Ok(()),
+        result = all => result,
     }
 }
 
@@ -90,6 +91,9 @@ async fn send(hits: &mpsc::Sender<SearchHit>, hit: SearchHit) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -98,5 +102,77 @@ mod tests {
         assert_eq!(split("localhost/"), (Some("localhost".to_owned()), ""));
         assert_eq!(split("library/debian"), (None, "library/debian"));
         assert_eq!(split("debian"), (None, "debian"));
+    }
+
+    /// Answers every request by `answer` of its path, each on a connection of its own; lives as long as the test's process.
+    fn serve(answer: fn(&str) -> (&'static str, &'static str, String)) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = String::new();
+                let mut reader = BufReader::new(stream.try_clone().expect("another descriptor"));
+                while reader.read_line(&mut request).is_ok_and(|length| length > 2) {}
+                let path = request.split(' ').nth(1).unwrap_or_default();
+                let (status, header, body) = answer(path);
+                let head = format!("HTTP/1.1 {status}\r\n{header}Connection: close\r\nContent-Length: {}", body.len());
+                let _ = stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes());
+            }
+        });
+        address
+    }
+
+    async fn found(query: &str, options: &SearchOptions) -> (Result<()>, Vec<SearchHit>) {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let gather = async {
+            let mut hits = Vec::new();
+            while let Some(hit) = receiver.recv().await {
+                hits.push(hit);
+            }
+            hits
+        };
+        futures_util::join!(search(query, options, sender), gather)
+    }
+
+    #[tokio::test]
+    async fn hub_and_catalogue_are_searched_at_once_and_one_may_fail() {
+        let hub = serve(|path| {
+            assert_eq!(path, "/v1/search?q=jq&n=25");
+            let body = r#"{"results":[{"name":"library/jq","description":null,"star_count":7,"is_official":true},{"name":"a/jq"}]}"#;
+            ("200 OK", "", body.to_owned())
+        });
+        let private = serve(|path| match path {
+            "/v2/_catalog?n=100" => (
+                "200 OK",
+                "Link: </v2/_catalog?last=x>; rel=\"next\"\r\n",
+                r#"{"repositories":["tools/jq","x"]}"#.to_owned(),
+            ),
+            "/v2/_catalog?last=x" => ("200 OK", "", r#"{"repositories":["jq-static","gone/jq"]}"#.to_owned()),
+            "/v2/tools/jq/tags/list" => ("200 OK", "", r#"{"tags":["1.7","latest"]}"#.to_owned()),
+            "/v2/jq-static/tags/list" => ("200 OK", "", r#"{"tags":null}"#.to_owned()),
+            _ => ("404 Not Found", "", String::new()),
+        });
+        let broken = serve(|_| ("200 OK", "", "<html>".to_owned()));
+        let options = SearchOptions {
+            registries: vec![private.clone(), broken.clone()],
+            limit: None,
+            hub: Some(format!("http://{hub}")),
+        };
+        let (result, hits) = found("jq", &options).await;
+        let mut names: Vec<&str> = hits.iter().map(|hit| hit.name.as_str()).collect();
+        names.sort_unstable();
+        let (latest, tagged) = (format!("{private}/tools/jq:latest"), format!("{private}/tools/jq:1.7"));
+        assert_eq!(names, [tagged.as_str(), &latest, "a/jq", "jq"]);
+        let official = hits.iter().find(|hit| hit.name == "jq").expect("found");
+        assert_eq!((official.stars, official.official), (Some(7), true));
+        assert!(result.expect_err("one is broken").to_string().contains(&broken));
+    }
+
+    #[tokio::test]
+    async fn search_ends_when_nobody_listens() {
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        let options = SearchOptions { hub: Some("http://127.0.0.1:9".to_owned()), ..SearchOptions::default() };
+        assert!(search("jq", &options, sender).await.is_ok());
     }
 }
