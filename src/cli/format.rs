@@ -96,6 +96,10 @@ pub fn render(format: &Format, shown: &[Column], all: &[Column], rows: &[Row]) -
             }
         }
         Format::Template(template) => {
+            if rows.is_empty() {
+                // A misspelt field is an error on a machine without containers, too.
+                headings(template, shown, all)?;
+            }
             for row in rows {
                 text.push_str(&filled(template, row)?);
                 text.push('\n');
@@ -159,6 +163,8 @@ mod tests {
 
     #[test]
     fn format_with_unknown_field_names_the_known() {
+        let format: Format = "{{.Nope}}".parse().expect("valid");
+        assert!(render(&format, &SHOWN, &ALL, &[]).is_err());
         assert_eq!(shown("{{.Nope}}"), Err("template: no field Nope; there are ID, Names, State".to_owned()));
     }
 }

@@ -85,8 +85,9 @@ fn failure(error: &clap::Error, command: &str) -> Failure {
     // clap would have an unknown flag passed behind `--`, which here helps nobody.
     let tip = text.lines().filter_map(|line| line.trim().strip_prefix("tip: ")).find(|tip| !tip.starts_with("to pass"));
     let tip = tip.map(|tip| format!("{}; ", tip.replace("subcommand", "command"))).unwrap_or_default();
-    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(command);
-    Failure::usage(message).with_hint(format!("{tip}usage: {}, see `{command} --help`", usage.trim()))
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
+    let usage = usage.map(|usage| format!("usage: {}, ", usage.trim())).unwrap_or_default();
+    Failure::usage(message).with_hint(format!("{tip}{usage}see `{command} --help`"))
 }
 
 /// `teu container run` of the words: as far as they are commands.
