@@ -10,6 +10,7 @@ use crate::tui::effect::{Effect, Verb};
 use crate::tui::field::Field;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::toast::wrap;
 
 /// Asks for another name of a container.
 #[derive(Clone, Debug)]
@@ -54,13 +55,15 @@ impl Prompt {
     }
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
-        let inner = window(canvas, area, (56, 6), &format!("Rename {}", self.name), Role::BorderFocused);
+        let inner = window(canvas, area, (56, 7), &format!("Rename {}", self.name), Role::BorderFocused);
         self.field.draw(canvas, Rect { y: inner.y + 1, height: 1, ..inner }, "name", true);
         let (text, role) = match &self.error {
             Some(error) => (error.as_str(), Role::Error),
             None => ("enter renames   esc cancels", Role::Dim),
         };
-        canvas.text(inner.x, inner.y + 2, inner.width, text, role);
+        for (line, y) in wrap(text, usize::from(inner.width)).iter().zip(inner.y + 3..inner.bottom()) {
+            canvas.text(inner.x, y, inner.width, line, role);
+        }
     }
 }
 

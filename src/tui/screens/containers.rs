@@ -46,14 +46,14 @@ const DISK: usize = 10;
 const SPARK_CELLS: u16 = 10;
 
 const COLUMNS: [Column; 11] = [
-    Column { title: "NAME", min: 12, max: 26, align: Align::Left, priority: 0 },
+    Column { title: "NAME", min: 16, max: 26, align: Align::Left, priority: 0 },
     Column { title: "STATE", min: 12, max: 12, align: Align::Left, priority: 0 },
     Column { title: "CPU %", min: 6, max: 6, align: Align::Right, priority: 0 },
     Column { title: "", min: SPARK_CELLS, max: SPARK_CELLS, align: Align::Left, priority: 5 },
     Column { title: "MEMORY", min: 7, max: 7, align: Align::Right, priority: 0 },
     Column { title: "LIMIT", min: 6, max: 6, align: Align::Right, priority: 4 },
     Column { title: "UPTIME", min: 7, max: 7, align: Align::Right, priority: 2 },
-    Column { title: "IMAGE", min: 10, max: 32, align: Align::Left, priority: 3 },
+    Column { title: "IMAGE", min: 13, max: 32, align: Align::Left, priority: 3 },
     Column { title: "PIDS", min: 5, max: 5, align: Align::Right, priority: 6 },
     Column { title: "NET ↓ ↑ /s", min: 11, max: 11, align: Align::Right, priority: 7 },
     Column { title: "DISK r w /s", min: 11, max: 11, align: Align::Right, priority: 8 },

@@ -14,7 +14,7 @@ use crate::tui::action::{Action, Told};
 use crate::tui::app::App;
 use crate::tui::effect::{Effect, PaneWish};
 use crate::tui::theme::{ColorDepth, Theme};
-use crate::tui::{sample, update, view};
+use crate::tui::{frames, sample, update, view};
 
 const SIZE: Size = Size { columns: 112, rows: 34 };
 
@@ -261,6 +261,12 @@ fn narrow() -> Buffer {
     Scene::sized("dark", Size { columns: 60, rows: 20 }).frame()
 }
 
+/// One of the scenes that the snapshot tests draw.
+fn scene(wanted: &str, size: Size) -> Buffer {
+    let scenes = frames::frames(size);
+    scenes.into_iter().find(|(name, _)| *name == wanted).expect("a scene of that name").1
+}
+
 /// Every picture: its file's name and how it is made.
 fn pictures() -> Vec<(&'static str, Buffer)> {
     vec![
@@ -274,6 +280,9 @@ fn pictures() -> Vec<(&'static str, Buffer)> {
         ("shells-light", shells("light")),
         ("charts", charts()),
         ("logs", logs()),
+        ("inspect", scene("inspect", SIZE)),
+        ("palette", scene("palette", SIZE)),
+        ("wide", scene("containers", Size { columns: 180, rows: 44 })),
         ("confirm", confirm()),
         ("help", help()),
         ("narrow", narrow()),

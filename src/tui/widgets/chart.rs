@@ -110,12 +110,14 @@ impl Chart<'_> {
         let ground = self.theme.style(Role::Background).bg;
         for x in 0..plot.width {
             for y in 0..plot.height {
-                let (bits, on_line) = dots(&heights, usize::from(x) * 2, rows - 1 - usize::from(y) * 4, filled);
+                let (bits, line) = dots(&heights, usize::from(x) * 2, rows - 1 - usize::from(y) * 4, filled);
                 if bits != 0 {
                     let cell = &mut buffer[(plot.x + x, plot.y + y)];
                     let depth = f64::from(y) / f64::from(plot.height.max(1));
                     cell.reset_symbol_with(bits, !filled);
-                    cell.fg = if on_line { color } else { faded(color, ground, depth) };
+                    // A cell has one colour: the more of its dots are the line's, the brighter.
+                    let share = f64::from(line.count_ones()) / f64::from(bits.count_ones());
+                    cell.fg = faded(color, ground, (0.45 + 0.25 * depth) * (1.0 - share).powi(2));
                     cell.modifier = self.theme.style(series.role).add_modifier;
                 }
             }
@@ -124,9 +126,9 @@ impl Chart<'_> {
 }
 
 /// The dots of one cell, whose left dot column is `column` and whose uppermost dot row, counted from below, is `top`;
-/// and whether the line itself passes through it.
-fn dots(heights: &[Option<usize>], column: usize, top: usize, filled: bool) -> (u8, bool) {
-    let (mut bits, mut on_line) = (0, false);
+/// and those of them that are the line's own.
+fn dots(heights: &[Option<usize>], column: usize, top: usize, filled: bool) -> (u8, u8) {
+    let (mut bits, mut on_line) = (0, 0);
     for (column, sides) in (column..).zip(DOTS) {
         let Some(height) = heights[column] else { continue };
         // Up to the neighbour's height, so that steep lines have no holes.
@@ -138,7 +140,7 @@ fn dots(heights: &[Option<usize>], column: usize, top: usize, filled: bool) -> (
             if is_line || (filled && row < height) {
                 bits |= bit;
             }
-            on_line |= is_line;
+            on_line |= if is_line { bit } else { 0 };
         }
     }
     (bits, on_line)
@@ -157,12 +159,9 @@ impl Braille for ratatui::buffer::Cell {
     }
 }
 
-/// The fill below a line: the line's colour, softened towards the ground the deeper it lies.
-fn faded(color: Color, ground: Option<Color>, depth: f64) -> Color {
-    match ground {
-        Some(ground) => blend(color, ground, 0.45 + 0.25 * depth),
-        None => color,
-    }
+/// A colour softened towards the ground.
+fn faded(color: Color, ground: Option<Color>, share: f64) -> Color {
+    ground.map_or(color, |ground| blend(color, ground, share))
 }
 
 impl Widget for Chart<'_> {
