@@ -1,7 +1,5 @@
 //! One json-file line: `{"log":"text\n","stream":"stdout","time":"…"}`.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use crate::model::{LogEntry, LogStream, Timestamp};
@@ -24,26 +22,49 @@ pub fn write(out: &mut Vec<u8>, text: &[u8], stream: LogStream, time: &str) {
     }
 }
 
+/// Bytes that can't stand in a line as they are. 0xe2 begins the line separators.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special[b'<' as usize] = true;
+    special[b'>' as usize] = true;
+    special[b'&' as usize] = true;
+    special[0xe2] = true;
+    special
+};
+
 /// Escapes what JSON needs and what Docker's writer escapes besides: `<`, `>`, `&` and the two line separators.
 fn escape(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut plain = 0;
-    for (index, &byte) in bytes.iter().enumerate() {
-        let replacement: Cow<'static, [u8]> = match byte {
-            b'"' => Cow::Borrowed(b"\\\""),
-            b'\\' => Cow::Borrowed(b"\\\\"),
-            b'\n' => Cow::Borrowed(b"\\n"),
-            b'\r' => Cow::Borrowed(b"\\r"),
-            0..=0x1f | b'<' | b'>' | b'&' => Cow::Owned(format!("\\u{byte:04x}").into_bytes()),
-            0xe2 if bytes[index..].starts_with("\u{2028}".as_bytes()) => Cow::Borrowed(b"\\u2028"),
-            0xe2 if bytes[index..].starts_with("\u{2029}".as_bytes()) => Cow::Borrowed(b"\\u2029"),
-            _ => continue,
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|&byte| SPECIAL[usize::from(byte)]) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+        let (replacement, length): (&[u8], usize) = match rest {
+            [b'"', ..] => (b"\\\"", 1),
+            [b'\\', ..] => (b"\\\\", 1),
+            [b'\n', ..] => (b"\\n", 1),
+            [b'\r', ..] => (b"\\r", 1),
+            [0xe2, 0x80, 0xa8, ..] => (b"\\u2028", 3),
+            [0xe2, 0x80, 0xa9, ..] => (b"\\u2029", 3),
+            [byte @ (..0x20 | b'<' | b'>' | b'&'), ..] => {
+                out.extend_from_slice(b"\\u00");
+                out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+                (b"", 1)
+            }
+            // Another character that begins with 0xe2.
+            _ => (&rest[..1], 1),
         };
-        out.extend_from_slice(&bytes[plain..index]);
-        out.extend_from_slice(&replacement);
-        plain = index + if byte == 0xe2 { 3 } else { 1 };
+        out.extend_from_slice(replacement);
+        rest = &rest[length..];
     }
-    out.extend_from_slice(&bytes[plain..]);
+    out.extend_from_slice(rest);
 }
 
 /// Reads one line; `None` if it is not one.
