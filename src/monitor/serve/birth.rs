@@ -19,7 +19,7 @@ use crate::monitor::{AttachOptions, MonitorError, MonitorRequest};
 use crate::runtime::{self, Started, StdinWish, Stdio};
 use crate::sys::file::Lock;
 use crate::sys::signalfd::Signals;
-use crate::sys::{heap, socket};
+use crate::sys::{idle, socket};
 
 /// A request with many mounts and a long environment is far smaller.
 const MAX_START_BYTES: usize = 16 << 20;
@@ -185,7 +185,7 @@ fn serve(parts: Parts, face: OwnedFd, attach: Option<AttachOptions>) -> i32 {
         None => peer.closing = true,
     }
     let _ = peer.flush();
-    heap::give_back();
+    idle::give_back();
     match monitor.run() {
         Ok(()) => 0,
         Err(_) => FAILED,

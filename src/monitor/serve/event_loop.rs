@@ -43,6 +43,7 @@ pub struct Monitor {
     next_peer: u32,
     epoll: Epoll,
     signals: Option<Signals>,
+    /// Where bytes pass through. Allocated when first needed, and touched only as far as bytes came.
     scratch: Vec<u8>,
 }
 
@@ -77,7 +78,7 @@ impl Monitor {
             next_peer: 0,
             epoll,
             signals: parts.signals,
-            scratch: Vec::with_capacity(SCRATCH_BYTES),
+            scratch: Vec::new(),
         })
     }
 
@@ -150,6 +151,7 @@ impl Monitor {
     }
 
     fn receive_from(&mut self, id: u32, event: &Ready) {
+        self.clear_scratch();
         let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return };
         let open = if event.readable { peer.receive(&mut self.scratch) } else { Ok(!event.hang_up) };
         if !matches!(open, Ok(true)) {
@@ -160,6 +162,7 @@ impl Monitor {
     /// The client is gone or can't be answered any more. What it said before still counts: `detach` above all.
     fn part_from(&mut self, id: u32) {
         for _ in 0..READS_A_TURN {
+            self.clear_scratch();
             let Some(peer) = self.peers.iter_mut().find(|peer| peer.id == id) else { return };
             let more = matches!(peer.receive(&mut self.scratch), Ok(true)) && !self.scratch.is_empty();
             self.serve_frames(id);
@@ -218,6 +221,7 @@ impl Monitor {
 
     /// Reads once and gives what came to the log and to every attached client.
     fn read_once(&mut self, id: SessionId, stream: LogStream) -> Output {
+        self.clear_scratch();
         let mut bytes = std::mem::take(&mut self.scratch);
         let output = self.session(id).map_or(Output::End, |session| session.read(stream, &mut bytes));
         if output == Output::Bytes {
@@ -232,6 +236,11 @@ impl Monitor {
         }
         self.scratch = bytes;
         output
+    }
+
+    fn clear_scratch(&mut self) {
+        self.scratch.clear();
+        self.scratch.reserve_exact(SCRATCH_BYTES);
     }
 
     /// Takes what a dead process left in its pipes or terminal: at most a MiB, since another may hold and fill them still.
