@@ -12,7 +12,7 @@ fn main() -> ExitCode {
     }
     match teu::cli::main() {
         Ending::Exit(code) => ExitCode::from(code),
-        Ending::Interface(engine, config) => match teu::tui::run(engine, *config) {
+        Ending::Interface(engine, config) => match teu::tui::run(engine, *config, teu::sys::program::stop_self) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
                 eprintln!("teu: {error}");

@@ -35,6 +35,11 @@ pub fn close_from(first: u32) {
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }
 
+/// Stops this process until it gets SIGCONT, as Ctrl-Z does.
+pub fn stop_self() -> io::Result<()> {
+    nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP).map_err(io::Error::from)
+}
+
 /// Gives every signal its default action and unblocks all: what a program may expect at its start.
 pub fn reset_signals() {
     for signal in 1..=64 {

@@ -22,7 +22,7 @@ pub enum Action {
     Focus(bool),
     /// Once a second.
     Pulse(Box<Pulse>),
-    Told(Told),
+    Told(Box<Told>),
 }
 
 /// A look at everything that moves by itself.
@@ -65,7 +65,7 @@ pub enum Told {
     /// A run was asked for by the form with this pane.
     Ran {
         pane: Option<PaneId>,
-        result: Result<ContainerSummary, Problem>,
+        result: Result<Box<ContainerSummary>, Problem>,
     },
     Inspected {
         id: Id,

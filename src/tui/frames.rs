@@ -36,7 +36,7 @@ pub fn type_text(app: &mut App, text: &str) -> Vec<Effect> {
 }
 
 pub fn tell(app: &mut App, told: Told) -> Vec<Effect> {
-    update(app, Action::Told(told))
+    update(app, Action::Told(Box::new(told)))
 }
 
 /// Draws as the loop does.

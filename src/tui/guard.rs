@@ -41,10 +41,10 @@ impl Guard {
         Ok(Self(()))
     }
 
-    /// Gives the terminal back, stops this process as Ctrl-Z does, and takes the terminal again when it goes on.
-    pub fn suspend(&mut self) -> io::Result<()> {
+    /// Gives the terminal back while `meanwhile` runs, and takes it again.
+    pub fn lend(&mut self, meanwhile: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         leave();
-        nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP)?;
+        meanwhile()?;
         enter()
     }
 }

@@ -30,11 +30,15 @@ const FRAME: Duration = Duration::from_millis(16);
 const FIRST_LIST: Duration = Duration::from_millis(40);
 /// Actions handled before a frame is due, whatever else waits.
 const MOST_ACTIONS: usize = 512;
+/// SIGTSTP's number on Linux (signal(7)).
+const TERMINAL_STOP: i32 = 20;
 /// 128 and SIGHUP's number.
 const HUNG_UP: u8 = 129;
 
 /// Runs the interface until the user quits or a signal ends it; returns the exit code.
-pub fn run(engine: Engine, config: Config) -> Result<u8, TuiError> {
+///
+/// `stop_process` stops this process until somebody continues it: what Ctrl-Z comes to, with the terminal given back.
+pub fn run(engine: Engine, config: Config, stop_process: fn() -> io::Result<()>) -> Result<u8, TuiError> {
     use std::io::IsTerminal;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(TuiError::NoTerminal);
@@ -63,8 +67,15 @@ pub fn run(engine: Engine, config: Config) -> Result<u8, TuiError> {
         let guard = Guard::take().map_err(TuiError::io("take the terminal"))?;
         listen(&engine, &teller).map_err(TuiError::io("start threads"))?;
         let screen = Screen::new(app.size);
-        let mut interface =
-            Interface { app, performer, guard, screen, actions, events: EventStream::new().ready_chunks(MOST_ACTIONS) };
+        let mut interface = Interface {
+            stop_process,
+            app,
+            performer,
+            guard,
+            screen,
+            actions,
+            events: EventStream::new().ready_chunks(MOST_ACTIONS),
+        };
         interface.run(&mut signals).await.map_err(TuiError::io("use the terminal"))
     });
     // Threads that wait for a registry or a container are not waited for.
@@ -103,7 +114,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
-            stop: signal(SignalKind::from_raw(nix::libc::SIGTSTP))?,
+            stop: signal(SignalKind::from_raw(TERMINAL_STOP))?,
         })
     }
 
@@ -119,6 +130,7 @@ impl Signals {
 
 /// What the loop works with. The guard is dropped, and the terminal given back, before anything else can fail.
 struct Interface {
+    stop_process: fn() -> io::Result<()>,
     guard: Guard,
     app: App,
     performer: Performer,
@@ -220,7 +232,7 @@ impl Interface {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
-        self.guard.suspend()?;
+        self.guard.lend(self.stop_process)?;
         self.screen.forget();
         let (columns, rows) = crossterm::terminal::size()?;
         self.app.size = Size { columns, rows };

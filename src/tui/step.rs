@@ -1,6 +1,6 @@
 //! What a screen or a dialog answers to a key: effects for the world outside, and changes that are not its own to make.
 
-use crate::model::{Id, SessionId};
+use crate::model::Id;
 
 use super::commands::Command;
 use super::data::Data;
@@ -38,8 +38,6 @@ pub enum Step {
     OpenShell(Id),
     /// One more shell in a running container.
     NewShell(Id),
-    /// A pane for a session that lives already.
-    AttachPane(Id, SessionId),
     /// Create and start, in a pane if it has a terminal.
     Run(Box<crate::model::CreateRequest>),
 }

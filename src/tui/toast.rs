@@ -78,6 +78,7 @@ impl Toasts {
         any
     }
 
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.shown.is_empty()
     }

@@ -106,7 +106,7 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
 fn ran(
     app: &mut App,
     pane: Option<super::shell::PaneId>,
-    result: Result<crate::model::ContainerSummary, super::action::Problem>,
+    result: Result<Box<crate::model::ContainerSummary>, super::action::Problem>,
 ) -> Vec<Step> {
     match (result, pane) {
         (Ok(container), pane) => {

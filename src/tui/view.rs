@@ -81,7 +81,7 @@ fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
     x += canvas.text(x, area.y, 3, "teu", Role::Accent);
     canvas.tint(Rect { x: area.x + 1, width: 3, ..area }, ratatui::style::Style::new().bold());
     x += 2;
-    let shells = app.shells.len();
+    let shells = app.shells.count();
     let count = |count: Option<usize>| count.filter(|count| *count > 0);
     let tabs = [
         (Command::ShowContainers, "Containers", count(app.data.containers.as_ref().map(Vec::len))),

@@ -189,11 +189,8 @@ impl RunForm {
             KeyCode::Enter => return self.start(),
             KeyCode::Tab | KeyCode::Down => self.step(1),
             KeyCode::BackTab | KeyCode::Up => self.step(ROWS.len() - 1),
-            _ if self.is_text() => {
-                if self.texts[self.focus].key(key) {
-                    self.typed();
-                }
-            }
+            _ if self.is_text() && self.texts[self.focus].key(key) => self.typed(),
+            _ if self.is_text() => {}
             KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right => self.change(),
             _ => {}
         }

@@ -28,7 +28,7 @@ pub struct Teller(pub UnboundedSender<Action>);
 
 impl Teller {
     pub fn tell(&self, told: Told) {
-        let _ = self.0.send(Action::Told(told));
+        let _ = self.0.send(Action::Told(Box::new(told)));
     }
 }
 
@@ -109,7 +109,7 @@ impl Performer {
                 Told::FormFilled { image, name, command }
             }),
             Effect::Run { request, pane: None } => self.ask(move |engine| {
-                let result = engine.run(&request, None).map(|started| started.summary).map_err(Problem::from);
+                let result = engine.run(&request, None).map(|started| Box::new(started.summary)).map_err(Problem::from);
                 Told::Ran { pane: None, result }
             }),
             Effect::Run { request, pane: Some(wish) } => self.open(wish, panes::Wanted::Run(request)),

@@ -94,7 +94,7 @@ fn connect(engine: &Engine, teller: &Teller, wish: &PaneWish, wanted: Wanted) ->
             }
             let result = engine.run(&request, Some(options));
             if let Ok(started) = &result {
-                teller.tell(Told::Ran { pane: Some(wish.pane), result: Ok(started.summary.clone()) });
+                teller.tell(Told::Ran { pane: Some(wish.pane), result: Ok(Box::new(started.summary.clone())) });
             }
             result?
         }

@@ -23,7 +23,6 @@ const MOST_BYTES: usize = 4 << 20;
 /// The screen's state, of one container at a time.
 #[derive(Clone, Debug)]
 pub struct Logs {
-    id: Option<Id>,
     /// Counts openings, so that late lines of an old one are known as such.
     view: u64,
     lines: VecDeque<LogLine>,
@@ -45,7 +44,6 @@ pub struct Logs {
 impl Default for Logs {
     fn default() -> Self {
         Self {
-            id: None,
             view: 0,
             lines: VecDeque::new(),
             bytes: 0,
@@ -68,7 +66,7 @@ impl Logs {
     /// Opens another container's log, or the same anew.
     pub fn open(&mut self, id: &Id) -> Vec<Step> {
         let (view, timestamps, wrap) = (self.view + 1, self.timestamps, self.wrap);
-        *self = Self { id: Some(id.clone()), view, timestamps, wrap, ..Self::default() };
+        *self = Self { view, timestamps, wrap, ..Self::default() };
         vec![Step::Do(Effect::OpenLog { view, id: id.clone() })]
     }
 

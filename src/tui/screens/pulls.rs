@@ -83,10 +83,6 @@ impl Pulls {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.pulls.is_empty()
-    }
-
     /// The place for what is above, and for the pulls if there are any.
     pub fn split(&self, area: Rect) -> (Rect, Option<Rect>) {
         let wanted: usize = self.pulls.iter().map(|pull| pull.layers.len().max(1) + 2).sum();

@@ -37,12 +37,9 @@ impl Shells {
     pub const SCOPES: &'static [Scope] = &[Scope::Shells, Scope::Everywhere];
     pub const PANE_SCOPES: &'static [Scope] = &[Scope::Pane];
 
-    pub fn len(&self) -> usize {
+    /// Panes in all tabs.
+    pub fn count(&self) -> usize {
         self.tabs.iter().map(|tab| tab.panes.len()).sum()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.tabs.is_empty()
     }
 
     /// Whether keys go to a shell now.
@@ -116,11 +113,6 @@ impl Shells {
         }
         steps.push(Step::Show(Page::Shells));
         Some(steps)
-    }
-
-    /// Whether these shells wait for that container's sessions.
-    pub fn awaits(&self, id: &Id) -> bool {
-        self.pending.as_ref() == Some(id)
     }
 
     pub fn forget_pending(&mut self) {
@@ -433,6 +425,6 @@ mod tests {
         assert!(shells.type_key(&KeyCode::Char('x').into()).is_empty());
         let steps = shells.type_key(&KeyCode::Enter.into());
         assert!(matches!(steps[..], [Step::Do(Effect::PaneClose { .. }), Step::Show(Page::Containers)]));
-        assert!(shells.is_empty());
+        assert!(shells.tabs.is_empty());
     }
 }

@@ -65,7 +65,7 @@ impl Scene {
     }
 
     fn told(&mut self, told: Told) {
-        self.act(Action::Told(told));
+        self.act(Action::Told(Box::new(told)));
     }
 
     /// The pane that was asked for last.
