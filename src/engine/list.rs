@@ -10,32 +10,53 @@ use crate::model::{ContainerRecord, ContainerState, ContainerSummary, ExitReason
 impl Engine {
     /// Containers, newest first: those that run or are paused, and with `all` the others too.
     ///
-    /// Finds containers whose monitor was killed and cleans up after them on the way.
+    /// Finds containers whose monitor was killed and cleans up after them on the way; with `all` also what killed creates, renames
+    /// and removes have left.
     pub fn list(&self, all: bool) -> Result<Vec<ContainerSummary>> {
         let lives = self.0.ids_of_lives()?;
-        let mut list = Vec::new();
-        let mut names = HashSet::new();
-        for entry in names_in(&self.0.containers())? {
-            match Entry::of(&entry) {
-                Entry::Container(id) => {
-                    let Some(record) = self.0.sound_record(&id)? else { continue };
-                    names.insert(record.name.clone());
-                    let state = self.0.state_or_why(&record, Hint { runs: lives.contains(&id) });
-                    let Some(state) = state.filter(|state| all || state.is_running()) else { continue };
-                    list.push(summary(record, state));
-                }
-                Entry::Unfinished(_) => self.0.sweep_unfinished(&entry)?,
-                Entry::Foreign => {}
-            }
-        }
-        self.0.sweep_lives(&lives, &list)?;
-        self.0.sweep_names(&names)?;
+        let mut list = if all { self.0.list_all(&lives)? } else { self.0.list_running(&lives)? };
         list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         Ok(list)
     }
 }
 
 impl Inner {
+    fn list_all(&self, lives: &HashSet<Id>) -> Result<Vec<ContainerSummary>> {
+        let mut list = Vec::new();
+        let mut names = HashSet::new();
+        for entry in names_in(&self.containers())? {
+            match Entry::of(&entry) {
+                Entry::Container(id) => {
+                    let Some(record) = self.sound_record(&id)? else { continue };
+                    names.insert(record.name.clone());
+                    let state = self.state_or_why(&record, Hint { runs: lives.contains(&id) });
+                    list.extend(state.map(|state| summary(record, state)));
+                }
+                Entry::Unfinished(_) => self.sweep_unfinished(&entry)?,
+                Entry::Foreign => {}
+            }
+        }
+        self.sweep_names(&names)?;
+        let seen: HashSet<&Id> = list.iter().map(|summary| &summary.id).collect();
+        lives.iter().filter(|id| !seen.contains(id)).try_for_each(|id| self.sweep_life(id))?;
+        Ok(list)
+    }
+
+    /// What runs has a run folder: no other container is looked at, however many there are.
+    fn list_running(&self, lives: &HashSet<Id>) -> Result<Vec<ContainerSummary>> {
+        let mut list = Vec::new();
+        for id in lives {
+            match self.sound_record(id)? {
+                Some(record) => {
+                    let state = self.state_or_why(&record, Hint { runs: true }).filter(ContainerState::is_running);
+                    list.extend(state.map(|state| summary(record, state)));
+                }
+                None => self.sweep_life(id)?,
+            }
+        }
+        Ok(list)
+    }
+
     /// Ids of all containers with a run folder.
     pub(super) fn ids_of_lives(&self) -> Result<HashSet<Id>> {
         Ok(names_in(&self.lives())?.iter().filter_map(|name| name.parse().ok()).collect())
@@ -72,11 +93,6 @@ impl Inner {
                 message: Some(error.to_string()),
             }))
         })
-    }
-
-    fn sweep_lives(&self, lives: &HashSet<Id>, seen: &[ContainerSummary]) -> Result<()> {
-        let seen: HashSet<&Id> = seen.iter().map(|summary| &summary.id).collect();
-        lives.iter().filter(|id| !seen.contains(id)).try_for_each(|id| self.sweep_life(id))
     }
 
     fn sweep_names(&self, borne: &HashSet<Name>) -> Result<()> {
