@@ -332,6 +332,12 @@ fn headers_that_eat_memory_are_refused() {
 }
 
 #[test]
+fn paths_through_files_and_loops_are_the_archives_fault() {
+    refused(Policy::Layer, Archive::new().file("f", "x").file("f/in", "x"), "f/in");
+    refused(Policy::Layer, Archive::new().symlink("a", "b").symlink("b", "a").file("a/in", "x"), "a/in");
+}
+
+#[test]
 fn sizes_that_lie_are_refused() {
     let mut huge = Archive::header("f", EntryType::Regular);
     huge.set_size(u64::MAX >> 2);

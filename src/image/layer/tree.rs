@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use super::attribute::Attributes;
 use super::name::EntryPath;
@@ -31,8 +32,9 @@ pub(super) struct Meta {
 /// The folder a layer is unpacked into.
 pub(super) struct Tree {
     root: Folder,
-    /// Where it lies, for errors.
+    /// Where it lies, and what the layer is called, for errors.
     shown: PathBuf,
+    layer: String,
     /// The folder of the entry before, which mostly is the next one's as well.
     parent: Option<(Vec<u8>, Folder)>,
     /// Folders stay writable until the end; this is what they get then.
@@ -67,11 +69,17 @@ impl Process {
 }
 
 impl Tree {
-    pub(super) fn new(root: Folder, shown: PathBuf) -> Self {
-        Self { root, shown, parent: None, waiting: BTreeMap::new(), waiting_bytes: 0, process: Process::look() }
+    pub(super) fn new(root: Folder, shown: PathBuf, layer: &str) -> Self {
+        let layer = layer.to_owned();
+        Self { root, shown, layer, parent: None, waiting: BTreeMap::new(), waiting_bytes: 0, process: Process::look() }
     }
 
+    /// The error for what could not be done at `path`: the archive's fault where it asks for what no folder can have.
     pub(super) fn failure(&self, doing: &'static str, path: &EntryPath, error: io::Error) -> ImageError {
+        let errno = Errno::from_io_error(&error);
+        if errno.is_some_and(|it| matches!(it, Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ISDIR)) {
+            return ImageError::layer(&self.layer, format!("{}: {doing}: {error}", path.as_os_str().to_string_lossy()));
+        }
         ImageError::io(doing, &self.shown.join(path.as_os_str()), error)
     }
 
@@ -79,7 +87,7 @@ impl Tree {
     pub(super) fn folder_meta(&mut self, path: &EntryPath, meta: Meta) -> Result<()> {
         self.waiting_bytes += path.as_bytes().len() + size_of::<(EntryPath, Meta)>();
         if self.waiting_bytes > WAITING_MAX {
-            return Err(ImageError::layer(&self.shown.to_string_lossy(), "it has more folders than is reasonable"));
+            return Err(ImageError::layer(&self.layer, "it has more folders than is reasonable"));
         }
         self.waiting.insert(path.clone(), meta);
         Ok(())

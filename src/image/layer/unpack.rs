@@ -54,7 +54,7 @@ pub(in crate::image) fn unpack(
     let meter = metered.meter.clone();
     let mut archive = tar::Archive::new(metered);
     let mut unpacker = Unpacker {
-        tree: Tree::new(folder, root.to_owned()),
+        tree: Tree::new(folder, root.to_owned(), layer),
         layer,
         policy,
         gauge,
