@@ -1,5 +1,6 @@
 //! The specification of a container as teu runs it unless told otherwise: Docker's defaults or stricter.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use oci_spec::OciSpecError;
@@ -71,6 +72,9 @@ fn build_spec(config: &ContainerConfig, maps: Option<&IdMaps>) -> Result<Spec, R
         .resources(resources(&config.limits).map_err(malformed)?)
         .masked_paths(MASKED.map(str::to_owned).to_vec())
         .readonly_paths(READ_ONLY.map(str::to_owned).to_vec());
+    if config.network == NetworkMode::None {
+        linux = linux.sysctl(sysctls(maps.is_some()));
+    }
     if let Some(seccomp) = filter(config)? {
         linux = linux.seccomp(seccomp);
     }
@@ -200,6 +204,15 @@ fn namespaces(network: NetworkMode, user: bool) -> Vec<LinuxNamespace> {
     }
     let built = kinds.into_iter().map(|kind| LinuxNamespaceBuilder::default().typ(kind).build());
     built.map(|namespace| namespace.expect("a namespace needs only its type")).collect()
+}
+
+/// Docker's, for a network of the container's own: any port without privilege, and ping without CAP_NET_RAW.
+/// In a user namespace the range of groups is not mapped, and the kernel refuses it.
+fn sysctls(user_namespace: bool) -> HashMap<String, String> {
+    let ports = ("net.ipv4.ip_unprivileged_port_start", "0");
+    let ping = ("net.ipv4.ping_group_range", "0 2147483647");
+    let wanted = if user_namespace { vec![ports] } else { vec![ports, ping] };
+    wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 fn resources(limits: &Limits) -> Result<LinuxResources, OciSpecError> {

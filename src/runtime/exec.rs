@@ -177,7 +177,6 @@ impl Join<'_> {
         let finish = Finish {
             process: &self.request.process,
             seccomp: self.request.seccomp.as_ref(),
-            name: "exec",
             line: self.line,
             init: false,
         };

@@ -215,7 +215,6 @@ impl Setup<'_> {
         let finish = Finish {
             process: self.process()?,
             seccomp: self.linux().and_then(|linux| linux.seccomp().as_ref()),
-            name: self.request.id.as_str(),
             line: self.line,
             init: self.request.init,
         };

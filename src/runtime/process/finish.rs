@@ -23,8 +23,6 @@ use crate::sys::{keyring, program};
 pub struct Finish<'a> {
     pub process: &'a Process,
     pub seccomp: Option<&'a LinuxSeccomp>,
-    /// Names the session keyring.
-    pub name: &'a str,
     pub line: &'a Lower,
     /// Stay as PID 1 and run the command as a child.
     pub init: bool,
@@ -36,7 +34,7 @@ const DEFAULT_UMASK: u32 = 0o022;
 impl Finish<'_> {
     /// Becomes the command. Returns only on failure.
     pub fn run(&self) -> Result<Infallible, RuntimeError> {
-        self.join_keyring();
+        Self::leave_keyring();
         limits::apply(self.process.rlimits().as_deref().unwrap_or_default())?;
         let account = user::find(self.process.user())?;
         streams::give_to(account.uid);
@@ -68,10 +66,8 @@ impl Finish<'_> {
     }
 
     /// Keys of the host's session are not the container's. Kernels without keyrings have nothing to leave.
-    fn join_keyring(&self) {
-        if let Ok(name) = CString::new(format!("_ses.{}", self.name)) {
-            let _ = keyring::join_session(&name);
-        }
+    fn leave_keyring() {
+        let _ = keyring::join_new_session();
     }
 
     fn become_user(&self, account: &Account) -> Result<(), RuntimeError> {
