@@ -21,14 +21,16 @@ pub fn give_back() {
     }
 }
 
-/// What of one line of /proc/self/maps can be dropped: a mapping of code, or the unused part of the stack.
+/// What of one line of /proc/self/maps can be dropped: a mapping of code or constants, or the unused part of the stack.
 fn range_to_drop(line: &str) -> Option<(usize, usize)> {
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
     let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-    let rights = fields.next()?;
-    let name = fields.nth(3)?;
-    if rights == "r-xp" && name.starts_with('/') {
+    let (rights, offset) = (fields.next()?, fields.next()?);
+    let name = fields.nth(2)?;
+    // What the loader writes to and then protects (relro) is never at a file's beginning.
+    let pure = rights == "r-xp" || rights == "r--p" && offset == "00000000";
+    if pure && name.starts_with('/') {
         return Some((start, end));
     }
     let here = 0u8;
@@ -38,8 +40,8 @@ fn range_to_drop(line: &str) -> Option<(usize, usize)> {
 
 fn drop_pages((start, end): (usize, usize)) {
     let address = std::ptr::with_exposed_provenance_mut::<c_void>(start);
-    // SAFETY: the range is either file-backed code without write permission, whose pages the kernel reads from the file
-    // again when they are touched, or stack below every live frame and its red zone, whose content is dead.
+    // SAFETY: the range is either file-backed and never written to, so that the kernel reads its pages from the file again
+    // when they are touched, or stack below every live frame and its red zone, whose content is dead.
     unsafe {
         libc::madvise(address, end - start, libc::MADV_DONTNEED);
     }
@@ -52,8 +54,9 @@ mod tests {
     #[test]
     fn only_code_and_unused_stack_are_dropped() {
         assert_eq!(range_to_drop("1000-3000 r-xp 00000000 fe:00 12 /usr/bin/teu"), Some((0x1000, 0x3000)));
+        assert_eq!(range_to_drop("1000-3000 r--p 00000000 fe:00 12 /usr/bin/teu"), Some((0x1000, 0x3000)));
         for kept in [
-            "1000-3000 r--p 00000000 fe:00 12 /usr/bin/teu",
+            "1000-3000 r--p 00004000 fe:00 12 /usr/bin/teu",
             "1000-3000 rw-p 00000000 00:00 0 [heap]",
             "1000-3000 rw-p 00000000 00:00 0 [stack]",
             "1000-3000 r-xp 00000000 00:00 0 [vdso]",
