@@ -61,7 +61,7 @@ _teu_with_names() {{
     local word=${{COMP_WORDS[COMP_CWORD]}} command
     [[ $word == -* ]] && return 0
     for command in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
-        [[ $command == -* ]] || break
+        [[ " {OF_CONTAINERS} {OF_IMAGES} " == *" $command "* ]] && break
     done
     if [[ " {OF_CONTAINERS} " == *" $command "* ]]; then
         COMPREPLY+=($(compgen -W "$(teu ps -a --format '{{{{.Names}}}}' 2>/dev/null)" -- "$word"))
@@ -92,8 +92,11 @@ _teu_images() {
     let line = |line: &str| {
         let positional = line.starts_with("'*::") || line.starts_with("':");
         let action = match line {
-            _ if positional && (line.contains("containers") || line.contains(":container ")) => ":_teu_containers'",
-            _ if positional && line.contains("images") => ":_teu_images'",
+            _ if positional && (line.contains("::containers") || line.starts_with("':container")) => {
+                ":_teu_containers'"
+            }
+            _ if positional && line.contains("The container, then") => ":_teu_containers'",
+            _ if positional && (line.contains("images") || line.contains("The image, then")) => ":_teu_images'",
             _ => ":_default'",
         };
         line.replace(":_default'", action)

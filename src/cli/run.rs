@@ -11,7 +11,7 @@ use super::terminal::Signals;
 use super::wish::{Wish, environment};
 use crate::config::Config;
 use crate::engine::{Attachment, Engine, EngineError, ExecWish};
-use crate::model::{CreateRequest, ErrorKind, PullPolicy, SessionId};
+use crate::model::{CreateRequest, ErrorKind, PullPolicy, Reference, SessionId};
 
 /// Create and run a new container from an image.
 #[derive(Args, Clone, Debug)]
@@ -248,7 +248,8 @@ fn fetching<T>(
     match verb() {
         Err(EngineError::NoSuchImage { .. }) if request.pull == PullPolicy::Missing => {
             if !quiet {
-                eprintln!("Unable to find image '{}' locally", crate::model::printable_line(&request.image));
+                let image = request.image.parse().map_or(request.image.clone(), |image: Reference| image.familiar());
+                eprintln!("Unable to find image '{}' locally", crate::model::printable_line(&image));
             }
             pull::fetch(engine, &request.image, None, progress)?;
             verb()
