@@ -131,7 +131,7 @@ mod tests {
             }
             hits
         };
-        futures_util::join!(search(query, options, sender), gather)
+        tokio::join!(search(query, options, sender), gather)
     }
 
     #[tokio::test]
