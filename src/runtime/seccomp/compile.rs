@@ -266,12 +266,13 @@ mod tests {
     const INTERESTING: [u64; 14] =
         [0, 1, 7, 8, 9, 40, 41, 0x2_0000, 0x2_0008, 0x7e02_0000, 0x0200_0000, 0xffff_ffff, 0x1_0000_0028, u64::MAX];
 
-    fn assert_same(profile: &LinuxSeccomp) {
+    /// Every call number up to `highest`, and odd ones.
+    fn assert_same(profile: &LinuxSeccomp, highest: u32) {
         let filter = compile(profile).expect("compiles");
         for arch in profile.architectures().as_deref().unwrap_or_default() {
             let abi = Abi::of(*arch).expect("known");
             let base = if abi.is_x32 { X32_BIT } else { 0 };
-            let numbers = (0..600).chain([0xf_0001, 0xf_0005, 0x3fff_ffff]).map(|number| number | base);
+            let numbers = (0..highest).chain([0xf_0001, 0xf_0005, 0x3fff_ffff]).map(|number| number | base);
             for number in numbers {
                 let all = profile.syscalls().iter().flatten();
                 let concerns = |rule: &&LinuxSyscall| rule.names().iter().any(|name| abi.number(name) == Some(number));
@@ -289,8 +290,8 @@ mod tests {
 
     #[test]
     fn default_profile_compiles_to_what_it_says() {
-        assert_same(&default_profile(&[]).expect("profile"));
-        assert_same(&default_profile(&["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]).expect("profile"));
+        assert_same(&default_profile(&[]).expect("profile"), 600);
+        assert_same(&default_profile(&["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]).expect("profile"), 600);
     }
 
     #[test]
@@ -326,7 +327,7 @@ mod tests {
                     {{"names": ["mkdir"], "action": "SCMP_ACT_LOG"}},
                     {{"names": ["mkdir"], "action": "SCMP_ACT_KILL"}}]}}"#
                 );
-                assert_same(&parse(&json, &[]).expect("profile"));
+                assert_same(&parse(&json, &[]).expect("profile"), 100);
             }
         }
     }
