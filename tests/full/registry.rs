@@ -177,3 +177,41 @@ fn pull_shows_progress_in_a_terminal_and_restores_it() {
     cancelled.wait_exit();
     cancelled.assert_restored();
 }
+
+#[test]
+fn interface_searches_pulls_runs_and_attaches() {
+    let teu = Teu::new();
+    let registry = Registry::new();
+    let mut pty = teu.pty(&[]);
+    pty.wait_for("host");
+    pty.send("3");
+    pty.send(&registry.reference("debi"));
+    pty.send(key::ENTER);
+    pty.wait_for(&registry.reference("debian"));
+    pty.send("/bookworm");
+    pty.send(key::ENTER);
+    pty.wait_until("the tag alone", SECOND * 10, |screen| {
+        screen.contains("debian:bookworm") && !screen.contains("as typed")
+    });
+    pty.send(key::ENTER);
+    // Four layers with a bar each, or at least a stage, until the image is there.
+    pty.wait_until("the pull's progress", SECOND * 20, |screen| screen.contains('%') || screen.contains("unpack"));
+    let listed = || teu.ok(&["images"]).contains("bookworm").then_some(());
+    crate::support::wait_for("the image", SECOND * 90, listed);
+    pty.send("2");
+    pty.wait_for("IMAGE");
+    pty.send("/bookworm");
+    pty.send(key::ENTER);
+    pty.wait_until("the image alone", SECOND * 10, |screen| screen.contains("bookworm"));
+    pty.send("r");
+    pty.wait_for("Run 127.0.0.1");
+    pty.wait_for("bash");
+    pty.send(key::ENTER);
+    pty.wait_for("root@");
+    pty.send("greet $((20+3))\r");
+    pty.wait_for("hello from debian, 23");
+    pty.send(key::F12);
+    pty.send("q");
+    assert_eq!(pty.wait_exit(), 0);
+    pty.assert_restored();
+}

@@ -284,15 +284,15 @@ fn init_reaps_and_forwards() {
         "-d",
         "--init",
         "--name",
-        "i",
+        "initial",
         "tiny",
         "sh",
         "-c",
         "trap 'exit 21' TERM; echo ready; while :; do sleep 0.05; done",
     ]);
-    wait_for("ready", SECOND * 10, || teu.ok(&["logs", "ii"]).contains("ready").then_some(()));
-    teu.ok(&["stop", "ii"]);
-    assert_eq!(teu.ok(&["wait", "ii"]), "21");
+    wait_for("ready", SECOND * 10, || teu.ok(&["logs", "initial"]).contains("ready").then_some(()));
+    teu.ok(&["stop", "initial"]);
+    assert_eq!(teu.ok(&["wait", "initial"]), "21");
     teu.run(&["run", "--rm", "--init", "tiny", "no-such-command"]).fails(127, &["no-such-command"]);
     teu.run(&["run", "--rm", "--init", "tiny", "/bin/not-executable"]).fails(126, &["not-executable"]);
 }
