@@ -36,7 +36,7 @@ const ID: usize = 5;
 const PLATFORM: usize = 6;
 
 const COLUMNS: [Column; 7] = [
-    Column { title: "IMAGE", min: 18, max: 60, align: Align::Left, priority: 0 },
+    Column { title: "IMAGE", min: 26, max: 60, align: Align::Left, priority: 0 },
     Column { title: "SIZE", min: 7, max: 7, align: Align::Right, priority: 0 },
     Column { title: "CREATED", min: 11, max: 11, align: Align::Right, priority: 2 },
     Column { title: "LAYERS", min: 6, max: 6, align: Align::Right, priority: 3 },

@@ -49,13 +49,18 @@ impl LogLine {
     }
 }
 
-/// Colour sequences left out, tabs widened, the rest made printable: logs of programs that colour stay readable.
+/// The usual sequences left out, tabs widened, the rest made printable: logs of programs that colour stay readable.
 fn clean(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     let mut column = 0;
     while let Some(character) = rest.chars().next() {
-        if let Some(behind) = colour_sequence(rest) {
+        // Readline returns to the line's beginning before its output.
+        if column == 0 && character == '\r' {
+            rest = &rest[1..];
+            continue;
+        }
+        if let Some(behind) = usual_sequence(rest) {
             rest = behind;
             continue;
         }
@@ -72,11 +77,14 @@ fn clean(text: &str) -> String {
     printable_line(&plain).into_owned()
 }
 
-/// What comes behind a colour sequence (SGR: `ESC [ digits ; … m`) at the beginning of `text`.
-fn colour_sequence(text: &str) -> Option<&str> {
+/// What comes behind a sequence at the beginning of `text` that shells write into every line: colours (`ESC [ … m`),
+/// modes (`ESC [ ? … h` or `l`), erasing to the line's end (`ESC [ K`). Others are shown.
+fn usual_sequence(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("\x1b[")?;
+    let (rest, is_mode) = rest.strip_prefix('?').map_or((rest, false), |rest| (rest, true));
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
-    rest[end..].strip_prefix('m')
+    let ends: &[char] = if is_mode { &['h', 'l'] } else { &['m', 'K'] };
+    rest[end..].strip_prefix(ends)
 }
 
 /// A row on the screen.
@@ -178,6 +186,8 @@ mod tests {
     #[test]
     fn log_line_drops_colours_and_shows_other_sequences() {
         assert_eq!(line("\x1b[1;31mred\x1b[0m\tx\x1b[2J\r\n").text, "red     x␛[2J");
+        assert_eq!(line("\x1b[?2004l\r\x1b[Kplain\n").text, "plain");
+        assert_eq!(line("\x1b[31\x1b]0;x\x07").text, "␛[31␛]0;x␇");
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Pulls {
     pub fn ended(&mut self, reference: &str, result: Result<(), Problem>) -> Vec<Step> {
         self.pulls.retain(|pull| pull.reference != reference);
         let toast = match result {
-            Ok(()) => Toast::good(format!("{reference} is here: Enter on it among the images runs it")),
+            Ok(()) => Toast::good(format!("{reference} is pulled: run it among the images")),
             Err(problem) if problem.kind == ErrorKind::Cancelled => {
                 Toast::good(format!("pull of {reference} cancelled"))
             }

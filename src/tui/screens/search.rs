@@ -81,17 +81,17 @@ impl Search {
         if let Ok(reference) = typed.parse::<Reference>()
             && !hits.iter().any(|hit| hit.name == typed)
         {
-            hits.insert(
-                0,
-                SearchHit {
-                    name: typed.to_owned(),
-                    registry: reference.registry().to_owned(),
-                    description: "as typed: pull exactly this".to_owned(),
-                    stars: None,
-                    official: false,
-                    score: i64::MAX,
-                },
-            );
+            // Letters of a name are a search; with a tag or a digest it is meant as it stands.
+            let place = if is_exact(typed) { 0 } else { hits.len() };
+            let exactly = SearchHit {
+                name: typed.to_owned(),
+                registry: reference.registry().to_owned(),
+                description: "as typed: pull exactly this".to_owned(),
+                stars: None,
+                official: false,
+                score: 0,
+            };
+            hits.insert(place, exactly);
         }
         hits
     }
@@ -156,6 +156,10 @@ impl Search {
             if !self.hits.iter().any(|known| key_of(known) == key_of(&hit)) {
                 self.hits.push(hit);
             }
+        }
+        // Until the user has chosen one, the best is the one in front.
+        if self.typing {
+            self.list.go(&self.keys(), Move::First);
         }
         self.list.settle(&self.keys());
     }
@@ -293,6 +297,11 @@ impl Search {
         };
         list_keys::draw_notice(canvas, area, lines);
     }
+}
+
+/// Whether a text names a tag or a digest.
+fn is_exact(text: &str) -> bool {
+    text.rsplit('/').next().is_some_and(|last| last.contains([':', '@']))
 }
 
 fn key_of(hit: &SearchHit) -> String {
