@@ -5,7 +5,8 @@ use std::thread;
 
 use super::Teller;
 use crate::engine::{
-    AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, Engine, EngineError, ExecWish,
+    AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, Engine, EngineError, ExecWish, MonitorError,
+    Next,
 };
 use crate::model::{CreateRequest, HOST_IMAGE, Id, LogStream, Name, SessionId, Size};
 use crate::tui::action::{PaneEnd, Problem, Told};
@@ -59,6 +60,8 @@ pub fn open(engine: &Engine, teller: &Teller, wish: PaneWish, wanted: Wanted) ->
     let orders = Orders(sender);
     let (engine, teller, answers) = (engine.clone(), teller.clone(), orders.clone());
     let (pane, failed) = (wish.pane, teller.clone());
+    // What an older process asked its terminal once was answered then.
+    let is_new = !matches!(wanted, Wanted::Attach(..));
     let body = move || {
         let opened = match connect(&engine, &teller, &wish, wanted) {
             Ok(opened) => opened,
@@ -70,7 +73,7 @@ pub fn open(engine: &Engine, teller: &Teller, wish: PaneWish, wanted: Wanted) ->
         let Opened { id, name, session, tty, attachment } = opened;
         teller.tell(Told::PaneLive { pane, id, name, session });
         let (reader, writer) = attachment.split();
-        let reading = Reading { pane, terminal: wish.terminal, tty, answers, teller: teller.clone() };
+        let reading = Reading { pane, terminal: wish.terminal, tty, is_new, answers, teller: teller.clone() };
         if let Err(error) = thread::Builder::new().name("pane-reader".to_owned()).spawn(move || reading.run(reader)) {
             let end = PaneEnd::Lost(error.to_string());
             return teller.tell(Told::PaneEnded { pane, end });
@@ -153,20 +156,41 @@ struct Reading {
     pane: PaneId,
     terminal: SharedTerminal,
     tty: bool,
+    /// Whether the process began with this pane, so that even replayed questions are this terminal's to answer.
+    is_new: bool,
     answers: Orders,
     teller: Teller,
 }
 
+/// Output that has come already is fed at once, so many bytes at most: of a flood, the terminal then skips what nobody
+/// can see.
+const GATHER_BYTES: usize = 64 * 1024;
+
 impl Reading {
     fn run(self, mut reader: AttachReader) {
+        let mut gathered = Vec::new();
+        let mut answer = self.is_new;
         let end = loop {
-            match reader.next() {
-                Ok(Some(AttachEvent::Output { stream, bytes })) => self.feed(stream, &bytes, true),
-                Ok(Some(AttachEvent::Replayed)) => {}
+            let next = if gathered.is_empty() { wait(&mut reader) } else { reader.try_next() };
+            if let Ok(Next::Event(AttachEvent::Output { bytes, .. })) = &next
+                && self.tty
+                && gathered.len() + bytes.len() <= GATHER_BYTES
+            {
+                gathered.extend_from_slice(bytes);
+                continue;
+            }
+            if !gathered.is_empty() {
+                self.feed(LogStream::Stdout, &gathered, answer);
+                gathered.clear();
+            }
+            match next {
+                Ok(Next::Event(AttachEvent::Output { stream, bytes })) => self.feed(stream, &bytes, answer),
+                Ok(Next::Event(AttachEvent::Replayed)) => answer = true,
                 // Output was dropped somewhere: end a sequence that was cut, and go on in plain writing.
-                Ok(Some(AttachEvent::Lagged { .. })) => self.feed(LogStream::Stdout, b"\x18\x1b[0m", false),
-                Ok(Some(AttachEvent::Exited(status))) => break PaneEnd::Exited(status),
-                Ok(None) => break PaneEnd::Lost("its monitor closed it".to_owned()),
+                Ok(Next::Event(AttachEvent::Lagged { .. })) => self.feed(LogStream::Stdout, b"\x18\x1b[0m", false),
+                Ok(Next::Event(AttachEvent::Exited(status))) => break PaneEnd::Exited(status),
+                Ok(Next::Pending) => {}
+                Ok(Next::Closed) => break PaneEnd::Lost("its monitor closed it".to_owned()),
                 Err(error) => break PaneEnd::Lost(error.to_string()),
             }
         };
@@ -186,6 +210,10 @@ impl Reading {
             self.answers.give(Order::Write(answers));
         }
     }
+}
+
+fn wait(reader: &mut AttachReader) -> Result<Next, MonitorError> {
+    Ok(reader.next()?.map_or(Next::Closed, Next::Event))
 }
 
 /// Output that met no terminal: line feeds get their carriage return, and what went to stderr its colour.
