@@ -24,7 +24,7 @@ impl Chord {
             KeyCode::Char(c) => {
                 modifiers -= KeyModifiers::SHIFT;
                 if modifiers.contains(KeyModifiers::CONTROL) {
-                    code = KeyCode::Char(c.to_ascii_lowercase());
+                    code = KeyCode::Char(control_letter(c));
                 }
             }
             KeyCode::BackTab => modifiers -= KeyModifiers::SHIFT,
@@ -74,6 +74,18 @@ impl Chord {
             code => text.push_str(NAMED.iter().find(|(_, known, _)| *known == code).map_or("?", |(_, _, label)| label)),
         }
         text
+    }
+}
+
+/// The character that ctrl was held with. Terminals send one byte for `ctrl-]` and `ctrl-5`, and crossterm reads the
+/// digit out of it; people mean the sign.
+fn control_letter(c: char) -> char {
+    match c {
+        '4' => '\\',
+        '5' => ']',
+        '6' => '^',
+        '7' => '_',
+        _ => c.to_ascii_lowercase(),
     }
 }
 
@@ -177,6 +189,14 @@ impl Default for Keymap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chord_of_ctrl_and_a_sign_is_the_one_that_terminals_send_as_a_digit() {
+        for (digit, name) in [('4', "ctrl-\\"), ('5', "ctrl-]"), ('6', "ctrl-^"), ('7', "ctrl-_")] {
+            let event = KeyEvent::new(KeyCode::Char(digit), KeyModifiers::CONTROL);
+            assert_eq!(Chord::parse(name), Some(Chord::of(&event)), "{name}");
+        }
+    }
 
     #[test]
     fn every_default_key_parses_and_no_scope_binds_one_twice() {
