@@ -177,10 +177,21 @@ impl Interface {
                 () = tokio::time::sleep_until(due), if self.app.dirty => {}
             }
             if self.app.dirty && Instant::now() >= due {
+                self.look_at_size()?;
                 self.screen.draw(&mut self.app, &mut io::stdout().lock())?;
                 drawn = Some(Instant::now());
             }
         }
+    }
+
+    /// Without a controlling terminal (`su user -c teu`) no signal tells of a new size: so it is looked at before each frame.
+    fn look_at_size(&mut self) -> io::Result<()> {
+        let Ok((columns, rows)) = crossterm::terminal::size() else { return Ok(()) };
+        let size = Size { columns, rows };
+        if size != self.app.size {
+            self.handle(Action::Resize(size))?;
+        }
+        Ok(())
     }
 
     /// Handles all events that had come.

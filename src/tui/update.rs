@@ -232,6 +232,7 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Command::ShowShells => return vec![Step::Show(Page::Shells)],
         Command::NextTab | Command::PreviousTab => return vec![Step::Show(tab_beside(app, command))],
         Command::NextView | Command::PreviousView => return next_view(app, command),
+        Command::ViewLogs | Command::ViewCharts | Command::ViewInspect => return this_view(app, command),
         Command::NextContainer | Command::PreviousContainer => return next_container(app, command),
         Command::Back if app.toasts.dismiss() => return Vec::new(),
         _ => {}
@@ -282,6 +283,18 @@ fn next_view(app: &mut App, command: Command) -> Vec<Step> {
     };
     let step = if command == Command::NextView { 1 } else { 2 };
     replace(app, views[(at + step) % 3](id))
+}
+
+/// Another view of the same container, by its own key.
+fn this_view(app: &mut App, command: Command) -> Vec<Step> {
+    let (Page::Logs(id) | Page::Charts(id) | Page::Inspect(id)) = &app.page else { return Vec::new() };
+    let id = id.clone();
+    let page = match command {
+        Command::ViewLogs => Page::Logs(id),
+        Command::ViewCharts => Page::Charts(id),
+        _ => Page::Inspect(id),
+    };
+    if page == app.page { Vec::new() } else { replace(app, page) }
 }
 
 fn next_container(app: &mut App, command: Command) -> Vec<Step> {
@@ -467,6 +480,8 @@ mod tests {
         let mut app = app();
         press(&mut app, "l tab tab");
         assert!(matches!(app.page, Page::Inspect(_)));
+        press(&mut app, "c");
+        assert!(matches!(app.page, Page::Charts(_)));
         press(&mut app, "esc");
         assert_eq!(app.page, Page::Containers);
         press(&mut app, "2 i esc");

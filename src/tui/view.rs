@@ -131,9 +131,9 @@ fn draw_machine(canvas: &mut Canvas, area: Rect, app: &App) {
 /// The line below the tabs: where one is, when that is not a tab.
 fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
     let views = [
-        (Command::OpenLogs, "Logs", matches!(app.page, Page::Logs(_))),
-        (Command::OpenCharts, "Charts", matches!(app.page, Page::Charts(_))),
-        (Command::OpenInspect, "Inspect", matches!(app.page, Page::Inspect(_))),
+        (Command::ViewLogs, "Logs", matches!(app.page, Page::Logs(_))),
+        (Command::ViewCharts, "Charts", matches!(app.page, Page::Charts(_))),
+        (Command::ViewInspect, "Inspect", matches!(app.page, Page::Inspect(_))),
     ];
     let (name, is_container) = match &app.page {
         Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) => {
@@ -150,13 +150,14 @@ fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
         canvas.text(x, area.y, 20, "image", Role::Dim);
         return;
     }
-    for (_, title, here) in views {
-        let role = if here { Role::Accent } else { Role::Dim };
+    for (command, title, here) in views {
         let begin = x;
-        x += canvas.text(x, area.y, area.right().saturating_sub(x), title, role) + 2;
-        if !here {
-            canvas.hit(Rect { x: begin, width: x - begin, ..area }, Target::Command(Command::NextView));
+        if let Some(key) = app.keymap.label(command).filter(|_| !here) {
+            x += canvas.text(x, area.y, area.right().saturating_sub(x), &key, Role::Key) + 1;
         }
+        let role = if here { Role::Accent } else { Role::Dim };
+        x += canvas.text(x, area.y, area.right().saturating_sub(x), title, role) + 2;
+        canvas.hit(Rect { x: begin, width: x.saturating_sub(begin), ..area }, Target::Command(command));
     }
 }
 
