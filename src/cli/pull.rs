@@ -49,8 +49,7 @@ pub struct Search {
     /// A registry to ask, instead of Docker Hub and the configured ones
     #[arg(long, value_name = "HOST[:PORT]")]
     registry: Vec<String>,
-    /// What to look for; HOST[:PORT]/TERM asks that registry
-    #[arg(value_name = "TERM")]
+    #[arg(value_name = "TERM", help = "What to look for; HOST[:PORT]/TERM asks that registry")]
     term: String,
 }
 

@@ -1,6 +1,6 @@
 //! The process that stays with a running container: terminal, log, exit, exec sessions.
 //!
-//! [`spawn`] starts one from a face; [`Client`] asks a running one; [`LogReader`] and [`EventReader`] read what it wrote and
+//! [`spawn()`] starts one from a face; [`Client`] asks a running one; [`LogReader`] and [`EventReader`] read what it wrote and
 //! need none. The process itself is [`serve`]: one thread, one event loop, no threads ever, since it clones.
 
 mod attachment;

@@ -104,7 +104,7 @@ pub struct ExecProcess {
     pub tty: bool,
 }
 
-/// The request for [`super::exec`] in a container of this configuration.
+/// The request for [`super::exec()`] in a container of this configuration.
 pub fn exec_request(config: &ContainerConfig, wish: &ExecProcess) -> Result<ExecRequest, RuntimeError> {
     let mut config = config.clone();
     config.env = overlay_env(&config.env, &wish.env);

@@ -1,6 +1,6 @@
 //! One process becomes one container: namespaces, root file system, cgroup, seccomp, capabilities.
 //!
-//! [`start`] and [`exec`] clone, so their caller must have a single thread (the monitor, or a test's own process).
+//! [`start()`] and [`exec()`] clone, so their caller must have a single thread (the monitor, or a test's own process).
 //! Everything else may be called from anywhere.
 
 pub mod cgroup;

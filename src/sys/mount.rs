@@ -10,7 +10,7 @@ use rustix::mount::{
     fsmount, fsopen, move_mount, open_tree,
 };
 
-/// Flags of one mount, such as [`MountAttrFlags::MOUNT_ATTR_RDONLY`].
+/// Flags of one mount, such as `MOUNT_ATTR_RDONLY`.
 pub use rustix::mount::MountAttrFlags as Attributes;
 
 /// One mount, or it and all below it.

@@ -1,6 +1,6 @@
 //! The full-screen interface: key, action, update, effect, event. Drawing only reads.
 //!
-//! `run` owns the terminal. One loop waits for keys and for what the engine tells, hands both to [`update::update`],
+//! `run` owns the terminal. One loop waits for keys and for what the engine tells, hands both to `update::update`,
 //! performs the effects that come back on other threads, and draws once, at most sixty times a second.
 
 mod action;

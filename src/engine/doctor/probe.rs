@@ -58,7 +58,7 @@ fn clean(folder: &Path) {
     let _ = fs::remove_dir(folder);
 }
 
-/// The hidden verb `probe FOLDER`: must run before any thread exists. Its answer is to be printed for [`run`].
+/// The hidden verb `probe FOLDER`: must run before any thread exists. Its answer is to be printed for `run`.
 pub fn probe_verb(folder: &Path) -> String {
     match attempt(folder) {
         Ok(()) => "works".to_owned(),

@@ -1,6 +1,6 @@
 //! Control groups: v1, v2 and hybrid, with the roots passed in, so that all of it is tested in a folder.
 //!
-//! A container's groups are an ordered list of [`Group`]s: what v1 hierarchies there are, the v2 hierarchy, and last its
+//! A container's groups are an ordered list of `Group`s: what v1 hierarchies there are, the v2 hierarchy, and last its
 //! processes as /proc shows them. Each subject (memory, cpu, …) is served by the first group that has it.
 
 mod counters;

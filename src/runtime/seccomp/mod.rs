@@ -1,4 +1,4 @@
-//! System call filters: Docker's JSON profiles ([`parse`]), and their compilation to BPF ([`compile`]).
+//! System call filters: Docker's JSON profiles ([`parse`]), and their compilation to BPF ([`compile()`]).
 
 mod bpf;
 mod compile;
