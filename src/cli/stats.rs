@@ -1,6 +1,6 @@
 //! `stats` and `top`: what containers use, and their processes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -86,11 +86,15 @@ pub fn stats(engine: &Engine, wish: &Stats) -> Outcome {
     for target in &wish.containers {
         engine.find(target)?;
     }
-    // The first look has no rates: those come with the second.
+    // The first look has no rates: those come with the second. Looks begin at even times and take the containers in
+    // one order, so that a container's two samples are an interval apart however long a look takes.
+    let mut began = Instant::now();
     sampler.sample()?;
     let between = wish.interval.unwrap_or(if wish.no_stream { ONE_LOOK } else { STREAM });
-    std::thread::sleep(if wish.no_stream { between } else { between.min(ONE_LOOK) });
+    let first = if wish.no_stream { between } else { between.min(ONE_LOOK) };
+    std::thread::sleep(first.saturating_sub(began.elapsed()));
     loop {
+        began = Instant::now();
         let usages = sampler.sample()?;
         let mut containers = engine.list(wish.all || !wish.containers.is_empty())?;
         if !wish.containers.is_empty() {
@@ -104,7 +108,7 @@ pub fn stats(engine: &Engine, wish: &Stats) -> Outcome {
             return Ok(0);
         }
         frame(&mut out, &render(&format, &SHOWN, &ALL, &rows)?)?;
-        std::thread::sleep(between);
+        std::thread::sleep(between.saturating_sub(began.elapsed()));
     }
 }
 
