@@ -185,14 +185,10 @@ fn interface_searches_pulls_runs_and_attaches() {
     let mut pty = teu.pty(&[]);
     pty.wait_for("host");
     pty.send("3");
-    pty.send(&registry.reference("debi"));
+    pty.send(&registry.reference("debian:bookw"));
+    pty.wait_for(&registry.reference("debian:bookworm"));
     pty.send(key::ENTER);
-    pty.wait_for(&registry.reference("debian"));
-    pty.send("/bookworm");
-    pty.send(key::ENTER);
-    pty.wait_until("the tag alone", SECOND * 10, |screen| {
-        screen.contains("debian:bookworm") && !screen.contains("as typed")
-    });
+    pty.settle(SECOND / 2);
     pty.send(key::ENTER);
     // Four layers with a bar each, or at least a stage, until the image is there.
     pty.wait_until("the pull's progress", SECOND * 20, |screen| screen.contains('%') || screen.contains("unpack"));

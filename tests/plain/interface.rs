@@ -77,8 +77,6 @@ fn search_pull_run_and_attach_from_a_registry() {
     pty.send(key::ENTER);
     pty.wait_for("fleet/harbour");
     assert!(!pty.screen().contains("fleet/mast"), "{pty}");
-    // The first row is what was typed, as it stands; the hits are below it.
-    pty.send(key::DOWN);
     pty.send(key::ENTER);
     crate::support::wait_for("the image is there", SECOND * 20, || {
         teu.ok(&["images"]).contains("fleet/harbour").then_some(())

@@ -57,7 +57,7 @@ fn suspending_gives_the_terminal_back_and_returns() {
     pty.send("fg\r");
     pty.wait_until("the interface again", SECOND * 20, |screen| screen.contains("host") && !screen.contains("between"));
     pty.send("q");
-    pty.wait_for("back> ");
+    pty.wait_until("a new prompt", SECOND * 20, |screen| screen.trim_end().ends_with("teu\nback>"));
     pty.send("exit\r");
     pty.wait_exit();
     pty.assert_restored();
