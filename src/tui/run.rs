@@ -184,7 +184,8 @@ impl Interface {
         }
     }
 
-    /// Without a controlling terminal (`su user -c teu`) no signal tells of a new size: so it is looked at before each frame.
+    /// Without a controlling terminal (`su user -c teu`) no signal tells of a new size, and a key may overtake the signal:
+    /// so it is looked at before each frame and before keys are taken.
     fn look_at_size(&mut self) -> io::Result<()> {
         let Ok((columns, rows)) = crossterm::terminal::size() else { return Ok(()) };
         let size = Size { columns, rows };
@@ -196,6 +197,7 @@ impl Interface {
 
     /// Handles all events that had come.
     fn take_events(&mut self, events: Vec<io::Result<Event>>) -> io::Result<Next> {
+        self.look_at_size()?;
         for event in events {
             let action = match event {
                 Ok(Event::Key(key)) => Action::Key(key),
