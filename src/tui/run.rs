@@ -24,8 +24,10 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::model::{ErrorKind, Size};
 
-/// Sixty frames a second at most.
+/// Sixty frames a second at most, of what moves by itself.
 const FRAME: Duration = Duration::from_millis(16);
+/// What a key changed is drawn sooner, and a frame that had nothing new is no reason to wait.
+const SHORT_FRAME: Duration = Duration::from_millis(4);
 /// How long the first frame waits for the first list, so that it is not drawn empty before.
 const FIRST_LIST: Duration = Duration::from_millis(40);
 /// Actions handled before a frame is due, whatever else waits.
@@ -148,11 +150,13 @@ enum Next {
 
 impl Interface {
     async fn run(&mut self, signals: &mut Signals) -> io::Result<u8> {
-        let mut drawn: Option<Instant> = None;
+        let mut drawn: Option<(Instant, Duration)> = None;
         let begun = Instant::now();
+        let mut has_typed = false;
         loop {
             let due = match drawn {
-                Some(last) => last + FRAME,
+                Some((last, _)) if has_typed => last + SHORT_FRAME,
+                Some((last, pause)) => last + pause,
                 None if self.app.data.containers.is_some() => begun,
                 None => begun + FIRST_LIST,
             };
@@ -164,6 +168,7 @@ impl Interface {
                 },
                 events = self.events.next() => {
                     let Some(events) = events else { return Ok(HUNG_UP) };
+                    has_typed = true;
                     if let Next::End(code) = self.take_events(events)? {
                         return Ok(code);
                     }
@@ -178,8 +183,9 @@ impl Interface {
             }
             if self.app.dirty && Instant::now() >= due {
                 self.look_at_size()?;
-                self.screen.draw(&mut self.app, &mut io::stdout().lock())?;
-                drawn = Some(Instant::now());
+                let wrote = self.screen.draw(&mut self.app, &mut io::stdout().lock())?;
+                drawn = Some((Instant::now(), if wrote { FRAME } else { SHORT_FRAME }));
+                has_typed = false;
             }
         }
     }

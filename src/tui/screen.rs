@@ -37,8 +37,8 @@ impl Screen {
         self.unknown = true;
     }
 
-    /// Draws the interface and writes what is new; remembers in `app` what stands where.
-    pub fn draw(&mut self, app: &mut App, out: &mut impl Write) -> io::Result<()> {
+    /// Draws the interface and writes what is new, if anything is; remembers in `app` what stands where.
+    pub fn draw(&mut self, app: &mut App, out: &mut impl Write) -> io::Result<bool> {
         let area = Rect::new(0, 0, app.size.columns, app.size.rows);
         if self.next.area != area {
             self.next = Buffer::empty(area);
@@ -56,7 +56,7 @@ impl Screen {
         }
         let changes = self.shown.diff(&self.next);
         if changes.is_empty() && !self.unknown && app.seen.cursor == self.cursor {
-            return Ok(());
+            return Ok(false);
         }
         backend.draw(changes.into_iter())?;
         if let Some(position) = app.seen.cursor {
@@ -69,7 +69,7 @@ impl Screen {
         self.unknown = false;
         self.cursor = app.seen.cursor;
         std::mem::swap(&mut self.shown, &mut self.next);
-        Ok(())
+        Ok(true)
     }
 }
 

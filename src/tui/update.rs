@@ -22,8 +22,13 @@ pub fn update(app: &mut App, action: Action) -> Vec<Effect> {
     let steps = match action {
         Action::Key(key) if key.kind == KeyEventKind::Release => return Vec::new(),
         Action::Key(key) => {
-            app.dirty = true;
-            on_key(app, &key)
+            let (was_dirty, had_keys) = (app.dirty, app.shells.has_keys());
+            let steps = on_key(app, &key);
+            // What a shell is sent shows when the shell answers: a frame before that would only delay it.
+            let is_sent = matches!(steps[..], [Step::Do(Effect::PaneWrite { .. })]) && !app.shells.take_scrolled();
+            let only_sent = is_sent && had_keys && app.shells.has_keys();
+            app.dirty = was_dirty || !only_sent;
+            steps
         }
         Action::Mouse(event) => on_mouse(app, &event),
         Action::Paste(text) => {

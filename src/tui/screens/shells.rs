@@ -27,6 +27,7 @@ pub struct Shells {
     /// The container whose shells are to be opened when its sessions are known.
     pending: Option<Id>,
     next: u32,
+    has_scrolled: bool,
     /// Where the panes are drawn, as of the last resize.
     area: Rect,
     /// Colours of the ground, for programs that ask: foreground, background.
@@ -217,11 +218,18 @@ impl Shells {
         }
         let mut emulator = pane.terminal.emulator.lock();
         let bytes = encode_key(key, emulator.modes());
-        if emulator.scrolled_back() > 0 {
+        let has_scrolled = emulator.scrolled_back() > 0;
+        if has_scrolled {
             emulator.scroll_to(0);
         }
         drop(emulator);
+        self.has_scrolled = has_scrolled;
         self.write(bytes)
+    }
+
+    /// Whether the last key brought the view back to the present.
+    pub fn take_scrolled(&mut self) -> bool {
+        std::mem::take(&mut self.has_scrolled)
     }
 
     pub fn paste(&mut self, text: &str) -> Vec<Step> {
