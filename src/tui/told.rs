@@ -89,7 +89,11 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         Told::PullEnd { reference, result } => return app.search.pulls.ended(&reference, result),
         Told::PaneLive { pane, id, name, session } => app.shells.live(pane, &id, name.as_str(), session),
         Told::PaneOutput(pane) => app.shells.output(pane),
-        Told::PaneEnded { pane, end } => app.shells.ended(pane, end),
+        Told::PaneEnded { pane, end } => {
+            app.shells.ended(pane, end);
+            // Its writer waits for nothing any more.
+            return vec![Step::Do(Effect::PaneClose { pane })];
+        }
         Told::ThemeLoaded(theme) => {
             app.theme = *theme;
             app.tell_colors();

@@ -138,6 +138,8 @@ impl Shells {
             terminal.emulator.lock().set_colors(foreground, background);
         }
         let tab = &mut self.tabs[self.at];
+        // What has ended makes room for what begins.
+        tab.panes.retain(|pane| !pane.has_ended());
         tab.panes.push(Pane::new(id, terminal.clone(), title, size));
         tab.at = tab.panes.len() - 1;
         tab.zoom = false;
@@ -422,6 +424,16 @@ mod tests {
         shells.await_sessions(&sample::id(2));
         let steps = shells.sessions(&sample::id(2), "two", &[]).expect("awaited");
         assert!(matches!(steps[0], Step::Do(Effect::Exec { .. })));
+    }
+
+    #[test]
+    fn new_shell_takes_the_place_of_those_that_ended() {
+        let mut shells = shells();
+        let wish = shells.open(Some(sample::id(1)), "one", "sh");
+        shells.ended(wish.pane, PaneEnd::Lost("gone".to_owned()));
+        assert!(!shells.go_to(&sample::id(1)));
+        shells.open(Some(sample::id(1)), "one", "sh");
+        assert_eq!(shells.count(), 1);
     }
 
     #[test]
