@@ -538,6 +538,24 @@ mod tests {
     }
 
     #[test]
+    fn best_hit_is_selected_although_it_comes_after_enter() {
+        let mut app = app();
+        press(&mut app, "3");
+        type_text(&mut app, "deb");
+        press(&mut app, "enter");
+        let hit = crate::model::SearchHit {
+            name: "debian".to_owned(),
+            registry: "docker.io".to_owned(),
+            description: String::new(),
+            stars: Some(1),
+            official: true,
+            score: 9,
+        };
+        tell(&mut app, Told::Found { search: 3, hits: vec![hit] });
+        assert_eq!(press(&mut app, "enter"), [Effect::Pull { reference: "debian".to_owned() }]);
+    }
+
+    #[test]
     fn cancelled_pull_tells_the_puller_once() {
         let mut app = app();
         press(&mut app, "3");

@@ -29,6 +29,8 @@ pub struct Search {
     hits: Vec<SearchHit>,
     problem: Option<Problem>,
     list: List<String>,
+    /// True when the user has moved the selection since the last letter.
+    has_chosen: bool,
     pub pulls: Pulls,
 }
 
@@ -52,6 +54,7 @@ impl Default for Search {
             searching: false,
             hits: Vec::new(),
             problem: None,
+            has_chosen: false,
             list: List::new(Sort { column: BEST, descending: false }),
             pulls: Pulls::default(),
         }
@@ -138,6 +141,7 @@ impl Search {
     /// Asks the registries for what stands in the field.
     fn ask(&mut self) -> Vec<Step> {
         self.number += 1;
+        self.has_chosen = false;
         self.hits.clear();
         self.problem = None;
         self.list.go(&self.keys(), Move::First);
@@ -158,7 +162,7 @@ impl Search {
             }
         }
         // Until the user has chosen one, the best is the one in front.
-        if self.typing {
+        if !self.has_chosen {
             self.list.go(&self.keys(), Move::First);
         }
         self.list.settle(&self.keys());
@@ -200,7 +204,8 @@ impl Search {
                 }
             },
             command => {
-                list_keys::command(&mut self.list, command, &keys, list_keys::Columns(&COLUMNS, &[STARS]));
+                self.has_chosen |=
+                    list_keys::command(&mut self.list, command, &keys, list_keys::Columns(&COLUMNS, &[STARS]));
                 self.list.settle(&self.keys());
                 Vec::new()
             }
@@ -212,6 +217,7 @@ impl Search {
         match target {
             Target::Row(row) => {
                 self.typing = false;
+                self.has_chosen = true;
                 let again = self.list.selected(&keys).is_some_and(|(index, _)| index == row);
                 self.list.go(&keys, Move::To(row));
                 if again { vec![Step::Command(Command::Pull)] } else { Vec::new() }
