@@ -37,6 +37,18 @@ fn monitor_of(teu: &Teu, name: &str) -> i32 {
 }
 
 #[test]
+fn monitor_holds_nothing_that_its_caller_had_open() {
+    let teu = Teu::new();
+    let held = teu.work().join("held");
+    let script =
+        format!("exec 9>{}; exec {} run -d --name apart host sleep 1000", held.display(), teu.binary().display());
+    crate::support::process::run(&mut teu.other("sh", &["-c", &script]), b"", SECOND * 20).ok();
+    let links = std::fs::read_dir(format!("/proc/{}/fd", monitor_of(&teu, "apart"))).expect("its descriptors");
+    let held_there = links.flatten().filter(|link| std::fs::read_link(link.path()).is_ok_and(|target| target == held));
+    assert_eq!(held_there.count(), 0, "a lock of the caller's would be held as long as the container lives");
+}
+
+#[test]
 fn same_name_is_given_once() {
     let teu = Teu::new();
     for round in 0..3 {

@@ -19,7 +19,7 @@ use crate::monitor::{AttachOptions, MonitorError, MonitorRequest};
 use crate::runtime::{self, Started, StdinWish, Stdio};
 use crate::sys::file::Lock;
 use crate::sys::signalfd::Signals;
-use crate::sys::{idle, socket};
+use crate::sys::{idle, program, socket};
 
 /// A request with many mounts and a long environment is far smaller.
 const MAX_START_BYTES: usize = 16 << 20;
@@ -50,6 +50,8 @@ pub fn main() -> i32 {
 /// Takes the socket that stdin is, and cuts every other tie: session, folder, name, terminal.
 fn leave_the_face() -> io::Result<OwnedFd> {
     rustix::net::sockopt::socket_type(rustix::stdio::stdin())?;
+    // What the caller's shell holds open (a lock, a pipe another waits for) would be held for the container's life.
+    program::close_from(3);
     let face = fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
