@@ -198,7 +198,7 @@ fn state_value(state: &ContainerState) -> Value {
         ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => {
             (Some(*started), None, 0, None, false)
         }
-        ContainerState::Exited(exit) => {
+        ContainerState::Restarting(exit) | ContainerState::Exited(exit) => {
             (exit.started, Some(exit.finished), exit.code, exit.message.clone(), exit.reason == ExitReason::OutOfMemory)
         }
     };
@@ -207,12 +207,15 @@ fn state_value(state: &ContainerState) -> Value {
         "Status": state.word(),
         "Running": state.is_running(),
         "Paused": matches!(state, ContainerState::Paused { .. }),
-        "Restarting": false,
+        "Restarting": matches!(state, ContainerState::Restarting(_)),
         "OOMKilled": oom,
         "Dead": false,
         "Pid": state.pid().unwrap_or(0),
         "ExitCode": code,
-        "ExitReason": match state { ContainerState::Exited(exit) => json!(exit.reason), _ => Value::Null },
+        "ExitReason": match state {
+            ContainerState::Restarting(exit) | ContainerState::Exited(exit) => json!(exit.reason),
+            _ => Value::Null,
+        },
         "Error": error.unwrap_or_default(),
         "StartedAt": time(started),
         "FinishedAt": time(finished),
@@ -260,8 +263,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        ContainerConfig, ContainerRecord, ExitStatus, Id, ImageConfig, ImageSummary, Limits, Platform, Rlimit, Signal,
-        Timestamp,
+        ContainerConfig, ContainerRecord, ExitStatus, Id, ImageConfig, ImageSummary, Limits, Platform, RestartPolicy,
+        Rlimit, Signal, Timestamp,
     };
 
     fn container() -> ContainerInspect {
@@ -282,7 +285,8 @@ mod tests {
             cap_drop: Vec::new(),
             no_new_privileges: true,
             seccomp: SeccompChoice::Unconfined,
-            limits: Limits { memory_bytes: Some(64 << 20), cpu_milli: Some(1500), pids: None },
+            limits: Limits { memory_bytes: Some(64 << 20), cpu_milli: Some(1500), ..Limits::default() },
+            restart: RestartPolicy::OnFailure { most: Some(3) },
             rlimits: vec![Rlimit { name: "RLIMIT_NOFILE".to_owned(), soft: 1, hard: 2 }],
             stop_signal: Signal::TERM,
             stop_timeout_ms: 10_000,
@@ -295,6 +299,7 @@ mod tests {
             finished: Timestamp::EPOCH,
             started: Some(Timestamp::EPOCH),
             message: None,
+            restarts: 3,
         };
         ContainerInspect {
             record: ContainerRecord {
@@ -307,6 +312,7 @@ mod tests {
                 config,
             },
             state: ContainerState::Exited(exit),
+            restarts: 3,
             image_reference: None,
             log_path: "/log".into(),
             cgroup: None,

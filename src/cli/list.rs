@@ -182,6 +182,7 @@ mod tests {
             tty: false,
             network: NetworkMode::None,
             limits: Limits::default(),
+            restart: crate::model::RestartPolicy::No,
             labels: BTreeMap::from([("tier".to_owned(), name.to_owned())]),
             mounts: Vec::new(),
         }
@@ -194,6 +195,7 @@ mod tests {
             finished: at(1_700_000_100),
             started: Some(at(1_700_000_050)),
             message: None,
+            restarts: 0,
         };
         vec![
             container(3, "web", "debian:12", ContainerState::Running { pid: 9, started: at(1_700_000_040) }),

@@ -213,6 +213,7 @@ mod tests {
             tty: false,
             network: NetworkMode::None,
             limits: Limits::default(),
+            restart: crate::model::RestartPolicy::No,
             labels: BTreeMap::new(),
             mounts: Vec::new(),
         }
@@ -227,7 +228,7 @@ mod tests {
             net_sent_bytes: Some(0),
             ..Sample::default()
         };
-        let mut usage = Usage::between(None, &sample, Limits::default(), 16 << 30);
+        let mut usage = Usage::between(None, &sample, &Limits::default(), 16 << 30);
         usage.cpu_percent = Some(12.345);
         let rows = [row(&container(), Some(&usage), false), row(&container(), None, false)];
         insta::assert_snapshot!(render(&Format::Table, &SHOWN, &ALL, &rows).expect("renders"));

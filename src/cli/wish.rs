@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::failure::Failure;
 use crate::model::{
-    BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, Rlimit, SeccompChoice, Signal, parse_bytes,
-    parse_cpus,
+    BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal,
+    parse_bytes, parse_cpus,
 };
 
 /// Docker's least memory limit.
@@ -161,6 +161,7 @@ impl Wish {
             no_new_privileges,
             seccomp,
             limits: self.limits()?,
+            restart: RestartPolicy::No,
             rlimits: self.ulimit.iter().map(|text| rlimit(text)).collect::<Result<_, _>>()?,
             stop_signal: self.stop_signal,
             stop_timeout_ms: self.stop_timeout.map(|seconds| u64::from(seconds) * 1000),
@@ -186,7 +187,7 @@ impl Wish {
             Some(text) => Some(parse_cpus(text).map_err(|error| flag("cpus", &error))?),
         };
         let pids = self.pids_limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Ok(Limits { memory_bytes, cpu_milli, pids })
+        Ok(Limits { memory_bytes, cpu_milli, pids, ..Limits::default() })
     }
 }
 
@@ -464,7 +465,7 @@ mod tests {
     #[test]
     fn limits_are_checked_as_docker_does() {
         let request = wish(&["-m", "64m", "--cpus", "1.5", "--pids-limit", "-1", "x"]).expect("parses");
-        assert_eq!(request.limits, Limits { memory_bytes: Some(64 << 20), cpu_milli: Some(1500), pids: None });
+        assert_eq!(request.limits, Limits { memory_bytes: Some(64 << 20), cpu_milli: Some(1500), ..Limits::default() });
         assert_eq!(
             wish(&["-m", "0", "--cpus", "0", "--pids-limit", "0", "x"]).expect("none").limits,
             Limits::default()

@@ -41,6 +41,7 @@ pub fn status(state: &ContainerState, now: Timestamp) -> String {
         ContainerState::Created => "Created".to_owned(),
         ContainerState::Running { started, .. } => format!("Up {}", duration(started.seconds_until(now))),
         ContainerState::Paused { started, .. } => format!("Up {} (Paused)", duration(started.seconds_until(now))),
+        ContainerState::Restarting(exit) => format!("Restarting ({}) {}", exit.code, ago(exit.finished, now)),
         ContainerState::Exited(exit) => format!("Exited ({}) {}", exit.code, ago(exit.finished, now)),
     }
 }
@@ -126,11 +127,18 @@ mod tests {
     fn status_of_each_state() {
         let now = Timestamp(jiff::Timestamp::from_second(10_000).expect("in range"));
         let started = Timestamp(jiff::Timestamp::from_second(10_000 - 180).expect("in range"));
-        let exit =
-            ExitStatus { code: 3, reason: ExitReason::Exit, finished: started, started: Some(started), message: None };
+        let exit = ExitStatus {
+            code: 3,
+            reason: ExitReason::Exit,
+            finished: started,
+            started: Some(started),
+            message: None,
+            restarts: 0,
+        };
         assert_eq!(status(&ContainerState::Created, now), "Created");
         assert_eq!(status(&ContainerState::Running { pid: 1, started }, now), "Up 3 minutes");
         assert_eq!(status(&ContainerState::Paused { pid: 1, started }, now), "Up 3 minutes (Paused)");
+        assert_eq!(status(&ContainerState::Restarting(exit.clone()), now), "Restarting (3) 3 minutes ago");
         assert_eq!(status(&ContainerState::Exited(exit), now), "Exited (3) 3 minutes ago");
     }
 

@@ -41,6 +41,7 @@ impl Inner {
             state,
             cgroup,
             size_rw_bytes: None,
+            restarts: 0,
             record,
         })
     }

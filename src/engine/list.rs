@@ -91,6 +91,7 @@ impl Inner {
                 finished: Timestamp::now(),
                 started: None,
                 message: Some(error.to_string()),
+                restarts: 0,
             }))
         })
     }
@@ -115,6 +116,7 @@ pub(super) fn summary(record: ContainerRecord, state: ContainerState) -> Contain
         tty: record.config.tty,
         network: record.config.network,
         limits: record.config.limits,
+        restart: record.config.restart,
         labels: record.config.labels,
         mounts: record.config.mounts,
     }

@@ -49,7 +49,8 @@ pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surro
         cap_drop: capabilities(&request.cap_drop)?,
         no_new_privileges: request.no_new_privileges.unwrap_or(true),
         seccomp: checked_seccomp(&request.seccomp)?,
-        limits: limits(request.limits, around.cpus)?,
+        limits: limits(&request.limits, around.cpus)?,
+        restart: request.restart,
         rlimits: rlimits(&request.rlimits)?,
         stop_signal: stop_signal(request, image)?,
         stop_timeout_ms: request.stop_timeout_ms.unwrap_or(STOP_TIMEOUT_MS),
@@ -183,7 +184,7 @@ fn checked_seccomp(choice: &SeccompChoice) -> Result<SeccompChoice> {
     Ok(choice.clone())
 }
 
-fn limits(wished: Limits, cpus: u32) -> Result<Limits> {
+fn limits(wished: &Limits, cpus: u32) -> Result<Limits> {
     let least = parse_bytes(LEAST_MEMORY).expect("a constant in the notation of sizes");
     if wished.memory_bytes.is_some_and(|bytes| bytes != 0 && bytes < least) {
         return Err(invalid(format!("the minimum memory limit allowed is {LEAST_MEMORY}b")));
@@ -193,9 +194,7 @@ fn limits(wished: Limits, cpus: u32) -> Result<Limits> {
             "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
         )));
     }
-    // Zero is Docker's word for no limit.
-    let some = |value: Option<u64>| value.filter(|value| *value != 0);
-    Ok(Limits { memory_bytes: some(wished.memory_bytes), cpu_milli: some(wished.cpu_milli), pids: some(wished.pids) })
+    Ok(Limits::default().changed_by(wished))
 }
 
 fn rlimits(wished: &[Rlimit]) -> Result<Vec<Rlimit>> {
@@ -349,7 +348,7 @@ mod tests {
     #[test]
     fn limits_out_of_range_are_refused_and_zero_is_none() {
         let wish = |memory_bytes, cpu_milli| CreateRequest {
-            limits: Limits { memory_bytes, cpu_milli, pids: Some(0) },
+            limits: Limits { memory_bytes, cpu_milli, pids: Some(0), ..Limits::default() },
             ..CreateRequest::default()
         };
         assert!(refused(&wish(Some(5 << 20), None)).contains("6mb"));

@@ -60,7 +60,7 @@ impl Inner {
         }
         let started = last.and_then(|last| match last.state {
             ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => Some(started),
-            ContainerState::Exited(status) => status.started,
+            ContainerState::Restarting(status) | ContainerState::Exited(status) => status.started,
             ContainerState::Created => None,
         });
         let status = ExitStatus {
@@ -69,6 +69,7 @@ impl Inner {
             finished: Timestamp::now(),
             started,
             message: Some(LOST_MESSAGE.to_owned()),
+            restarts: 0,
         };
         self.write_exit(id, &status)?;
         self.tell_exit(record, LOST_CODE, LOST_MESSAGE);

@@ -131,5 +131,6 @@ pub(super) fn start_failure(error: &MonitorError) -> ExitStatus {
         finished: Timestamp::now(),
         started: None,
         message: Some(error.to_string()),
+        restarts: 0,
     }
 }

@@ -50,7 +50,7 @@ impl StatsSampler {
             }
             let known = self.known.get_mut(&id).expect("a refreshed container is known");
             let now = self.sampler.sample(id.as_str(), &known.place);
-            let usage = Usage::between(known.last.as_ref(), &now, known.limits, machine_memory_bytes);
+            let usage = Usage::between(known.last.as_ref(), &now, &known.limits, machine_memory_bytes);
             known.last = Some(now);
             usages.push((id, usage));
         }

@@ -24,7 +24,7 @@ impl Engine {
                     return Ok(status);
                 }
                 ContainerState::Created => return Err(EngineError::NotRunning { name: record.name }),
-                ContainerState::Running { .. } | ContainerState::Paused { .. } => {}
+                ContainerState::Running { .. } | ContainerState::Paused { .. } | ContainerState::Restarting(_) => {}
             }
             match Client::open(&engine.life_folder(&record.id)).and_then(|mut client| client.wait()) {
                 Ok(status) => return Ok(status),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Id, Name, Reference, SessionId, Signal, Timestamp};
+use super::{Digest, Id, Limits, Name, Reference, RestartPolicy, SessionId, Signal, Timestamp};
 
 /// How a container reaches the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,15 +45,6 @@ pub struct Rlimit {
     pub name: String,
     pub soft: u64,
     pub hard: u64,
-}
-
-/// Limits that a cgroup enforces. `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    pub memory_bytes: Option<u64>,
-    /// Thousandths of one cpu: 1500 is `--cpus 1.5`.
-    pub cpu_milli: Option<u64>,
-    pub pids: Option<u64>,
 }
 
 /// The system call filter.
@@ -98,6 +89,9 @@ pub struct ContainerConfig {
     pub no_new_privileges: bool,
     pub seccomp: SeccompChoice,
     pub limits: Limits,
+    /// Whether it is started again when it ended (`--restart`).
+    #[serde(default)]
+    pub restart: RestartPolicy,
     pub rlimits: Vec<Rlimit>,
     pub stop_signal: Signal,
     /// Milliseconds between the stop signal and SIGKILL.
@@ -149,6 +143,9 @@ pub struct ExitStatus {
     pub started: Option<Timestamp>,
     /// One sentence for people where the reason needs it, such as why it could not start.
     pub message: Option<String>,
+    /// How often its restart policy had started it again since it was started by hand.
+    #[serde(default)]
+    pub restarts: u32,
 }
 
 /// Where a container is in its life.
@@ -165,16 +162,19 @@ pub enum ContainerState {
         pid: i32,
         started: Timestamp,
     },
+    /// It ended like this, and its restart policy is about to start it again.
+    Restarting(ExitStatus),
     Exited(ExitStatus),
 }
 
 impl ContainerState {
-    /// Docker's word for it: `created`, `running`, `paused`, `exited`.
+    /// Docker's word for it: `created`, `running`, `paused`, `restarting`, `exited`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Running { .. } => "running",
             Self::Paused { .. } => "paused",
+            Self::Restarting(_) => "restarting",
             Self::Exited(_) => "exited",
         }
     }
@@ -183,12 +183,13 @@ impl ContainerState {
     pub fn pid(&self) -> Option<i32> {
         match self {
             Self::Running { pid, .. } | Self::Paused { pid, .. } => Some(*pid),
-            Self::Created | Self::Exited(_) => None,
+            Self::Created | Self::Restarting(_) | Self::Exited(_) => None,
         }
     }
 
+    /// Whether a monitor keeps it alive: it runs, is paused, or is about to be started again.
     pub fn is_running(&self) -> bool {
-        self.pid().is_some()
+        self.pid().is_some() || matches!(self, Self::Restarting(_))
     }
 }
 
@@ -205,6 +206,7 @@ pub struct ContainerSummary {
     pub tty: bool,
     pub network: NetworkMode,
     pub limits: Limits,
+    pub restart: RestartPolicy,
     pub labels: BTreeMap<String, String>,
     pub mounts: Vec<BindMount>,
 }
@@ -229,6 +231,9 @@ pub struct ContainerInspect {
     /// The cgroup's path below each hierarchy's root; none where the kernel gave no cgroup.
     pub cgroup: Option<String>,
     pub sessions: Vec<SessionSummary>,
+    /// How often its restart policy has started it again since it was started by hand.
+    #[serde(default)]
+    pub restarts: u32,
     /// Bytes in the writable layer; none unless asked for.
     pub size_rw_bytes: Option<u64>,
 }

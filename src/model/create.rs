@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BindMount, Limits, Name, NetworkMode, PullPolicy, Rlimit, SeccompChoice, Signal};
+use super::{BindMount, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal};
 
 /// A wish for a container. `None` and empty mean "as the image says, else Docker's default".
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,7 @@ pub struct CreateRequest {
     pub no_new_privileges: Option<bool>,
     pub seccomp: SeccompChoice,
     pub limits: Limits,
+    pub restart: RestartPolicy,
     pub rlimits: Vec<Rlimit>,
     pub stop_signal: Option<Signal>,
     pub stop_timeout_ms: Option<u64>,

@@ -30,6 +30,7 @@ pub enum EventAction {
     ExecStart,
     ExecDie,
     Resize,
+    Update,
     Pull,
     Import,
     Delete,

@@ -7,10 +7,12 @@ mod error;
 mod event;
 mod id;
 mod image;
+mod limits;
 mod log;
 mod printable;
 mod quantity;
 mod reference;
+mod restart;
 mod session;
 mod signal;
 mod stats;
@@ -18,7 +20,7 @@ mod time;
 
 pub use container::{
     BindMount, ContainerConfig, ContainerInspect, ContainerRecord, ContainerState, ContainerSummary, ExitReason,
-    ExitStatus, Limits, NetworkMode, PullPolicy, Rlimit, SeccompChoice, SessionSummary,
+    ExitStatus, NetworkMode, PullPolicy, Rlimit, SeccompChoice, SessionSummary,
 };
 pub use create::CreateRequest;
 pub use digest::Digest;
@@ -28,11 +30,13 @@ pub use id::{Id, Name};
 pub use image::{
     HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent, SearchHit,
 };
+pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
 pub use printable::{printable, printable_line};
 pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
 pub use reference::Reference;
+pub use restart::{ParseRestartError, RestartPolicy};
 pub use session::{SessionId, Size};
 pub use signal::Signal;
-pub use stats::{Sample, Usage};
+pub use stats::{Pressure, Sample, Usage};
 pub use time::Timestamp;

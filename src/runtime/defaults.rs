@@ -311,6 +311,7 @@ mod tests {
             no_new_privileges: true,
             seccomp: SeccompChoice::Default,
             limits: Limits::default(),
+            restart: crate::model::RestartPolicy::No,
             rlimits: Vec::new(),
             stop_signal: Signal::TERM,
             stop_timeout_ms: 10_000,

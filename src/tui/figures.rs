@@ -69,6 +69,7 @@ pub fn state_glyph(state: &ContainerState) -> &'static str {
     match state {
         ContainerState::Running { .. } => "●",
         ContainerState::Paused { .. } => "‖",
+        ContainerState::Restarting(_) => "↻",
         ContainerState::Created => "○",
         ContainerState::Exited(status) if status.code == 0 => "·",
         ContainerState::Exited(_) => "✗",

@@ -14,7 +14,8 @@ use super::update::update;
 use super::view;
 use crate::model::{
     ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, ImageConfig, ImageInspect, LayerProgress,
-    LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, SearchHit, SeccompChoice, Signal, Size,
+    LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, RestartPolicy, SearchHit, SeccompChoice, Signal,
+    Size,
 };
 
 /// Presses keys, written as in the configuration and divided by blanks.
@@ -149,7 +150,13 @@ fn record() -> ContainerRecord {
             cap_drop: vec!["CAP_NET_RAW".to_owned()],
             no_new_privileges: true,
             seccomp: SeccompChoice::Default,
-            limits: Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100) },
+            limits: Limits {
+                memory_bytes: Some(512 << 20),
+                cpu_milli: Some(1500),
+                pids: Some(100),
+                ..Limits::default()
+            },
+            restart: RestartPolicy::No,
             rlimits: Vec::new(),
             stop_signal: Signal::TERM,
             stop_timeout_ms: 10_000,
@@ -167,6 +174,7 @@ pub fn inspected() -> ContainerInspect {
         log_path: "/var/lib/teu/containers/0101/container.log".into(),
         cgroup: Some("teu/0101".to_owned()),
         sessions: sample::sessions(),
+        restarts: 0,
         size_rw_bytes: Some(123_456),
     }
 }

@@ -35,6 +35,7 @@ pub fn container(number: u8, name: &str, image: &str, state: ContainerState) -> 
         tty: true,
         network: NetworkMode::None,
         limits: Limits::default(),
+        restart: crate::model::RestartPolicy::No,
         labels: Default::default(),
         mounts: Vec::new(),
     }
@@ -46,12 +47,12 @@ pub fn running(seconds: i64) -> ContainerState {
 
 pub fn exited(code: u8, reason: ExitReason) -> ContainerState {
     let (finished, started) = (before(600), Some(before(1200)));
-    ContainerState::Exited(ExitStatus { code, reason, finished, started, message: None })
+    ContainerState::Exited(ExitStatus { code, reason, finished, started, message: None, restarts: 0 })
 }
 
 /// Containers in every state.
 pub fn containers() -> Vec<ContainerSummary> {
-    let limits = Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100) };
+    let limits = Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100), ..Limits::default() };
     let mount = BindMount { source: "/srv/site".into(), target: "/usr/share/www".into(), read_only: true };
     vec![
         ContainerSummary { limits, mounts: vec![mount], ..container(1, "brave_hopper", "host", running(4000)) },
@@ -111,12 +112,11 @@ pub fn usage(second: u64) -> Vec<(Id, Usage)> {
             disk_read_bytes: Some((disk * 800.0) as u64),
             disk_written_bytes: Some((disk * 1400.0) as u64),
             oom_kills: Some(0),
-            from_proc: false,
+            ..Sample::default()
         };
         let limit_bytes = limit.unwrap_or(24 << 30);
         let usage = Usage {
             sample,
-            limits: Limits { memory_bytes: limit, ..Limits::default() },
             cpu_percent: Some(cpu),
             memory_limit_bytes: limit_bytes,
             memory_percent: Some(100.0 * memory as f64 / limit_bytes as f64),
@@ -124,6 +124,7 @@ pub fn usage(second: u64) -> Vec<(Id, Usage)> {
             net_sent_rate: Some(net / 4.0),
             disk_read_rate: Some(disk),
             disk_written_rate: Some(disk / 2.0),
+            throttled_percent: None,
         };
         (id(number), usage)
     };

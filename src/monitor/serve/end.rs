@@ -124,7 +124,7 @@ fn exit_status(status: &WaitIdStatus, started: Timestamp) -> ExitStatus {
 
 fn finished(code: i32, reason: ExitReason, started: Timestamp) -> ExitStatus {
     let code = u8::try_from(code & 0xff).unwrap_or(255);
-    ExitStatus { code, reason, finished: Timestamp::now(), started: Some(started), message: None }
+    ExitStatus { code, reason, finished: Timestamp::now(), started: Some(started), message: None, restarts: 0 }
 }
 
 fn unknown(started: Timestamp, why: &str) -> ExitStatus {

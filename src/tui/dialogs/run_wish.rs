@@ -49,7 +49,7 @@ pub fn wish(texts: &Texts) -> Result<CreateRequest, Vec<Problem>> {
         tty: texts.terminal,
         stdin_open: texts.terminal,
         auto_remove: texts.auto_remove,
-        limits: Limits { memory_bytes, cpu_milli, pids: None },
+        limits: Limits { memory_bytes, cpu_milli, ..Limits::default() },
         ..CreateRequest::default()
     })
 }
@@ -185,7 +185,10 @@ mod tests {
             ..texts()
         })
         .expect("valid");
-        assert_eq!(request.limits, Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: None });
+        assert_eq!(
+            request.limits,
+            Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), ..Limits::default() }
+        );
         assert_eq!(request.env, ["A=1", "B=x y"]);
         assert!(request.mounts[1].read_only);
         assert_eq!(request.network, NetworkMode::Host);

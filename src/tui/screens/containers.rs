@@ -310,9 +310,10 @@ fn compare(column: usize, data: &Data, a: &ContainerSummary, b: &ContainerSummar
 fn rank(state: &ContainerState) -> u8 {
     match state {
         ContainerState::Running { .. } => 0,
-        ContainerState::Paused { .. } => 1,
-        ContainerState::Created => 2,
-        ContainerState::Exited(_) => 3,
+        ContainerState::Restarting(_) => 1,
+        ContainerState::Paused { .. } => 2,
+        ContainerState::Created => 3,
+        ContainerState::Exited(_) => 4,
     }
 }
 
@@ -320,7 +321,9 @@ fn rank(state: &ContainerState) -> u8 {
 fn since(container: &ContainerSummary) -> crate::model::Timestamp {
     match &container.state {
         ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => *started,
-        ContainerState::Created | ContainerState::Exited(_) => crate::model::Timestamp(jiff::Timestamp::MAX),
+        ContainerState::Created | ContainerState::Restarting(_) | ContainerState::Exited(_) => {
+            crate::model::Timestamp(jiff::Timestamp::MAX)
+        }
     }
 }
 
@@ -328,6 +331,7 @@ fn since(container: &ContainerSummary) -> crate::model::Timestamp {
 pub fn state_role(state: &ContainerState) -> Role {
     match state {
         ContainerState::Running { .. } => Role::Ok,
+        ContainerState::Restarting(_) => Role::Warn,
         ContainerState::Paused { .. } => Role::Paused,
         ContainerState::Created => Role::Info,
         ContainerState::Exited(status) if status.code == 0 => Role::Dim,

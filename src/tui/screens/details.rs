@@ -63,7 +63,7 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             lines.push(("started", figures::ago(*started, data.now())));
             lines.push(("pid", pid.to_string()));
         }
-        ContainerState::Exited(status) => {
+        ContainerState::Restarting(status) | ContainerState::Exited(status) => {
             lines.push(("ended", figures::ago(status.finished, data.now())));
             lines.extend(status.message.clone().map(|message| ("because", message)));
         }
@@ -91,7 +91,7 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             NetworkMode::Host => "the host's own".to_owned(),
         },
     ));
-    let limits = container.limits;
+    let limits = &container.limits;
     let limit = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
     let limits: Vec<String> = [
         limit("memory", limits.memory_bytes.map(figures::bytes_long)),

@@ -141,7 +141,7 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
             ),
         ],
     );
-    let limits = config.limits;
+    let limits = &config.limits;
     let none = || "no limit".to_owned();
     section(&mut lines, "Limits", {
         let mut limits = vec![
@@ -204,7 +204,7 @@ fn state_lines(inspect: &ContainerInspect) -> Vec<Line> {
             lines.push(Line::pair("Pid", pid.to_string()));
             lines.push(Line::pair("Started", figures::date(*started)));
         }
-        ContainerState::Exited(status) => {
+        ContainerState::Restarting(status) | ContainerState::Exited(status) => {
             lines.push(Line::pair("Exit code", status.code.to_string()));
             lines.extend(status.started.map(|time| Line::pair("Started", figures::date(time))));
             lines.push(Line::pair("Ended", figures::date(status.finished)));
