@@ -6,7 +6,7 @@ use super::{EngineError, Inner, Result};
 use crate::model::{ContainerRecord, HOST_IMAGE, Id, Size};
 use crate::monitor::{LogOptions, MonitorRequest};
 use crate::runtime::cgroup::CgroupWish;
-use crate::runtime::{Rootfs, StartRequest, defaults, scaffold};
+use crate::runtime::{RootChange, Rootfs, StartRequest, defaults, scaffold};
 
 /// Where a container's cgroups stand.
 pub(super) fn cgroup_wish(id: &Id) -> CgroupWish {
@@ -22,11 +22,17 @@ impl Inner {
             id: id.clone(),
             name: record.name.clone(),
             start: StartRequest {
-                id: id.clone(),
+                id: id.to_string(),
+                bundle: self.container(id),
                 spec: defaults::spec(config)?,
                 rootfs: self.rootfs(record)?,
                 cgroup: cgroup_wish(id),
                 init: config.init,
+                hold: false,
+                die_with_parent: true,
+                root_change: RootChange::Pivot,
+                new_keyring: true,
+                preserve_fds: 0,
             },
             run_folder: self.life_folder(id),
             exit_file: self.exit_file(id),

@@ -110,7 +110,8 @@ pub fn exec_request(config: &ContainerConfig, wish: &ExecProcess) -> Result<Exec
     config.env = overlay_env(&config.env, &wish.env);
     config.workdir = wish.workdir.clone().unwrap_or(config.workdir);
     config.user = wish.user.clone().unwrap_or(config.user);
-    Ok(ExecRequest { process: process(&config, &wish.command, wish.tty)?, seccomp: filter(&config)? })
+    let process = process(&config, &wish.command, wish.tty)?;
+    Ok(ExecRequest { process, seccomp: filter(&config)?, preserve_fds: 0, die_with_parent: true })
 }
 
 /// Entries of `over` replace those of `env` with the same key.

@@ -36,14 +36,14 @@ pub fn exec(
     stdio: &Stdio,
 ) -> Result<Started, RuntimeError> {
     let namespaces = foreign_namespaces(pid)?;
-    let (upper, lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
+    let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
     let membership = Membership::of(cgroup);
-    let join = Join { pidfd, namespaces, request, streams: &streams, line: &lower, membership: &membership };
+    let join = Join { pidfd, namespaces, request, streams: &streams, membership: &membership };
     let stage = match clone3(&CloneOptions::default()).map_err(|error| RuntimeError::step("clone3", error))? {
         Cloned::Child => {
             drop(upper);
-            never_return(&lower, || join.run())
+            never_return(&mut lower, |line| join.run(line))
         }
         Cloned::Parent { pid, .. } => pid,
     };
@@ -54,7 +54,7 @@ pub fn exec(
         return Err(finished.err().unwrap_or_else(|| RuntimeError::DiedInSetup("before it was cloned".to_owned())));
     };
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
-        Ok(io) => Ok(Started { pid, pidfd, io, cgroup: cgroup.clone() }),
+        Ok(io) => Ok(Started { pid, pidfd, io, cgroup: cgroup.clone(), held: None }),
         Err(error) => {
             kill_and_reap(&pidfd);
             Err(error)
@@ -117,12 +117,11 @@ struct Join<'a> {
     namespaces: ThreadNameSpaceType,
     request: &'a ExecRequest,
     streams: &'a Streams,
-    line: &'a Lower,
     membership: &'a Membership,
 }
 
 impl Join<'_> {
-    fn run(&self) -> Result<Infallible, RuntimeError> {
+    fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         self.set_oom_score()?;
         set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(|error| RuntimeError::step("become undumpable", error))?;
@@ -132,11 +131,11 @@ impl Join<'_> {
         let options = CloneOptions { flags: libc::CLONE_PARENT as u64, cgroup: self.membership.born_in() };
         match clone3(&options).map_err(|error| RuntimeError::step("clone3 into the container", error))? {
             Cloned::Child => {
-                self.line.wait().map_err(|error| RuntimeError::step("wait to be announced", error))?;
-                self.become_process()
+                line.wait().map_err(|error| RuntimeError::step("wait to be announced", error))?;
+                self.become_process(line)
             }
             Cloned::Parent { pid, .. } => {
-                self.line.cloned(pid).map_err(|error| RuntimeError::step("report", error))?;
+                line.cloned(pid).map_err(|error| RuntimeError::step("report", error))?;
                 program::exit_now(0)
             }
         }
@@ -162,25 +161,28 @@ impl Join<'_> {
         set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed)
     }
 
-    fn become_process(&self) -> Result<Infallible, RuntimeError> {
+    fn become_process(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         let failed = |error: io::Error| RuntimeError::step("take the standard streams", error);
         lead_session();
         match self.streams {
-            Streams::Pipes { .. } => self.streams.take_pipes().map_err(failed)?,
+            Streams::Pipes { .. } | Streams::Inherited => self.streams.take().map_err(failed)?,
             Streams::Terminal(size) => {
                 let devpts = container_devpts()?;
                 let (master, slave) = open_terminal(devpts.as_fd(), *size).map_err(failed)?;
                 take_terminal(&slave).map_err(failed)?;
-                self.line.terminal(&master).map_err(failed)?;
+                line.terminal(&master).map_err(failed)?;
             }
         }
         let finish = Finish {
             process: &self.request.process,
             seccomp: self.request.seccomp.as_ref(),
-            line: self.line,
             init: false,
+            hold: false,
+            die_with_parent: self.request.die_with_parent,
+            new_keyring: true,
+            preserve_fds: self.request.preserve_fds,
         };
-        finish.run()
+        finish.run(line)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -14,6 +14,7 @@ use rustix::net::{
 use super::RuntimeError;
 
 /// The starting process's end.
+#[derive(Debug)]
 pub(super) struct Upper(OwnedFd);
 
 /// The end of the process that is being set up.
@@ -26,8 +27,12 @@ pub(super) enum Report {
     Failed(RuntimeError),
     /// The terminal's master side.
     Terminal(OwnedFd),
-    /// An exec's middle stage has cloned the process with this pid.
+    /// A middle stage has cloned the process with this pid.
     Cloned(i32),
+    /// It waits while hooks run in the starting process's namespaces.
+    HooksDue,
+    /// Everything is made and it waits to be released: OCI's "created".
+    Held,
     /// The line has ended.
     Closed,
 }
@@ -36,6 +41,16 @@ const EXECUTING: u8 = 0;
 const FAILED: u8 = 1;
 const TERMINAL: u8 = 2;
 const CLONED: u8 = 3;
+const HOOKS_DUE: u8 = 4;
+const HELD: u8 = 5;
+
+/// Signs that go down.
+const GO: u8 = 0;
+const DESCRIPTORS: u8 = 1;
+const ANNOUNCED: u8 = 2;
+
+/// Descriptors in one message; the kernel's own limit is 253.
+const BATCH: usize = 64;
 
 /// Longest report; errors are cut to it.
 const MESSAGE_BYTES: usize = 4096;
@@ -46,77 +61,165 @@ pub(super) fn line() -> io::Result<(Upper, Lower)> {
 }
 
 impl Upper {
+    /// A connection to a process that waits on its start socket.
+    pub fn connected(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
     /// Lets the lower end go on from [`Lower::wait`].
     pub fn go(&self) -> io::Result<()> {
-        send(&self.0, &[0], None)
+        send(&self.0, &[GO], &[])
+    }
+
+    /// Gives the lower end copies of descriptors, for [`Lower::receive`]. An empty list is a list too.
+    #[allow(dead_code, reason = "the first caller lands next: mounts made by the starting process")]
+    pub fn hand(&self, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let count = u32::try_from(descriptors.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut message = vec![DESCRIPTORS];
+        message.extend(count.to_le_bytes());
+        let mut batches = descriptors.chunks(BATCH);
+        send(&self.0, &message, batches.next().unwrap_or_default())?;
+        batches.try_for_each(|batch| send(&self.0, &message, batch))
+    }
+
+    /// Tells a held process that it is known, and that it is released by who connects to `listener`. It keeps `lock` meanwhile.
+    pub fn announce(&self, listener: BorrowedFd<'_>, lock: BorrowedFd<'_>) -> io::Result<()> {
+        send(&self.0, &[ANNOUNCED], &[listener, lock])
     }
 
     pub fn next(&self) -> io::Result<Report> {
-        let mut bytes = [0; MESSAGE_BYTES];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let received = loop {
-            let mut parts = [IoSliceMut::new(&mut bytes)];
-            match recvmsg(&self.0, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-                Err(rustix::io::Errno::INTR) => {}
-                // The lower end was killed with unread signs in its queue.
-                Err(rustix::io::Errno::CONNRESET) => return Ok(Report::Closed),
-                received => break received?,
-            }
-        };
-        let descriptor = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-            _ => None,
-        });
-        if received.flags.contains(ReturnFlags::TRUNC) {
-            return Err(io::Error::other("a report from the container's set-up is too long"));
-        }
-        let message = bytes.get(..received.bytes).unwrap_or_default();
-        parse(message, descriptor).ok_or_else(|| io::Error::other("garbled report from the container's set-up"))
+        let Some((message, descriptors)) = receive(&self.0)? else { return Ok(Report::Closed) };
+        parse(&message, descriptors.into_iter().next())
+            .ok_or_else(|| io::Error::other("garbled report from the container's set-up"))
     }
+}
+
+/// How a held process goes on.
+pub(super) enum Release {
+    Now,
+    /// When somebody connects here.
+    Later {
+        listener: OwnedFd,
+        /// To be kept open, and so locked, till execve.
+        lock: OwnedFd,
+    },
 }
 
 impl Lower {
     /// Waits for one [`Upper::go`]. An end of the line is an error: nobody is there any more.
     pub fn wait(&self) -> io::Result<()> {
-        let mut sign = [0];
+        let mut sign = [GO];
         match rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut sign))? {
             0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            _ => Ok(()),
+            _ if sign == [GO] => Ok(()),
+            _ => Err(unexpected()),
         }
     }
 
+    /// Waits for one [`Upper::hand`].
+    #[allow(dead_code, reason = "as for `hand`")]
+    pub fn receive(&self) -> io::Result<Vec<OwnedFd>> {
+        let mut received = Vec::new();
+        loop {
+            let (message, descriptors) = receive(&self.0)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+            let [DESCRIPTORS, count @ ..] = message.as_slice() else { return Err(unexpected()) };
+            let count = u32::from_le_bytes(count.try_into().map_err(|_| unexpected())?) as usize;
+            if descriptors.is_empty() && count > received.len() {
+                return Err(io::Error::other("descriptors got lost on their way"));
+            }
+            received.extend(descriptors);
+            if received.len() >= count {
+                return Ok(received);
+            }
+        }
+    }
+
+    /// Waits, when held, for the creator's word: [`Upper::go`] or [`Upper::announce`].
+    pub fn await_release(&self) -> io::Result<Release> {
+        let (message, descriptors) = receive(&self.0)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut descriptors = descriptors.into_iter();
+        match (message.as_slice(), descriptors.next(), descriptors.next()) {
+            ([GO], None, None) => Ok(Release::Now),
+            ([ANNOUNCED], Some(listener), Some(lock)) => Ok(Release::Later { listener, lock }),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Reports to this connection from now on; the starting process reads its end of the old line.
+    pub fn move_to(&mut self, connection: &OwnedFd) -> io::Result<()> {
+        Ok(rustix::io::dup3(connection, &mut self.0, rustix::io::DupFlags::CLOEXEC)?)
+    }
+
     pub fn executing(&self) -> io::Result<()> {
-        send(&self.0, &[EXECUTING], None)
+        send(&self.0, &[EXECUTING], &[])
+    }
+
+    #[allow(dead_code, reason = "hooks land next")]
+    pub fn hooks_due(&self) -> io::Result<()> {
+        send(&self.0, &[HOOKS_DUE], &[])
+    }
+
+    pub fn held(&self) -> io::Result<()> {
+        send(&self.0, &[HELD], &[])
     }
 
     /// Tells why. There is nobody else to tell if that fails.
     pub fn failed(&self, error: &RuntimeError) {
-        let _ = send(&self.0, &encode(error), None);
+        let _ = send(&self.0, &encode(error), &[]);
     }
 
     pub fn terminal(&self, master: &OwnedFd) -> io::Result<()> {
-        send(&self.0, &[TERMINAL], Some(master))
+        send(&self.0, &[TERMINAL], &[master.as_fd()])
     }
 
     pub fn cloned(&self, pid: i32) -> io::Result<()> {
         let mut message = vec![CLONED];
         message.extend(pid.to_le_bytes());
-        send(&self.0, &message, None)
+        send(&self.0, &message, &[])
     }
 }
 
-fn send(socket: &OwnedFd, bytes: &[u8], descriptor: Option<&OwnedFd>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+fn unexpected() -> io::Error {
+    io::Error::other("an unexpected sign from the starting process")
+}
+
+fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = descriptor.map(|descriptor| [descriptor.as_fd()]);
-    if let Some(descriptors) = &descriptors
-        && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors))
-    {
-        return Err(io::Error::other("no room for a descriptor"));
+    if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(io::Error::other("no room for the descriptors"));
     }
     rustix::io::retry_on_intr(|| sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL))?;
     Ok(())
+}
+
+/// One message with its descriptors; `None` at the end of the line.
+fn receive(socket: &OwnedFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
+    let mut bytes = vec![0; MESSAGE_BYTES];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(BATCH))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = loop {
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        match recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            // The other end was killed with unread messages in its queue.
+            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            received => break received?,
+        }
+    };
+    let rights = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    let descriptors: Vec<OwnedFd> = rights.flatten().collect();
+    if received.flags.contains(ReturnFlags::TRUNC) {
+        return Err(io::Error::other("a message of the container's set-up is too long"));
+    }
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    bytes.truncate(received.bytes);
+    Ok(Some((bytes, descriptors)))
 }
 
 /// Errors as bytes: `FAILED`, the variant, the errno, the text.
@@ -148,6 +251,8 @@ fn parse(message: &[u8], descriptor: Option<OwnedFd>) -> Option<Report> {
         FAILED => decode(rest).map(Report::Failed),
         TERMINAL => descriptor.map(Report::Terminal),
         CLONED => Some(Report::Cloned(i32::from_le_bytes(rest.try_into().ok()?))),
+        HOOKS_DUE => Some(Report::HooksDue),
+        HELD => Some(Report::Held),
         _ => None,
     }
 }
@@ -205,6 +310,29 @@ mod tests {
         let mut byte = [0];
         assert_eq!(rustix::io::read(&reader, &mut byte).expect("read"), 1);
         drop(lower);
+        assert!(matches!(upper.next().expect("end"), Report::Closed));
+    }
+
+    #[test]
+    fn long_list_of_descriptors_travels_down_whole() {
+        let (upper, lower) = line().expect("line");
+        let (reader, _writer) = rustix::pipe::pipe().expect("pipe");
+        for count in [0, 1, BATCH, 2 * BATCH + 3] {
+            upper.hand(&vec![reader.as_fd(); count]).expect("hand");
+            assert_eq!(lower.receive().expect("receive").len(), count);
+        }
+        upper.go().expect("go");
+        assert!(lower.receive().is_err(), "a sign is no list");
+    }
+
+    #[test]
+    fn line_that_moved_reports_to_its_new_end() {
+        let (upper, mut lower) = line().expect("line");
+        let (other, connection) = line().expect("line");
+        lower.move_to(&connection.0).expect("move");
+        drop(connection);
+        lower.executing().expect("report");
+        assert!(matches!(other.next().expect("report"), Report::Executing));
         assert!(matches!(upper.next().expect("end"), Report::Closed));
     }
 

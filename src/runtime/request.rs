@@ -7,20 +7,41 @@ use oci_spec::runtime::{LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::{CgroupPlace, CgroupWish};
-use crate::model::{Id, Size};
+use super::hold::Held;
+use crate::model::Size;
 
 /// One container to start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StartRequest {
-    pub id: Id,
-    /// Obeyed: process, root.readonly, mounts, hostname, domainname, and of linux: namespaces, id mappings, resources,
-    /// sysctl, seccomp, masked and read-only paths. Hooks and annotations are not. `process.user.username` is the text
-    /// `user[:group]`, looked up inside the root file system; if there is one it wins over the numbers.
+    /// Any OCI container id. Hooks are told it.
+    pub id: String,
+    /// The folder that hooks are told of and start in.
+    pub bundle: PathBuf,
+    /// `process.user.username` is the text `user[:group]`, looked up inside the root file system; if there is one it wins
+    /// over the numbers.
     pub spec: Spec,
     pub rootfs: Rootfs,
     pub cgroup: CgroupWish,
     /// Run a small init as PID 1 that reaps and forwards signals.
     pub init: bool,
+    /// Stop when everything is made but the command is not executed: OCI's "created". See [`Held`].
+    pub hold: bool,
+    /// SIGKILL the process when its creator dies, for as long as it runs.
+    pub die_with_parent: bool,
+    pub root_change: RootChange,
+    /// A session keyring of the container's own.
+    pub new_keyring: bool,
+    /// How many descriptors from 3 on the command keeps.
+    pub preserve_fds: u32,
+}
+
+/// How the container's root becomes the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RootChange {
+    /// pivot_root(2).
+    Pivot,
+    /// Moves the mount over `/`, for roots on which pivoting is refused (an initial ramdisk).
+    MoveMount,
 }
 
 /// What the container's root file system is made of. Folders must exist.
@@ -44,6 +65,8 @@ pub enum Rootfs {
         /// Absolute host paths that appear as empty read-only folders, such as teu's own folders.
         hide: Vec<PathBuf>,
     },
+    /// A folder as it is, such as an OCI bundle's `root.path`. What the container writes stays in it.
+    Folder { path: PathBuf },
 }
 
 /// How the process's standard streams are made.
@@ -54,6 +77,8 @@ pub enum Stdio {
     Pipes {
         stdin: StdinWish,
     },
+    /// The caller's own 0, 1 and 2.
+    Inherit,
 }
 
 /// Whether the process can be written to.
@@ -64,7 +89,7 @@ pub enum StdinWish {
     Pipe,
 }
 
-/// A process that runs: `execve` succeeded.
+/// A process that runs (`execve` succeeded), or waits to be released.
 #[derive(Debug)]
 pub struct Started {
     /// On the host. It is the caller's child: reap it with waitid(2) on `pidfd` or waitpid(2).
@@ -73,6 +98,8 @@ pub struct Started {
     pub io: ProcessIo,
     /// How to find its cgroup again.
     pub cgroup: CgroupPlace,
+    /// There if [`StartRequest::hold`] was wished.
+    pub held: Option<Held>,
 }
 
 /// The caller's ends of the process's standard streams. Blocking, close-on-exec.
@@ -85,6 +112,8 @@ pub enum ProcessIo {
         stdout: OwnedFd,
         stderr: OwnedFd,
     },
+    /// The caller's own streams: nothing to hold.
+    Inherited,
 }
 
 /// One more process for a running container.
@@ -93,4 +122,15 @@ pub struct ExecRequest {
     /// `user.username` as in [`StartRequest::spec`].
     pub process: Process,
     pub seccomp: Option<LinuxSeccomp>,
+    /// How many descriptors from 3 on the command keeps.
+    #[serde(default)]
+    pub preserve_fds: u32,
+    /// SIGKILL the process when its creator dies.
+    #[serde(default = "yes")]
+    pub die_with_parent: bool,
+}
+
+/// What older requests meant without saying it.
+fn yes() -> bool {
+    true
 }

@@ -26,15 +26,14 @@ pub(super) struct Setup<'a> {
     pub request: &'a StartRequest,
     pub namespaces: Namespaces,
     pub streams: &'a Streams,
-    pub line: &'a Lower,
     pub membership: &'a Membership,
 }
 
 impl Setup<'_> {
     /// Becomes the container's process. Returns only on failure.
-    pub fn run(&self) -> Result<Infallible, RuntimeError> {
+    pub fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         self.set_oom_score()?;
-        self.await_id_maps()?;
+        self.await_id_maps(line)?;
         self.hide_from_tracers()?;
         self.take_pipes()?;
         self.separate_mounts()?;
@@ -47,17 +46,17 @@ impl Setup<'_> {
         }
         self.bind_etc_files(&root)?;
         self.set_sysctls(attached.proc.as_ref())?;
-        self.join_cgroups()?;
+        self.join_cgroups(line)?;
         self.mount_cgroups(&root)?;
-        self.take_terminal(&attached)?;
+        self.take_terminal(line, &attached)?;
         self.mask_paths(&root)?;
         self.name_host()?;
         self.raise_loopback()?;
-        become_root(&root).map_err(|error| RuntimeError::step("pivot_root", error))?;
+        become_root(&root, self.request.root_change).map_err(|error| RuntimeError::step("pivot_root", error))?;
         drop(attached);
         self.protect_root(&root)?;
         drop(root);
-        self.finish()
+        self.finish(line)
     }
 
     fn linux(&self) -> Option<&Linux> {
@@ -80,11 +79,11 @@ impl Setup<'_> {
             .map_err(|error| RuntimeError::step("write /proc/self/oom_score_adj", error))
     }
 
-    fn await_id_maps(&self) -> Result<(), RuntimeError> {
+    fn await_id_maps(&self, line: &Lower) -> Result<(), RuntimeError> {
         if !self.namespaces.new_user() {
             return Ok(());
         }
-        self.line.wait().map_err(|error| RuntimeError::step("wait for the id maps", error))
+        line.wait().map_err(|error| RuntimeError::step("wait for the id maps", error))
     }
 
     /// Nobody in the container may trace this process or reach the host's files through its /proc folder
@@ -96,7 +95,7 @@ impl Setup<'_> {
 
     fn take_pipes(&self) -> Result<(), RuntimeError> {
         lead_session();
-        self.streams.take_pipes().map_err(|error| RuntimeError::step("take the standard streams", error))
+        self.streams.take().map_err(|error| RuntimeError::step("take the standard streams", error))
     }
 
     /// No mount made here shows on the host.
@@ -141,8 +140,8 @@ impl Setup<'_> {
     }
 
     /// On the starting side's sign: it makes the groups while this side makes mounts.
-    fn join_cgroups(&self) -> Result<(), RuntimeError> {
-        self.line.wait().map_err(|error| RuntimeError::step("wait for the cgroups", error))?;
+    fn join_cgroups(&self, line: &Lower) -> Result<(), RuntimeError> {
+        line.wait().map_err(|error| RuntimeError::step("wait for the cgroups", error))?;
         self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
         if !self.namespaces.new_cgroup() {
             return Ok(());
@@ -157,7 +156,7 @@ impl Setup<'_> {
         cgroups::mount(root.as_fd(), wanted.destination(), &self.membership.expected_place())
     }
 
-    fn take_terminal(&self, attached: &mounts::Attached) -> Result<(), RuntimeError> {
+    fn take_terminal(&self, line: &Lower, attached: &mounts::Attached) -> Result<(), RuntimeError> {
         let Streams::Terminal(size) = self.streams else { return Ok(()) };
         let failed = |error: io::Error| RuntimeError::step("open the terminal", error);
         let missing = || RuntimeError::InvalidRequest("a terminal needs a devpts at /dev/pts".to_owned());
@@ -168,7 +167,7 @@ impl Setup<'_> {
             devices::bind_console(dev.as_fd(), &slave)
                 .map_err(|error| RuntimeError::step("bind /dev/console", error))?;
         }
-        self.line.terminal(&master).map_err(failed)
+        line.terminal(&master).map_err(failed)
     }
 
     fn mask_paths(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
@@ -211,13 +210,16 @@ impl Setup<'_> {
             .map_err(|error| RuntimeError::step("make the root read-only", error))
     }
 
-    fn finish(&self) -> Result<Infallible, RuntimeError> {
+    fn finish(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         let finish = Finish {
             process: self.process()?,
             seccomp: self.linux().and_then(|linux| linux.seccomp().as_ref()),
-            line: self.line,
             init: self.request.init,
+            hold: self.request.hold,
+            die_with_parent: self.request.die_with_parent,
+            new_keyring: self.request.new_keyring,
+            preserve_fds: self.request.preserve_fds,
         };
-        finish.run()
+        finish.run(line)
     }
 }

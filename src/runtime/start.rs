@@ -12,7 +12,7 @@ use super::namespaces::Namespaces;
 use super::process::streams::Streams;
 use super::report::{self, Lower, Report, Upper};
 use super::setup::Setup;
-use super::{RuntimeError, StartRequest, Started, Stdio};
+use super::{Held, RuntimeError, StartRequest, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::program;
 
@@ -23,15 +23,15 @@ use crate::sys::program;
 pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeError> {
     let namespaces = Namespaces::of(&request.spec)?;
     let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
-    let (upper, lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
+    let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
     let mut membership = cgroup::create(&Roots::discover(), &request.cgroup)?;
     let cloned = clone_into(namespaces.clone_flags(), &mut membership);
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(upper);
-            let setup = Setup { request, namespaces, streams: &streams, line: &lower, membership: &membership };
-            never_return(&lower, || setup.run())
+            let setup = Setup { request, namespaces, streams: &streams, membership: &membership };
+            never_return(&mut lower, |line| setup.run(line))
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {
@@ -44,7 +44,10 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let finished = begun.guide(request, maps.as_ref(), &mut membership);
     let place = membership.into_place(pid, namespaces.new_network());
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
-        Ok(io) => Ok(Started { pid, pidfd: begun.pidfd, io, cgroup: place }),
+        Ok(io) => {
+            let held = request.hold.then_some(Held { line: begun.line });
+            Ok(Started { pid, pidfd: begun.pidfd, io, cgroup: place, held })
+        }
         Err(error) => {
             kill_and_reap(&begun.pidfd);
             let _ = place.remove();
@@ -77,8 +80,8 @@ fn clone_into(flags: u64, membership: &mut Membership) -> Result<Cloned, Runtime
 }
 
 /// Runs a cloned process's part. Nothing of the caller's may run in it, not even when it panics.
-pub(super) fn never_return(line: &Lower, part: impl FnOnce() -> Result<Infallible, RuntimeError>) -> ! {
-    match catch_unwind(AssertUnwindSafe(part)) {
+pub(super) fn never_return(line: &mut Lower, part: impl FnOnce(&mut Lower) -> Result<Infallible, RuntimeError>) -> ! {
+    match catch_unwind(AssertUnwindSafe(|| part(line))) {
         Ok(Err(error)) => {
             line.failed(&error);
             program::exit_now(error.kind().run_exit_code())
@@ -117,7 +120,7 @@ impl Begun {
     }
 }
 
-/// Listens until the command runs. The terminal's master side, if one was opened.
+/// Listens until the command runs or the process is held. The terminal's master side, if one was opened.
 pub(super) fn await_execution(line: &Upper, pidfd: &OwnedFd) -> Result<Option<OwnedFd>, RuntimeError> {
     let mut terminal = None;
     let mut executing = false;
@@ -126,7 +129,8 @@ pub(super) fn await_execution(line: &Upper, pidfd: &OwnedFd) -> Result<Option<Ow
             Report::Executing => executing = true,
             Report::Terminal(master) => terminal = Some(master),
             Report::Failed(error) => return Err(error),
-            Report::Cloned(_) => {}
+            Report::Held => return Ok(terminal),
+            Report::Cloned(_) | Report::HooksDue => {}
             Report::Closed if executing => return Ok(terminal),
             Report::Closed => return Err(RuntimeError::DiedInSetup(fate(pidfd))),
         }

@@ -1,4 +1,4 @@
-//! Unix stream sockets: listening and connecting inside a folder, pairs, the peer's user, sends that never block or signal.
+//! Unix sockets: listening and connecting inside a folder, pairs, the peer's user, sends that never block or signal.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -17,7 +17,16 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Listens on `folder/name`, which only its owner may connect to (mode 0600 before the first connection can come).
 pub fn listen_in(folder: &Path, name: &str) -> io::Result<OwnedFd> {
-    let socket = new(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?;
+    listen_with(new(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)?, folder, name)
+}
+
+/// The same for a socket that keeps messages apart (SOCK_SEQPACKET). Waiting for a connection blocks.
+pub fn listen_for_messages_in(folder: &Path, name: &str) -> io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    listen_with(socket, folder, name)
+}
+
+fn listen_with(socket: OwnedFd, folder: &Path, name: &str) -> io::Result<OwnedFd> {
     with_address(folder, name, |address| bind(&socket, address))?;
     // A socket that does not listen yet refuses connections, so there is no moment with wider rights.
     rustix::fs::chmod(folder.join(name), Mode::RUSR | Mode::WUSR)?;
@@ -30,6 +39,23 @@ pub fn connect_in(folder: &Path, name: &str) -> io::Result<OwnedFd> {
     let socket = new(SocketFlags::CLOEXEC)?;
     with_address(folder, name, |address| connect(&socket, address))?;
     Ok(socket)
+}
+
+/// Connects to `folder/name`, made by [`listen_for_messages_in`].
+pub fn connect_for_messages_in(folder: &Path, name: &str) -> io::Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    with_address(folder, name, |address| connect(&socket, address))?;
+    Ok(socket)
+}
+
+/// Waits for a connection.
+pub fn accept_blocking(listener: impl AsFd) -> io::Result<OwnedFd> {
+    loop {
+        match accept_with(&listener, SocketFlags::CLOEXEC) {
+            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
+            accepted => return Ok(accepted?),
+        }
+    }
 }
 
 /// The next waiting connection, not blocking; `None` if nobody waits.

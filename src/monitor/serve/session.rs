@@ -77,6 +77,7 @@ impl Session {
                 let stdin = stdin.map(Stream::new).transpose()?;
                 (false, Stream::new(stdout)?, Some(Stream::new(stderr)?), stdin, None)
             }
+            ProcessIo::Inherited => return Err(io::Error::other("a session needs streams of its own")),
         };
         Ok(Self {
             id,

@@ -83,7 +83,7 @@ impl Running {
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).expect("pidfd");
         // No process has this id (proc(5), pid_max), so nothing can be killed by mistake.
         let cgroup = CgroupPlace { pid: i32::MAX, ..CgroupPlace::default() };
-        let started = Started { pid: number, pidfd, io, cgroup: cgroup.clone() };
+        let started = Started { pid: number, pidfd, io, cgroup: cgroup.clone(), held: None };
         let container = Container {
             id: Id::from_bytes([7; 32]),
             name: "brave_hopper".parse().expect("name"),

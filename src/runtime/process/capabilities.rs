@@ -4,8 +4,8 @@ use std::io;
 
 use oci_spec::runtime::{Capabilities, LinuxCapabilities};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, configure_capability_in_ambient_set, remove_capability_from_bounding_set,
-    set_capabilities,
+    CapabilitySet, CapabilitySets, capabilities, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities,
 };
 
 /// Names in the order of their numbers, without `CAP_`.
@@ -54,7 +54,7 @@ pub const NAMES: [&str; 41] = [
 ];
 
 /// The sets as bits, ready to be given to the kernel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Sets {
     bounding: u64,
     effective: u64,
@@ -89,18 +89,32 @@ impl Sets {
         Ok(())
     }
 
+    /// Makes what is permitted effective again, after a change of user.
+    pub fn raise() -> io::Result<()> {
+        let now = capabilities(None)?;
+        Ok(set_capabilities(None, CapabilitySets { effective: now.permitted, ..now })?)
+    }
+
     /// Sets the other four. Comes after the change of user, with "keep capabilities" on.
+    ///
+    /// A capability that this process has not got cannot be given (config.md: the runtime should not fail over it).
     pub fn apply(&self) -> io::Result<()> {
+        let given = capabilities(None)?.permitted;
+        let grantable = |bits: u64| CapabilitySet::from_bits_retain(bits) & given;
         set_capabilities(
             None,
             CapabilitySets {
-                effective: CapabilitySet::from_bits_retain(self.effective),
-                permitted: CapabilitySet::from_bits_retain(self.permitted),
-                inheritable: CapabilitySet::from_bits_retain(self.inheritable),
+                effective: grantable(self.effective),
+                permitted: grantable(self.permitted),
+                inheritable: grantable(self.inheritable),
             },
         )?;
         for number in (0..NAMES.len()).filter(|number| self.ambient & (1 << number) != 0) {
-            configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
+            match configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true) {
+                // Not permitted or not inheritable, so the kernel does not grant it (capabilities(7)).
+                Ok(()) | Err(rustix::io::Errno::PERM | rustix::io::Errno::INVAL) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }

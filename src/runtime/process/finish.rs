@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use oci_spec::runtime::{LinuxSeccomp, Process};
 use rustix::fs::Mode;
@@ -14,18 +15,22 @@ use rustix::thread::{
 use super::capabilities::Sets;
 use super::user::Account;
 use super::{command, init, limits, streams, user, workdir};
-use crate::runtime::report::Lower;
+use crate::runtime::report::{Lower, Release};
 use crate::runtime::{RuntimeError, seccomp};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
-use crate::sys::{keyring, program};
+use crate::sys::{keyring, program, socket};
 
 /// A process that stands in the container's namespaces and root, with its streams, and has everything else before it.
 pub struct Finish<'a> {
     pub process: &'a Process,
     pub seccomp: Option<&'a LinuxSeccomp>,
-    pub line: &'a Lower,
     /// Stay as PID 1 and run the command as a child.
     pub init: bool,
+    /// Wait for the word to go on, see [`crate::runtime::Held`].
+    pub hold: bool,
+    pub die_with_parent: bool,
+    pub new_keyring: bool,
+    pub preserve_fds: u32,
 }
 
 /// umask(2) of a process unless the specification says otherwise.
@@ -33,54 +38,45 @@ const DEFAULT_UMASK: u32 = 0o022;
 
 impl Finish<'_> {
     /// Becomes the command. Returns only on failure.
-    pub fn run(&self) -> Result<Infallible, RuntimeError> {
-        Self::leave_keyring();
+    pub fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
+        self.leave_keyring();
         limits::apply(self.process.rlimits().as_deref().unwrap_or_default())?;
         let account = user::find(self.process.user())?;
         streams::give_to(account.uid);
         workdir::enter(self.process.cwd())?;
         umask(Mode::from_raw_mode(self.process.user().umask().unwrap_or(DEFAULT_UMASK)));
         let filter = self.seccomp.map(seccomp::compile).transpose()?;
-        let no_new_privileges = self.process.no_new_privileges().unwrap_or(false);
-        if no_new_privileges {
-            set_no_new_privs(true).map_err(|error| RuntimeError::step("set no_new_privs", error))?;
-        } else {
-            // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go.
-            install(filter.as_ref())?;
-        }
-        self.become_user(&account)?;
+        let sets = self.process.capabilities().as_ref().map(Sets::new).unwrap_or_default();
+        sets.limit_bounding().map_err(|error| RuntimeError::step("drop bounding capabilities", error))?;
+        Self::become_user(&account)?;
         workdir::verify_inside()?;
         let command = self.prepare_command(&account)?;
-        self.die_with_the_monitor()?;
-        if self.init {
-            self.split_off_init()?;
-        }
-        program::close_on_exec_from(3).map_err(|error| RuntimeError::step("close descriptors", error))?;
+        self.die_with_the_creator()?;
+        self.close_descriptors()?;
         program::reset_signals();
-        self.line.executing().map_err(|error| RuntimeError::step("report", error))?;
-        if no_new_privileges {
-            install(filter.as_ref())?;
-        }
+        let lock = if self.hold { self.wait_for_release(line)? } else { None };
+        line.executing().map_err(|error| RuntimeError::step("report", error))?;
+        self.lower_privileges(&sets, filter.as_ref())?;
         let error = program::execute(&command.path, &command.arguments, &command.environment);
+        drop(lock);
         Err(command::refused(&command.name, &error))
     }
 
     /// Keys of the host's session are not the container's. Kernels without keyrings have nothing to leave.
-    fn leave_keyring() {
-        let _ = keyring::join_new_session();
+    fn leave_keyring(&self) {
+        if self.new_keyring {
+            let _ = keyring::join_new_session();
+        }
     }
 
-    fn become_user(&self, account: &Account) -> Result<(), RuntimeError> {
+    /// Keeps the permitted capabilities, which [`Self::lower_privileges`] takes away.
+    fn become_user(account: &Account) -> Result<(), RuntimeError> {
         let failed = |what: &str, error: io::Error| match error.kind() {
             io::ErrorKind::InvalidInput => RuntimeError::InvalidRequest(format!(
                 "{what} has no id on this machine: only ids of /etc/subuid and /etc/subgid are mapped; `teu doctor` says how to get them"
             )),
             _ => RuntimeError::step(format!("become {what}"), error),
         };
-        let sets = self.process.capabilities().as_ref().map(Sets::new);
-        if let Some(sets) = &sets {
-            sets.limit_bounding().map_err(|error| RuntimeError::step("drop bounding capabilities", error))?;
-        }
         set_keep_capabilities(true).map_err(|error| RuntimeError::step("keep capabilities", error))?;
         let groups: Vec<Gid> = account.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         match set_thread_groups(&groups) {
@@ -92,11 +88,55 @@ impl Finish<'_> {
         set_thread_res_gid(gid, gid, gid).map_err(|error| failed(&format!("group {}", account.gid), error.into()))?;
         let uid = Uid::from_raw(account.uid);
         set_thread_res_uid(uid, uid, uid).map_err(|error| failed(&format!("user {}", account.uid), error.into()))?;
-        set_keep_capabilities(false).map_err(|error| RuntimeError::step("keep capabilities", error))?;
-        if let Some(sets) = &sets {
-            sets.apply().map_err(|error| RuntimeError::step("set capabilities", error))?;
+        set_keep_capabilities(false).map_err(|error| RuntimeError::step("keep capabilities", error))
+    }
+
+    /// Leaves the process with nothing but what the specification gives it.
+    fn lower_privileges(&self, sets: &Sets, filter: Option<&seccomp::Filter>) -> Result<(), RuntimeError> {
+        let apply = || sets.apply().map_err(|error| RuntimeError::step("set capabilities", error));
+        if self.process.no_new_privileges().unwrap_or(false) {
+            set_no_new_privs(true).map_err(|error| RuntimeError::step("set no_new_privs", error))?;
+            apply()?;
+            self.split_off_init()?;
+            return install(filter);
         }
-        Ok(())
+        // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go.
+        if filter.is_some() {
+            Sets::raise().map_err(|error| RuntimeError::step("raise capabilities", error))?;
+            install(filter)?;
+        }
+        apply()?;
+        self.split_off_init()
+    }
+
+    /// Waits until the container is started. What it gives is to be kept till execve.
+    fn wait_for_release(&self, line: &mut Lower) -> Result<Option<OwnedFd>, RuntimeError> {
+        let failed = |error: io::Error| RuntimeError::step("wait to be started", error);
+        line.held().map_err(failed)?;
+        let Release::Later { listener, lock } = line.await_release().map_err(failed)? else { return Ok(None) };
+        if !self.die_with_parent {
+            set_parent_process_death_signal(None).map_err(|error| failed(error.into()))?;
+        }
+        line.held().map_err(failed)?;
+        let connection = socket::accept_blocking(&listener).map_err(failed)?;
+        line.move_to(&connection).map_err(failed)?;
+        Ok(Some(lock))
+    }
+
+    /// A monitor that is killed takes the container with it: nobody would hold its streams or learn how it ended. Whatever
+    /// is held and not announced yet is known to nobody else either.
+    /// After the change of user, which clears the wish.
+    fn die_with_the_creator(&self) -> Result<(), RuntimeError> {
+        if !self.die_with_parent && !self.hold {
+            return Ok(());
+        }
+        set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|error| RuntimeError::step("set the parent death signal", error))
+    }
+
+    fn close_descriptors(&self) -> Result<(), RuntimeError> {
+        program::close_on_exec_from(self.preserve_fds.saturating_add(3))
+            .map_err(|error| RuntimeError::step("close descriptors", error))
     }
 
     fn prepare_command(&self, account: &Account) -> Result<Command, RuntimeError> {
@@ -114,15 +154,11 @@ impl Finish<'_> {
         })
     }
 
-    /// A monitor that is killed takes the container with it: nobody would hold its streams or learn how it ended.
-    /// After the change of user, which clears the wish.
-    fn die_with_the_monitor(&self) -> Result<(), RuntimeError> {
-        set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(|error| RuntimeError::step("set the parent death signal", error))
-    }
-
     /// Goes on in a child; PID 1 stays behind and watches over it.
     fn split_off_init(&self) -> Result<(), RuntimeError> {
+        if !self.init {
+            return Ok(());
+        }
         let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
         program::block_all_signals();
         match clone3(&CloneOptions::default()).map_err(|error| RuntimeError::step("clone the command", error))? {
@@ -130,6 +166,7 @@ impl Finish<'_> {
                 // Its own foreground group, so that keys such as ^C reach the command and not the init as well.
                 let _ = rustix::process::setpgid(None, None);
                 let _ = rustix::termios::tcsetpgrp(rustix::stdio::stdin(), rustix::process::getpid());
+                program::reset_signals();
                 Ok(())
             }
             Cloned::Parent { pid, .. } => {

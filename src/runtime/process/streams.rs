@@ -23,6 +23,8 @@ pub enum Streams {
         stdout: (OwnedFd, OwnedFd),
         stderr: (OwnedFd, OwnedFd),
     },
+    /// The process has the starting side's own.
+    Inherited,
 }
 
 impl Streams {
@@ -35,6 +37,7 @@ impl Streams {
                 stdout: pipe()?,
                 stderr: pipe()?,
             }),
+            Stdio::Inherit => Ok(Self::Inherited),
         }
     }
 
@@ -49,11 +52,12 @@ impl Streams {
                 stdout: stdout.0,
                 stderr: stderr.0,
             }),
+            Self::Inherited => Ok(ProcessIo::Inherited),
         }
     }
 
     /// In the process: makes the pipes its standard streams.
-    pub fn take_pipes(&self) -> io::Result<()> {
+    pub fn take(&self) -> io::Result<()> {
         let Self::Pipes { stdin, stdout, stderr } = self else { return Ok(()) };
         match stdin {
             Some((read_end, _)) => dup2_stdin(read_end)?,

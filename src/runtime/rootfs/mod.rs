@@ -19,9 +19,17 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::{fchdir, pivot_root};
 
+use super::RootChange;
+
 /// Makes the open mount the root of this mount namespace and lets everything else go.
-pub(super) fn become_root(root: impl AsFd) -> io::Result<()> {
+pub(super) fn become_root(root: impl AsFd, how: RootChange) -> io::Result<()> {
     fchdir(root)?;
+    if how == RootChange::MoveMount {
+        // The old root stays mounted below, out of sight and reach of this process and its children.
+        rustix::mount::mount_move(".", "/")?;
+        rustix::process::chroot(".")?;
+        return Ok(rustix::process::chdir("/")?);
+    }
     // pivot_root(".", ".") stacks the old root on the new one, so that no folder is needed for it (pivot_root(2)).
     pivot_root(".", ".")?;
     unmount(".", UnmountFlags::DETACH)?;

@@ -10,7 +10,7 @@ use rustix::mount::MountFlags;
 
 use super::patchwork::Patchwork;
 use crate::runtime::{Rootfs, RuntimeError};
-use crate::sys::mount::{Attributes, attach, new_mount};
+use crate::sys::mount::{Attributes, Depth, attach, clone_tree_of, new_mount};
 
 /// What differs between overlays of root and of an ordinary user's namespace.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,7 @@ pub fn mount(rootfs: &Rootfs, in_user_namespace: bool) -> Result<OwnedFd, Runtim
     let (lower, upper, work, volatile) = match rootfs {
         Rootfs::Overlay { lower, upper, work, volatile } => (lower.as_slice(), upper, work, *volatile),
         Rootfs::Host { upper, work, volatile, .. } => (root_folder.as_slice(), upper, work, *volatile),
+        Rootfs::Folder { path } => return bind_of_itself(path),
     };
     let upper_place = open(upper)?;
     let work_place = open(work)?;
@@ -52,6 +53,15 @@ pub fn mount(rootfs: &Rootfs, in_user_namespace: bool) -> Result<OwnedFd, Runtim
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// A root must be a mount of its own to be pivoted to. What is mounted below comes along.
+fn bind_of_itself(path: &Path) -> Result<OwnedFd, RuntimeError> {
+    let failed = |source| RuntimeError::step(format!("bind the root {}", path.display()), source);
+    let target = open(path)?;
+    let tree = clone_tree_of(&target, Depth::Whole).map_err(failed)?;
+    attach(&tree, &target).map_err(failed)?;
+    Ok(tree)
 }
 
 fn open(folder: &Path) -> Result<OwnedFd, RuntimeError> {
