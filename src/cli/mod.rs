@@ -11,6 +11,7 @@ mod help;
 mod images;
 mod inspect;
 mod lifecycle;
+mod limits;
 mod list;
 mod logs;
 mod machine;

@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::failure::Failure;
+use super::limits::{DeviceFlags, LimitFlags, restart_policy};
 use crate::model::{
     BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal,
-    parse_bytes, parse_cpus,
 };
-
-/// Docker's least memory limit.
-const LEAST_MEMORY: u64 = 6 << 20;
 
 /// What a container is to be.
 #[derive(Args, Clone, Debug)]
@@ -47,15 +44,13 @@ pub struct Wish {
     /// Replace the image's entry point
     #[arg(long, value_name = "PROGRAM")]
     pub entrypoint: Option<String>,
-    /// Memory limit, such as 512m
-    #[arg(short, long, value_name = "BYTES")]
-    pub memory: Option<String>,
-    /// How many cpus, such as 1.5
-    #[arg(long, value_name = "NUMBER")]
-    pub cpus: Option<String>,
-    /// Limit of processes and threads (-1: none)
-    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
-    pub pids_limit: Option<i64>,
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    #[command(flatten)]
+    pub devices: DeviceFlags,
+    /// When to start it again: no, on-failure[:N], always, unless-stopped
+    #[arg(long, value_name = "POLICY", default_value = "no", value_parser = restart_policy)]
+    pub restart: RestartPolicy,
     /// Network: none or host
     #[arg(long, alias = "net", value_name = "MODE", default_value = "none", value_parser = network)]
     pub network: NetworkMode,
@@ -136,6 +131,9 @@ impl Wish {
             labels.extend(lines(path)?.iter().map(|line| label(line)));
         }
         labels.extend(self.label.iter().map(|text| label(text)));
+        if self.rm && self.restart != RestartPolicy::No {
+            return Err(Failure::usage("--restart and --rm conflict: a container that is removed cannot be restarted"));
+        }
         let (no_new_privileges, seccomp) = security(&self.security_opt)?;
         Ok(CreateRequest {
             image: image.clone(),
@@ -160,8 +158,8 @@ impl Wish {
             cap_drop: self.cap_drop.iter().map(|name| capability(name)).collect(),
             no_new_privileges,
             seccomp,
-            limits: self.limits()?,
-            restart: RestartPolicy::No,
+            limits: Limits::default().changed_by(&self.devices.add_to(self.limits.limits()?)?),
+            restart: self.restart,
             rlimits: self.ulimit.iter().map(|text| rlimit(text)).collect::<Result<_, _>>()?,
             stop_signal: self.stop_signal,
             stop_timeout_ms: self.stop_timeout.map(|seconds| u64::from(seconds) * 1000),
@@ -169,25 +167,6 @@ impl Wish {
             detach_keys: self.detach_keys.clone(),
             pull: self.pull,
         })
-    }
-
-    fn limits(&self) -> Result<Limits, Failure> {
-        let flag = |flag: &str, error: &dyn std::fmt::Display| Failure::usage(format!("--{flag}: {error}"));
-        let memory_bytes = match self.memory.as_deref().map(parse_bytes).transpose() {
-            Ok(Some(0)) | Ok(None) => None,
-            Ok(Some(bytes)) if bytes < LEAST_MEMORY => {
-                return Err(Failure::usage("--memory: the least limit is 6m"));
-            }
-            Ok(Some(bytes)) => Some(bytes),
-            Err(error) => return Err(flag("memory", &error)),
-        };
-        let cpu_milli = match self.cpus.as_deref() {
-            None => None,
-            Some(text) if text.parse() == Ok(0.0) => None,
-            Some(text) => Some(parse_cpus(text).map_err(|error| flag("cpus", &error))?),
-        };
-        let pids = self.pids_limit.and_then(|limit| u64::try_from(limit).ok()).filter(|limit| *limit > 0);
-        Ok(Limits { memory_bytes, cpu_milli, pids, ..Limits::default() })
     }
 }
 

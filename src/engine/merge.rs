@@ -6,17 +6,14 @@ use std::str::FromStr;
 
 use oci_spec::runtime::{Capability, PosixRlimitType};
 
-use super::{EngineError, Result};
+use super::{EngineError, Result, limits};
 use crate::model::{
-    BindMount, ContainerConfig, CreateRequest, ImageConfig, Limits, NetworkMode, Rlimit, SeccompChoice, Signal,
-    parse_bytes,
+    BindMount, ContainerConfig, CreateRequest, ImageConfig, NetworkMode, Rlimit, SeccompChoice, Signal,
 };
 use crate::runtime::seccomp;
 
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const STOP_TIMEOUT_MS: u64 = 10_000;
-/// Docker's least memory limit: below it not even a shell starts.
-const LEAST_MEMORY: &str = "6m";
 
 /// What the merge needs to know beside the wish and the image.
 #[derive(Clone, Debug)]
@@ -31,6 +28,7 @@ pub(super) struct Surroundings {
 
 /// The complete, valid configuration; or the first thing that is wrong, in one line.
 pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surroundings) -> Result<ContainerConfig> {
+    limits::check_restart(request.restart, request.auto_remove)?;
     let hostname = hostname(request, around)?;
     let config = ContainerConfig {
         command: command(request, image)?,
@@ -49,7 +47,7 @@ pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surro
         cap_drop: capabilities(&request.cap_drop)?,
         no_new_privileges: request.no_new_privileges.unwrap_or(true),
         seccomp: checked_seccomp(&request.seccomp)?,
-        limits: limits(&request.limits, around.cpus)?,
+        limits: limits::checked(&request.limits, around.cpus)?,
         restart: request.restart,
         rlimits: rlimits(&request.rlimits)?,
         stop_signal: stop_signal(request, image)?,
@@ -184,19 +182,6 @@ fn checked_seccomp(choice: &SeccompChoice) -> Result<SeccompChoice> {
     Ok(choice.clone())
 }
 
-fn limits(wished: &Limits, cpus: u32) -> Result<Limits> {
-    let least = parse_bytes(LEAST_MEMORY).expect("a constant in the notation of sizes");
-    if wished.memory_bytes.is_some_and(|bytes| bytes != 0 && bytes < least) {
-        return Err(invalid(format!("the minimum memory limit allowed is {LEAST_MEMORY}b")));
-    }
-    if wished.cpu_milli.is_some_and(|milli| milli > u64::from(cpus) * 1000) {
-        return Err(invalid(format!(
-            "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
-        )));
-    }
-    Ok(Limits::default().changed_by(wished))
-}
-
 fn rlimits(wished: &[Rlimit]) -> Result<Vec<Rlimit>> {
     let known = |limit: &Rlimit| {
         let upper = limit.name.to_ascii_uppercase();
@@ -233,6 +218,7 @@ fn labels(image: &BTreeMap<String, String>, given: &BTreeMap<String, String>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Limits;
 
     fn around() -> Surroundings {
         Surroundings { default_hostname: "0123456789ab".into(), machine_hostname: "machine".into(), cpus: 2 }

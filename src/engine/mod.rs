@@ -12,6 +12,7 @@ mod exec;
 mod images;
 mod info;
 mod inspect;
+mod limits;
 mod list;
 mod logs;
 mod lookup;

@@ -5,14 +5,12 @@ use std::path::PathBuf;
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Capabilities, Capability, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder, LinuxCpuBuilder,
-    LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxMemoryBuilder, LinuxNamespace,
-    LinuxNamespaceBuilder, LinuxNamespaceType, LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxSeccomp,
-    Mount, MountBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec,
-    SpecBuilder, UserBuilder,
+    Capabilities, Capability, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder, LinuxDeviceCgroup,
+    LinuxDeviceCgroupBuilder, LinuxDeviceType, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
+    LinuxResources, LinuxSeccomp, Mount, MountBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process,
+    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
-use super::cgroup::Wanted;
 use super::idmap::{self, IdMaps};
 use super::process::capabilities::{NAMES, number};
 use super::{ExecRequest, RuntimeError, seccomp};
@@ -69,7 +67,7 @@ fn build_spec(config: &ContainerConfig, maps: Option<&IdMaps>) -> Result<Spec, R
     let process = process(config, &config.command, config.tty)?;
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(config.network, maps.is_some()))
-        .resources(resources(&config.limits).map_err(malformed)?)
+        .resources(resources(&config.limits)?)
         .masked_paths(MASKED.map(str::to_owned).to_vec())
         .readonly_paths(READ_ONLY.map(str::to_owned).to_vec());
     if config.network == NetworkMode::None {
@@ -216,19 +214,11 @@ fn sysctls(user_namespace: bool) -> HashMap<String, String> {
     wanted.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-fn resources(limits: &Limits) -> Result<LinuxResources, OciSpecError> {
-    let wanted = Wanted::from(limits);
-    let mut builder = LinuxResourcesBuilder::default().devices(devices()?);
-    if let (Some(memory), Some(both)) = (wanted.memory_bytes, wanted.memory_and_swap_bytes) {
-        builder = builder.memory(LinuxMemoryBuilder::default().limit(memory).swap(both).build()?);
-    }
-    if let (Some(quota), Some(period)) = (wanted.cpu_quota_us, wanted.cpu_period_us) {
-        builder = builder.cpu(LinuxCpuBuilder::default().quota(quota).period(period).build()?);
-    }
-    if let Some(pids) = wanted.pids {
-        builder = builder.pids(LinuxPidsBuilder::default().limit(pids).build()?);
-    }
-    builder.build()
+/// The limits, and the rules for devices.
+fn resources(limits: &Limits) -> Result<LinuxResources, RuntimeError> {
+    let mut resources = super::resources(limits)?;
+    resources.set_devices(Some(devices().map_err(malformed)?));
+    Ok(resources)
 }
 
 /// Nothing, then making nodes, then opening the standard ones.
