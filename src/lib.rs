@@ -3,13 +3,13 @@
 //! This library is the whole house; `main.rs` only opens the right door.
 //!
 //! ```text
-//!       tui        cli                faces: translate, never decide
-//!          \      /
-//!           engine                    use cases, one verb a file: the only orchestra
-//!          /   |   \
-//!    monitor   |   image              crafts: one subject each
-//!       |      |
-//!       runtime                       one process becomes one container
+//!       tui        cli        oci     faces: translate, never decide
+//!          \      /          /
+//!           engine          /         use cases, one verb a file: the only orchestra
+//!          /   |   \       /
+//!    monitor   |   image  /           crafts: one subject each
+//!       |      |         /
+//!       runtime --------             one process becomes one container
 //!      /    |    \
 //!   sys   model   config              ground: kernel words, plain words, wishes
 //! ```
@@ -25,6 +25,7 @@
 //! - [`image`]: the image store (an OCI image layout), registries, layers, import.
 //! - [`engine`]: what a user can do, one verb a file; records on disk, locks, recovery.
 //! - [`cli`], [`tui`]: the command line and the full-screen interface.
+//! - [`oci`]: the OCI runtime command line, `teu oci`, for other engines. It stands on the runtime alone.
 //!
 //! # What lives when
 //!
@@ -45,6 +46,7 @@ pub mod engine;
 pub mod image;
 pub mod model;
 pub mod monitor;
+pub mod oci;
 pub mod runtime;
 pub mod sys;
 pub mod tui;

@@ -25,10 +25,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// What teu starts of itself. These clone, so nothing may have made a thread before them.
+/// What teu starts of itself, and the OCI runtime. These clone, so nothing may have made a thread before them.
 fn hidden_verb() -> Option<i32> {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    if teu::oci::is_called_by_name(Path::new(&program)) {
+        return Some(teu::oci::main(&arguments.collect::<Vec<_>>()));
+    }
     let verb = arguments.next()?;
+    if verb == "oci" {
+        return Some(teu::oci::main(&arguments.collect::<Vec<_>>()));
+    }
     let path = arguments.next();
     let path = Path::new(path.as_deref().unwrap_or(OsStr::new("")));
     match verb.to_str()? {

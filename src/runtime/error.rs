@@ -22,16 +22,9 @@ pub enum RuntimeError {
     Forbidden { what: String, source: io::Error },
     /// A limit that no cgroup here can enforce.
     #[error(
-        "linux.resources.{field}: the limit cannot be enforced: no cgroup controller {controller} is delegated to this \
-         user; `teu doctor` says how to get one"
+        "the limit on {0} cannot be enforced: no cgroup controller is delegated to this user; `teu doctor` says how to get one"
     )]
-    LimitNotEnforceable { field: String, controller: &'static str },
-    /// A resource that makes no sense, or that this kernel or its cgroup version lacks.
-    #[error("linux.resources.{field}: {why}")]
-    Resource { field: String, why: String },
-    /// A resource that the kernel refused.
-    #[error("linux.resources.{field}: write {value} to {}: {source}", path.display())]
-    ResourceWrite { field: String, value: String, path: PathBuf, source: io::Error },
+    LimitNotEnforceable(&'static str),
     /// A verb that cgroups serve, on a machine that gives this user none.
     #[error("{0} needs a cgroup, and none is delegated to this user; `teu doctor` says how to get one")]
     NoCgroup(&'static str),
@@ -54,10 +47,8 @@ impl RuntimeError {
         match self {
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
-            Self::InvalidRequest(_) | Self::Resource { .. } | Self::ResourceWrite { .. } | Self::Seccomp(_) => {
-                ErrorKind::InvalidInput
-            }
-            Self::Forbidden { .. } | Self::LimitNotEnforceable { .. } | Self::NoCgroup(_) => ErrorKind::Permission,
+            Self::InvalidRequest(_) | Self::Seccomp(_) => ErrorKind::InvalidInput,
+            Self::Forbidden { .. } | Self::LimitNotEnforceable(_) | Self::NoCgroup(_) => ErrorKind::Permission,
             Self::Step { .. } | Self::Cgroup { .. } | Self::DiedInSetup(_) => ErrorKind::Other,
         }
     }

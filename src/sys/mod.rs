@@ -1,6 +1,5 @@
 //! Kernel words: the only room with `unsafe`. It knows files, processes and namespaces, but no container.
 
-pub mod bpf;
 pub mod clock;
 pub mod clone;
 pub mod epoll;
@@ -11,6 +10,7 @@ pub mod inotify;
 pub mod interface;
 pub mod keyring;
 pub mod mount;
+pub mod process;
 pub mod program;
 pub mod random;
 pub mod seccomp;

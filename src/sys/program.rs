@@ -93,6 +93,37 @@ pub fn read_only_self() -> io::Result<OwnedFd> {
     Ok(mount)
 }
 
+/// Whether this process's program is a file that nobody can open for writing by its exe link: on a read-only mount, or
+/// sealed in memory.
+pub fn is_out_of_reach() -> bool {
+    let on_read_only_mount = rustix::fs::statvfs("/proc/self/exe")
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let is_sealed = || {
+        let file = std::fs::File::open("/proc/self/exe").ok();
+        file.and_then(|file| rustix::fs::fcntl_get_seals(file).ok())
+            .is_some_and(|seals| seals.contains(rustix::fs::SealFlags::WRITE))
+    };
+    on_read_only_mount || is_sealed()
+}
+
+/// Whether this process's user could make the program's file writable.
+pub fn is_owned_by_self() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self/exe").is_ok_and(|file| file.uid() == rustix::process::geteuid().as_raw())
+}
+
+/// A copy of this program in memory that cannot be changed any more, to be executed as `/proc/self/fd/N`.
+pub fn sealed_self() -> io::Result<OwnedFd> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let made = memfd_create("teu", flags | MemfdFlags::EXEC);
+    // Kernels before 6.3 do not know that flag, and make it executable always.
+    let mut copy = std::fs::File::from(made.or_else(|_| memfd_create("teu", flags))?);
+    io::copy(&mut std::fs::File::open("/proc/self/exe")?, &mut copy)?;
+    fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    Ok(copy.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,6 @@ mod bpf;
 mod compile;
 mod numbers;
 mod profile;
-#[cfg(test)]
-mod tests;
 
 pub use compile::{Filter, compile};
 pub use profile::{default_profile, parse};
