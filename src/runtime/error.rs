@@ -20,6 +20,9 @@ pub enum RuntimeError {
     /// The kernel or the machine's set-up forbids it.
     #[error("{what}: {source}; `teu doctor` says what this machine lacks")]
     Forbidden { what: String, source: io::Error },
+    /// A file system that knows no idmapped mounts.
+    #[error("{}: its file system ({file_system}) cannot be mapped to the ids of a user namespace: {source}; `--userns host` runs without one", path.display())]
+    NotMappable { path: PathBuf, file_system: String, source: io::Error },
     /// A limit that no cgroup here can enforce.
     #[error(
         "the limit on {0} cannot be enforced: no cgroup controller is delegated to this user; `teu doctor` says how to get one"
@@ -47,7 +50,7 @@ impl RuntimeError {
         match self {
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
-            Self::InvalidRequest(_) | Self::Seccomp(_) => ErrorKind::InvalidInput,
+            Self::InvalidRequest(_) | Self::NotMappable { .. } | Self::Seccomp(_) => ErrorKind::InvalidInput,
             Self::Forbidden { .. } | Self::LimitNotEnforceable(_) | Self::NoCgroup(_) => ErrorKind::Permission,
             Self::Step { .. } | Self::Cgroup { .. } | Self::DiedInSetup(_) => ErrorKind::Other,
         }

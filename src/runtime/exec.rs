@@ -13,6 +13,7 @@ use rustix::thread::{
 };
 
 use super::cgroup::Membership;
+use super::idmap;
 use super::process::finish::Finish;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::{self, Lower, Report, Upper};
@@ -38,9 +39,14 @@ pub fn exec(
     let namespaces = foreign_namespaces(pid)?;
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
+    if let Some(root) = namespaces.contains(ThreadNameSpaceType::USER).then(|| idmap::root_user_of(pid)).flatten() {
+        streams.give_pipes_to(root);
+    }
     let membership = Membership::of(cgroup);
     let join = Join { pidfd, namespaces, request, streams: &streams, membership: &membership };
-    let stage = match clone3(&CloneOptions::default()).map_err(|error| RuntimeError::step("clone3", error))? {
+    // The stage itself is born in the v2 group: once in a user namespace it may not put anybody there any more.
+    let into_group = CloneOptions { flags: 0, cgroup: membership.born_in() };
+    let stage = match clone3(&into_group).map_err(|error| RuntimeError::step("clone3", error))? {
         Cloned::Child => {
             drop(upper);
             never_return(&mut lower, |line| join.run(line))
@@ -128,7 +134,7 @@ impl Join<'_> {
         self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
         self.enter_namespaces()?;
         // CLONE_PARENT makes the process the monitor's own child; this stage only ends.
-        let options = CloneOptions { flags: libc::CLONE_PARENT as u64, cgroup: self.membership.born_in() };
+        let options = CloneOptions { flags: libc::CLONE_PARENT as u64, cgroup: None };
         match clone3(&options).map_err(|error| RuntimeError::step("clone3 into the container", error))? {
             Cloned::Child => {
                 line.wait().map_err(|error| RuntimeError::step("wait to be announced", error))?;

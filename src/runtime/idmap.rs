@@ -82,6 +82,36 @@ fn range(path: &Path, uid: u32, name: Option<&str>) -> Option<(u32, u32)> {
     own.filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count)
 }
 
+impl IdMaps {
+    /// The machine's ids behind the namespace's root user and group.
+    pub fn root(&self) -> Option<(u32, u32)> {
+        outside(&self.uids, 0).zip(outside(&self.gids, 0))
+    }
+}
+
+/// The machine's user behind the root user of a running process's user namespace.
+pub(super) fn root_user_of(pid: i32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/uid_map")).ok()?;
+    outside(&parse_map(&text)?, 0)
+}
+
+/// uid_map's lines, as [`map_text`] writes them; the kernel pads the numbers.
+fn parse_map(text: &str) -> Option<Vec<LinuxIdMapping>> {
+    let line = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|number| number.parse::<u32>().ok());
+        Some(mapping(numbers.next()??, numbers.next()??, numbers.next()??))
+    };
+    text.lines().map(line).collect()
+}
+
+/// The machine's id behind an id of a user namespace.
+fn outside(map: &[LinuxIdMapping], inside: u32) -> Option<u32> {
+    map.iter().find_map(|one| {
+        let offset = inside.checked_sub(one.container_id()).filter(|offset| *offset < one.size())?;
+        one.host_id().checked_add(offset)
+    })
+}
+
 /// Writes the maps of a new user namespace whose first process is `pid`.
 pub(super) fn write(pid: i32, maps: &IdMaps) -> Result<(), RuntimeError> {
     let euid = rustix::process::geteuid();
@@ -164,6 +194,20 @@ mod tests {
             let maps = sources.maps_of(1000, 100, Some("me"));
             assert_eq!((map_text(&maps.uids), map_text(&maps.gids)), ("0 1000 1\n".into(), "0 100 1\n".into()));
         }
+    }
+
+    #[test]
+    fn outside_of_an_unmapped_id_is_nothing() {
+        let map = [mapping(0, 1000, 1), mapping(1, 100_000, 10)];
+        assert_eq!([0, 1, 10].map(|id| outside(&map, id)), [Some(1000), Some(100_000), Some(100_009)]);
+        assert_eq!(outside(&map, 11), None);
+    }
+
+    #[test]
+    fn map_of_the_kernel_is_parsed() {
+        let map = parse_map("         0     100000      65536\n     70000          5          1\n").expect("a map");
+        assert_eq!(map_text(&map), "0 100000 65536\n70000 5 1\n");
+        assert!(parse_map("0 1\n").is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod cgroup;
 pub mod defaults;
+mod elsewhere;
 mod error;
 mod exec;
 mod hold;

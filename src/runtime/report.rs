@@ -72,7 +72,6 @@ impl Upper {
     }
 
     /// Gives the lower end copies of descriptors, for [`Lower::receive`]. An empty list is a list too.
-    #[allow(dead_code, reason = "the first caller lands next: mounts made by the starting process")]
     pub fn hand(&self, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let count = u32::try_from(descriptors.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut message = vec![DESCRIPTORS];
@@ -117,7 +116,6 @@ impl Lower {
     }
 
     /// Waits for one [`Upper::hand`].
-    #[allow(dead_code, reason = "as for `hand`")]
     pub fn receive(&self) -> io::Result<Vec<OwnedFd>> {
         let mut received = Vec::new();
         loop {

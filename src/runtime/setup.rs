@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Linux, Mount, Process};
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use rustix::system::{setdomainname, sethostname};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use super::cgroup::Membership;
+use super::cgroup::{self, Membership};
 use super::namespaces::Namespaces;
 use super::process::finish::Finish;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::Lower;
+use super::rootfs::handed::{Handed, Plan};
 use super::rootfs::{become_root, cgroups, devices, files, host, inside, masks, mounts, overlay};
 use super::{Rootfs, RuntimeError, StartRequest};
 use crate::sys::interface;
@@ -25,6 +27,7 @@ use crate::sys::mount::{Change, Depth, Propagation, change, change_root};
 pub(super) struct Setup<'a> {
     pub request: &'a StartRequest,
     pub namespaces: Namespaces,
+    pub plan: &'a Plan,
     pub streams: &'a Streams,
     pub membership: &'a Membership,
 }
@@ -34,12 +37,14 @@ impl Setup<'_> {
     pub fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         self.set_oom_score()?;
         self.await_id_maps(line)?;
+        let mut handed = self.receive_mounts(line)?;
+        self.become_mapped_root()?;
         self.hide_from_tracers()?;
         self.take_pipes()?;
+        let prepared = mounts::prepare(self.mounts(), &self.request.bundle, &mut handed)?;
         self.separate_mounts()?;
-        let prepared = mounts::prepare(self.mounts())?;
         let nodes = devices::host_nodes()?;
-        let root = overlay::mount(&self.request.rootfs, self.namespaces.new_user())?;
+        let root = overlay::mount(&self.request.rootfs, self.namespaces.new_user(), handed.root.take())?;
         let attached = self.attach_mounts(&root, prepared)?;
         if let Some(dev) = &attached.dev {
             devices::fill(dev.as_fd(), nodes)?;
@@ -86,6 +91,25 @@ impl Setup<'_> {
         line.wait().map_err(|error| RuntimeError::step("wait for the id maps", error))
     }
 
+    fn receive_mounts(&self, line: &Lower) -> Result<Handed, RuntimeError> {
+        if self.plan.is_empty() {
+            return Ok(Handed::default());
+        }
+        let failed = |error| RuntimeError::step("receive mounts from the starting process", error);
+        self.plan.take(line.receive().map_err(failed)?)
+    }
+
+    /// Root of the machine is nobody in a user namespace that does not map it; a user who is mapped to root is root there.
+    fn become_mapped_root(&self) -> Result<(), RuntimeError> {
+        if !self.namespaces.new_user() || rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let failed = |error| RuntimeError::step("become root of the container's user namespace", error);
+        set_thread_groups(&[]).map_err(failed)?;
+        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(failed)?;
+        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed)
+    }
+
     /// Nobody in the container may trace this process or reach the host's files through its /proc folder
     /// (CVE-2019-5736, CVE-2016-9962). execve(2) sets it back.
     fn hide_from_tracers(&self) -> Result<(), RuntimeError> {
@@ -116,13 +140,13 @@ impl Setup<'_> {
     }
 
     fn bind_etc_files(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
-        let Rootfs::Overlay { work, .. } = &self.request.rootfs else { return Ok(()) };
+        let Rootfs::Overlay { .. } = &self.request.rootfs else { return Ok(()) };
         let wish = files::Wish {
             hostname: self.request.spec.hostname().as_deref().unwrap_or("localhost"),
             host_network: !self.namespaces.new_network(),
         };
         let taken = |path: &str| self.mounts().iter().any(|mount| mount.destination() == Path::new(path));
-        files::bind(root.as_fd(), work, &wish, &taken)
+        files::bind(root.as_fd(), &wish, &taken)
     }
 
     /// Through the descriptor of the new procfs itself, which nothing is mounted over (CVE-2025-52881).
@@ -141,8 +165,8 @@ impl Setup<'_> {
 
     /// On the starting side's sign: it makes the groups while this side makes mounts.
     fn join_cgroups(&self, line: &Lower) -> Result<(), RuntimeError> {
-        line.wait().map_err(|error| RuntimeError::step("wait for the cgroups", error))?;
-        self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
+        let doors = line.receive().map_err(|error| RuntimeError::step("wait for the cgroups", error))?;
+        cgroup::enter(&doors).map_err(|error| RuntimeError::step("join the cgroups", error))?;
         if !self.namespaces.new_cgroup() {
             return Ok(());
         }

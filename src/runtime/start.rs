@@ -1,16 +1,19 @@
 //! Starts a container: clones its first process, which sets itself up and executes the command.
 
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::cgroup::{self, Membership, Roots};
+use super::elsewhere;
 use super::idmap::{self, IdMaps};
 use super::namespaces::Namespaces;
 use super::process::streams::Streams;
 use super::report::{self, Lower, Report, Upper};
+use super::rootfs::handed::Plan;
+use super::rootfs::mapped::{Apart, Owner};
 use super::setup::Setup;
 use super::{Held, RuntimeError, StartRequest, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
@@ -25,12 +28,13 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
+    let plan = Plan::of(request, namespaces.new_user());
     let mut membership = cgroup::create(&Roots::discover(), &request.cgroup)?;
     let cloned = clone_into(namespaces.clone_flags(), &mut membership);
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(upper);
-            let setup = Setup { request, namespaces, streams: &streams, membership: &membership };
+            let setup = Setup { request, namespaces, plan: &plan, streams: &streams, membership: &membership };
             never_return(&mut lower, |line| setup.run(line))
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
@@ -41,7 +45,10 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     };
     drop(lower);
     let begun = Begun { pid, pidfd, line: upper };
-    let finished = begun.guide(request, maps.as_ref(), &mut membership);
+    let finished = begun
+        .enter_user_namespace(maps.as_ref(), &streams)
+        .and_then(|()| begun.hand_mounts(request, &plan, maps.as_ref()))
+        .and_then(|()| begun.guide(request, &mut membership));
     let place = membership.into_place(pid, namespaces.new_network());
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
         Ok(io) => {
@@ -98,20 +105,36 @@ struct Begun {
 }
 
 impl Begun {
-    fn guide(
-        &self,
-        request: &StartRequest,
-        maps: Option<&IdMaps>,
-        membership: &mut Membership,
-    ) -> Result<Option<OwnedFd>, RuntimeError> {
-        if let Some(maps) = maps {
-            idmap::write(self.pid, maps)?;
-            self.go()?;
+    /// Writes the id maps. From here on the process is root of its own namespace, whose pipes its own pipes shall be.
+    fn enter_user_namespace(&self, maps: Option<&IdMaps>, streams: &Streams) -> Result<(), RuntimeError> {
+        let Some(maps) = maps else { return Ok(()) };
+        idmap::write(self.pid, maps)?;
+        if let Some((uid, _)) = maps.root() {
+            streams.give_pipes_to(uid);
         }
+        self.go()
+    }
+
+    fn hand_mounts(&self, request: &StartRequest, plan: &Plan, maps: Option<&IdMaps>) -> Result<(), RuntimeError> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let user_namespace = maps.map(|_| elsewhere::open_user_namespace(self.pid)).transpose()?;
+        let apart = user_namespace.as_ref().zip(maps.and_then(IdMaps::root));
+        let apart =
+            apart.map(|(namespace, (uid, gid))| Apart { user_namespace: namespace.as_fd(), root: Owner { uid, gid } });
+        let mounts = plan.make(request, apart)?;
+        let mounts: Vec<_> = mounts.iter().map(AsFd::as_fd).collect();
+        self.line.hand(&mounts).map_err(|error| RuntimeError::step("hand mounts to the container's process", error))
+    }
+
+    fn guide(&self, request: &StartRequest, membership: &mut Membership) -> Result<Option<OwnedFd>, RuntimeError> {
         let resources = request.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
         membership.complete(self.pid, resources)?;
+        let doors = membership.doors().map_err(|error| RuntimeError::step("open the cgroups", error))?;
+        let doors: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
         // Whatever killed the process before the sign shows in its reports.
-        let _ = self.go();
+        let _ = self.line.hand(&doors);
         await_execution(&self.line, &self.pidfd)
     }
 
@@ -139,7 +162,6 @@ pub(super) fn await_execution(line: &Upper, pidfd: &OwnedFd) -> Result<Option<Ow
 
 /// How a process ended, without reaping it.
 fn fate(pidfd: &OwnedFd) -> String {
-    use std::os::fd::AsFd;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     match waitid(WaitId::PidFd(pidfd.as_fd()), options) {
         Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
@@ -153,7 +175,6 @@ fn fate(pidfd: &OwnedFd) -> String {
 
 /// Ends a process that is not to be handed out.
 pub(super) fn kill_and_reap(pidfd: &OwnedFd) {
-    use std::os::fd::AsFd;
     let _ = pidfd_send_signal(pidfd, Signal::KILL);
     let _ = rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod clone;
 pub mod epoll;
 pub mod file;
+pub mod file_owner;
 pub mod idle;
 pub mod in_root;
 pub mod inotify;

@@ -26,6 +26,7 @@ pub enum Propagation {
     Private,
     Slave,
     Shared,
+    Unbindable,
 }
 
 /// What [`change`] does to a mount.
@@ -100,8 +101,21 @@ pub fn change_root(depth: Depth, change: &Change) -> io::Result<()> {
     mount_setattr(rustix::fs::CWD, c"/", 0, depth, change)
 }
 
+/// Shows a detached mount's files under other ids: those that the user namespace maps the files' own ids to (Linux 5.12).
+///
+/// EINVAL: the file system cannot do it. EPERM: the mount is mapped already, or its file system is not the caller's.
+pub fn map_ids(mount: impl AsFd, depth: Depth, user_namespace: impl AsFd) -> io::Result<()> {
+    let attributes = MountAttr {
+        set: libc::MOUNT_ATTR_IDMAP,
+        user_namespace: u64::try_from(user_namespace.as_fd().as_raw_fd()).unwrap_or(u64::MAX),
+        ..MountAttr::default()
+    };
+    set_attributes(mount.as_fd(), c"", libc::AT_EMPTY_PATH, depth, &attributes)
+}
+
 /// mount_attr of linux/mount.h.
 #[repr(C)]
+#[derive(Default)]
 struct MountAttr {
     set: u64,
     clear: u64,
@@ -127,9 +141,20 @@ fn mount_setattr(
             Some(Propagation::Private) => libc::MS_PRIVATE,
             Some(Propagation::Slave) => libc::MS_SLAVE,
             Some(Propagation::Shared) => libc::MS_SHARED,
+            Some(Propagation::Unbindable) => libc::MS_UNBINDABLE,
         },
         user_namespace: 0,
     };
+    set_attributes(folder, path, flags, depth, &attributes)
+}
+
+fn set_attributes(
+    folder: BorrowedFd<'_>,
+    path: &std::ffi::CStr,
+    flags: i32,
+    depth: Depth,
+    attributes: &MountAttr,
+) -> io::Result<()> {
     let flags = if depth == Depth::Whole { flags | libc::AT_RECURSIVE } else { flags };
     // SAFETY: the path is a C string and attributes a valid mount_attr of the given size; both outlive the call.
     let result = unsafe {
@@ -138,7 +163,7 @@ fn mount_setattr(
             folder.as_raw_fd(),
             path.as_ptr(),
             flags,
-            &raw const attributes,
+            std::ptr::from_ref(attributes),
             size_of::<MountAttr>(),
         )
     };

@@ -77,6 +77,14 @@ impl Membership {
         self.place.apply(&Wanted::from_resources(resources))
     }
 
+    /// The v1 groups' doors, opened by the side that may: the kernel asks who opened them, so that a process in a user
+    /// namespace gets in. For [`enter`].
+    pub fn doors(&self) -> io::Result<Vec<OwnedFd>> {
+        let open =
+            |folder: &PathBuf| Ok(openat(CWD, folder.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?);
+        self.place.legacy.iter().map(|(_, folder)| open(folder)).collect()
+    }
+
     /// In the child: joins the v1 groups. Writing `0` to `tasks` moves only the calling thread, which the kernel does
     /// without the lock that makes `cgroup.procs` ten times slower.
     pub fn join(&self) -> io::Result<()> {
@@ -105,6 +113,11 @@ impl Membership {
     pub fn into_place(self, pid: i32, own_network: bool) -> CgroupPlace {
         CgroupPlace { pid, pid_start: start_time(pid).unwrap_or(0), own_network, ..self.place }
     }
+}
+
+/// In the child: goes through the [`Membership::doors`].
+pub(in crate::runtime) fn enter(doors: &[OwnedFd]) -> io::Result<()> {
+    doors.iter().try_for_each(|door| rustix::io::write(door, b"0").map(drop)).map_err(io::Error::from)
 }
 
 /// Makes a folder and, if they are missing, those above it.

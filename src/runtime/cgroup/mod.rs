@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
-pub(super) use create::{Membership, create};
+pub(super) use create::{Membership, create, enter};
 pub(super) use limits::Wanted;
 pub use roots::Roots;
 pub use sampler::Sampler;

@@ -56,6 +56,15 @@ impl Streams {
         }
     }
 
+    /// On the starting side: lets the root user of a user namespace open its pipes again, and give them to others.
+    pub fn give_pipes_to(&self, uid: u32) {
+        let Self::Pipes { stdin, stdout, stderr } = self else { return };
+        let ends = stdin.iter().map(|(read_end, _)| read_end).chain([&stdout.1, &stderr.1]);
+        for end in ends {
+            let _ = fchown(end, Some(Uid::from_raw(uid)), None::<Gid>);
+        }
+    }
+
     /// In the process: makes the pipes its standard streams.
     pub fn take(&self) -> io::Result<()> {
         let Self::Pipes { stdin, stdout, stderr } = self else { return Ok(()) };

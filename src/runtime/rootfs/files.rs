@@ -31,13 +31,7 @@ ff02::2\tip6-allrouters
 ";
 
 /// Makes the three and binds each to its place, unless `taken` says that a mount of the user's is there.
-/// `scratch` is a folder of the host that this private mount namespace may cover.
-pub fn bind(
-    root: BorrowedFd<'_>,
-    scratch: &Path,
-    wish: &Wish<'_>,
-    taken: &dyn Fn(&str) -> bool,
-) -> Result<(), RuntimeError> {
+pub fn bind(root: BorrowedFd<'_>, wish: &Wish<'_>, taken: &dyn Fn(&str) -> bool) -> Result<(), RuntimeError> {
     let files = [
         ("hostname", format!("{}\n", wish.hostname)),
         ("hosts", hosts(wish)),
@@ -47,20 +41,21 @@ pub fn bind(
     if wanted.is_empty() {
         return Ok(());
     }
-    let folder = scratch_folder(scratch).map_err(|error| RuntimeError::step("make a tmpfs for /etc/hosts", error))?;
+    let folder = scratch_folder().map_err(|error| RuntimeError::step("make a tmpfs for /etc/hosts", error))?;
     for (name, text) in wanted {
         bind_one(root, &folder, name, text).map_err(|error| RuntimeError::step(format!("bind /etc/{name}"), error))?;
     }
     Ok(())
 }
 
-/// Before Linux 6.15 only an attached mount can be cloned, so it stands on a folder that vanishes with the old root.
-fn scratch_folder(scratch: &Path) -> io::Result<OwnedFd> {
+/// Before Linux 6.15 only an attached mount can be cloned, so it stands on the machine's /dev, which vanishes from this
+/// mount namespace with the old root.
+fn scratch_folder() -> io::Result<OwnedFd> {
     let attributes = Attributes::MOUNT_ATTR_NOSUID | Attributes::MOUNT_ATTR_NODEV | Attributes::MOUNT_ATTR_NOEXEC;
     let options = [("source", Some("tmpfs")), ("mode", Some("755")), ("size", Some("1m"))];
     let tmpfs = new_mount("tmpfs", &options, attributes)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    attach(&tmpfs, openat(rustix::fs::CWD, scratch, flags, Mode::empty())?)?;
+    attach(&tmpfs, openat(rustix::fs::CWD, "/dev", flags, Mode::empty())?)?;
     Ok(tmpfs)
 }
 

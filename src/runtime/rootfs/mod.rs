@@ -5,8 +5,10 @@
 pub(super) mod cgroups;
 pub(super) mod devices;
 pub(super) mod files;
+pub(super) mod handed;
 pub(super) mod host;
 pub mod inside;
+pub(super) mod mapped;
 pub(super) mod masks;
 pub(super) mod mounts;
 pub mod options;

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Mount;
 use rustix::fs::CWD;
 
+use super::handed::Handed;
 use super::inside::{self, Shape, Symlinks};
 use super::options::Options;
 use crate::runtime::RuntimeError;
-use crate::sys::mount::{Attributes, Change, Depth, attach, change, clone_tree, new_mount};
+use crate::sys::mount::{Attributes, Change, Depth, Propagation, attach, change, clone_tree, new_mount};
 
 /// A mount that is made but not attached yet.
 pub struct Prepared<'a> {
@@ -40,19 +41,35 @@ const REPLACEABLE: [&str; 8] = [
     "/proc/slabinfo",
 ];
 
-/// Makes every mount but cgroups, detached. Sources are the host's paths, so this comes before the root changes.
-pub fn prepare(mounts: &[Mount]) -> Result<Vec<Prepared<'_>>, RuntimeError> {
-    let wanted = mounts.iter().filter(|mount| mount.typ().as_deref() != Some("cgroup"));
-    wanted.map(prepare_one).collect()
+/// Makes every mount but cgroups, detached, unless it was handed over. Sources are the host's paths, so this comes before
+/// the root changes.
+pub fn prepare<'a>(mounts: &'a [Mount], bundle: &Path, handed: &mut Handed) -> Result<Vec<Prepared<'a>>, RuntimeError> {
+    let wanted = mounts.iter().enumerate().filter(|(_, mount)| mount.typ().as_deref() != Some("cgroup"));
+    wanted.map(|(at, mount)| prepare_one(mount, bundle, handed.mount(at))).collect()
 }
 
-fn prepare_one(mount: &Mount) -> Result<Prepared<'_>, RuntimeError> {
-    let options = Options::parse(mount.options().as_deref().unwrap_or_default());
+/// A bind shows what is on the machine already; everything else makes a file system.
+pub fn is_bind(mount: &Mount) -> bool {
+    matches!(mount.typ().as_deref(), None | Some("bind" | "none")) || Options::of(mount).bind.is_some()
+}
+
+/// A bind's source; a relative one is in the bundle.
+pub fn source(mount: &Mount, bundle: &Path) -> PathBuf {
+    bundle.join(mount.source().as_deref().unwrap_or(Path::new("")))
+}
+
+fn prepare_one<'a>(mount: &'a Mount, bundle: &Path, handed: Option<OwnedFd>) -> Result<Prepared<'a>, RuntimeError> {
+    let options = Options::of(mount);
     let kind = mount.typ().as_deref().unwrap_or("bind");
-    if kind == "bind" || options.bind.is_some() {
-        let source = mount.source().as_deref().unwrap_or(Path::new(""));
-        let tree =
-            bind(source, &options).map_err(|error| RuntimeError::step(format!("bind {}", source.display()), error))?;
+    if is_bind(mount) {
+        let tree = match handed {
+            Some(tree) => tree,
+            None => {
+                let source = source(mount, bundle);
+                bind(&source, &options)
+                    .map_err(|error| RuntimeError::step(format!("bind {}", source.display()), error))?
+            }
+        };
         let folder = inside::is_folder(&tree).map_err(|error| failed(mount, error))?;
         let shape = if folder { Shape::Folder } else { Shape::File };
         return Ok(Prepared { mount, tree, shape, options });
@@ -69,7 +86,8 @@ fn prepare_one(mount: &Mount) -> Result<Prepared<'_>, RuntimeError> {
     Ok(Prepared { mount, tree, shape: Shape::Folder, options })
 }
 
-fn bind(source: &Path, options: &Options) -> io::Result<OwnedFd> {
+/// A detached copy of what is at `source`, with the attributes of the options.
+pub fn bind(source: &Path, options: &Options) -> io::Result<OwnedFd> {
     let depth = options.bind.unwrap_or(Depth::Whole);
     let tree = match clone_tree(CWD, source, depth) {
         // In a user namespace what is mounted below may not be left behind: it could hide something.
@@ -78,6 +96,9 @@ fn bind(source: &Path, options: &Options) -> io::Result<OwnedFd> {
         }
         cloned => cloned?,
     };
+    // The copy still hears of what is mounted on the machine, and tells it: as much of that as is wished stays.
+    let (propagation, depth) = options.propagation.unwrap_or((Propagation::Private, Depth::Whole));
+    change(&tree, depth, &Change::propagation(propagation))?;
     let wish = options.change();
     match change(&tree, Depth::One, &wish) {
         // Flags of a mount that came from the host's namespace are locked for a user: what is read-only stays so.
@@ -119,7 +140,7 @@ pub fn attach_all(root: BorrowedFd<'_>, prepared: Vec<Prepared<'_>>) -> Result<A
 
 fn attach_one(root: BorrowedFd<'_>, one: &Prepared<'_>) -> Result<(), RuntimeError> {
     let destination = one.mount.destination();
-    let is_bind = one.options.bind.is_some() || one.mount.typ().as_deref() == Some("bind");
+    let is_bind = is_bind(one.mount);
     let symlinks = if is_bind { Symlinks::InsideRoot } else { Symlinks::Refused };
     let target = inside::find_or_make(root, destination, one.shape, symlinks)
         .map_err(|error| RuntimeError::step(format!("make the mount point {}", destination.display()), error))?;
@@ -139,10 +160,12 @@ fn attach_one(root: BorrowedFd<'_>, one: &Prepared<'_>) -> Result<(), RuntimeErr
         )));
     }
     attach(&one.tree, &target).map_err(|error| failed(one.mount, error))?;
-    if let Some((propagation, depth)) = one.options.propagation {
-        change(&one.tree, depth, &Change::propagation(propagation)).map_err(|error| failed(one.mount, error))?;
+    match one.options.propagation {
+        Some((propagation, depth)) if !is_bind => {
+            change(&one.tree, depth, &Change::propagation(propagation)).map_err(|error| failed(one.mount, error))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn failed(mount: &Mount, source: io::Error) -> RuntimeError {

@@ -1,5 +1,7 @@
 //! A specification's mount options, sorted into what the kernel takes in different places.
 
+use oci_spec::runtime::Mount;
+
 use crate::sys::mount::{Attributes, Change, Depth, Propagation};
 
 /// Parsed mount options.
@@ -13,11 +15,17 @@ pub struct Options {
     /// Bind: the source alone, or with what is mounted below it.
     pub bind: Option<Depth>,
     pub propagation: Option<(Propagation, Depth)>,
+    /// Show the files under other ids (`idmap`, `ridmap`).
+    pub id_map: Option<Depth>,
     /// For the file system itself: keys with values, and flags.
     pub data: Vec<(String, Option<String>)>,
 }
 
 impl Options {
+    pub fn of(mount: &Mount) -> Self {
+        Self::parse(mount.options().as_deref().unwrap_or_default())
+    }
+
     pub fn parse(options: &[String]) -> Self {
         let mut parsed = Self {
             attributes: Attributes::empty(),
@@ -25,6 +33,7 @@ impl Options {
             recursive: Attributes::empty(),
             bind: None,
             propagation: None,
+            id_map: None,
             data: Vec::new(),
         };
         for option in options {
@@ -37,6 +46,8 @@ impl Options {
         match option {
             "bind" => self.bind = Some(Depth::One),
             "rbind" => self.bind = Some(Depth::Whole),
+            "idmap" => self.id_map = Some(Depth::One),
+            "ridmap" => self.id_map = Some(Depth::Whole),
             "private" => self.propagation = Some((Propagation::Private, Depth::One)),
             "rprivate" => self.propagation = Some((Propagation::Private, Depth::Whole)),
             "slave" => self.propagation = Some((Propagation::Slave, Depth::One)),

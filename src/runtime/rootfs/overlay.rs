@@ -4,13 +4,16 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatVfsMountFlags, fstatvfs, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
+use super::mapped::{Apart, Mapped, owned_by};
 use super::patchwork::Patchwork;
-use crate::runtime::{Rootfs, RuntimeError};
-use crate::sys::mount::{Attributes, Depth, attach, clone_tree_of, new_mount};
+use crate::runtime::{Rootfs, RuntimeError, elsewhere};
+use crate::sys::mount::{
+    Attributes, Change, Depth, Propagation, attach, change, change_root, clone_tree_of, new_mount,
+};
 
 /// What differs between overlays of root and of an ordinary user's namespace.
 #[derive(Clone, Copy, Debug)]
@@ -21,47 +24,140 @@ pub struct Kind {
     pub volatile: bool,
 }
 
-/// Mounts the root over its own upper folder (in this private namespace any place will do) and opens it.
-pub fn mount(rootfs: &Rootfs, in_user_namespace: bool) -> Result<OwnedFd, RuntimeError> {
-    if let (true, Rootfs::Host { upper, work, volatile, .. }) = (in_user_namespace, rootfs) {
-        return Patchwork { root: upper, parts: work, volatile: *volatile }.mount();
+/// Folders of a layered root. `lower` has the lowest first.
+struct Layers<'a> {
+    lower: &'a [PathBuf],
+    upper: &'a Path,
+    work: &'a Path,
+    volatile: bool,
+}
+
+/// The same, open. Here the highest layer comes first: overlayfs's own order.
+struct Opened {
+    lower: Vec<OwnedFd>,
+    upper: OwnedFd,
+    work: OwnedFd,
+}
+
+impl Layers<'_> {
+    fn open(&self, open: &mut dyn FnMut(&Path) -> Result<OwnedFd, RuntimeError>) -> Result<Opened, RuntimeError> {
+        Ok(Opened {
+            lower: self.lower.iter().rev().map(|folder| open(folder)).collect::<Result<Vec<_>, _>>()?,
+            upper: open(self.upper)?,
+            work: open(self.work)?,
+        })
     }
-    let root_folder = [PathBuf::from("/")];
-    let (lower, upper, work, volatile) = match rootfs {
-        Rootfs::Overlay { lower, upper, work, volatile } => (lower.as_slice(), upper, work, *volatile),
-        Rootfs::Host { upper, work, volatile, .. } => (root_folder.as_slice(), upper, work, *volatile),
-        Rootfs::Folder { path } => return bind_of_itself(path),
-    };
-    let upper_place = open(upper)?;
-    let work_place = open(work)?;
-    // The highest layer comes first in overlayfs's own order.
-    let lower = lower.iter().rev().map(|folder| open(folder)).collect::<Result<Vec<_>, _>>()?;
-    let failed = |source| RuntimeError::step(format!("mount the overlay of {}", upper.display()), source);
-    let kind = Kind { in_user_namespace, volatile };
-    match mount_detached(&lower, &upper_place, &work_place, kind) {
-        Ok(mount) => {
-            attach(&mount, &upper_place).map_err(failed)?;
-            Ok(mount)
-        }
-        // Before Linux 6.5 layers are one string, which fsconfig(2) cuts at 256 bytes.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-            let options = text_options(&lower, &upper_place, &work_place, kind);
-            let options = std::ffi::CString::new(options).map_err(|error| failed(error.into()))?;
-            rustix::mount::mount("overlay", upper, "overlay", MountFlags::NODEV, Some(options.as_c_str()))
-                .map_err(|_| failed(error))?;
-            open(upper)
-        }
-        Err(error) => Err(failed(error)),
+
+    fn failed(&self, source: io::Error) -> RuntimeError {
+        RuntimeError::step(format!("mount the overlay of {}", self.upper.display()), source)
     }
 }
 
-/// A root must be a mount of its own to be pivoted to. What is mounted below comes along.
-fn bind_of_itself(path: &Path) -> Result<OwnedFd, RuntimeError> {
+/// Makes the root in this private mount namespace, attaches it, and opens it.
+///
+/// A root that is made already comes to stand on `/`: a mapped root user may not reach any other place.
+pub fn mount(rootfs: &Rootfs, in_user_namespace: bool, made: Option<OwnedFd>) -> Result<OwnedFd, RuntimeError> {
+    match (made, rootfs) {
+        (Some(root), _) => attach_over_root(root),
+        (None, Rootfs::Folder { path }) => attach_over_root(copy_of_folder(path, Propagation::Private)?),
+        (None, Rootfs::Host { upper, work, volatile, .. }) if in_user_namespace => {
+            Patchwork { root: upper, parts: work, volatile: *volatile }.mount()
+        }
+        (None, Rootfs::Host { upper, work, volatile, .. }) => {
+            let lower = [PathBuf::from("/")];
+            mount_layers(&Layers { lower: &lower, upper, work, volatile: *volatile }, in_user_namespace)
+        }
+        (None, Rootfs::Overlay { lower, upper, work, volatile }) => {
+            mount_layers(&Layers { lower, upper, work, volatile: *volatile }, in_user_namespace)
+        }
+    }
+}
+
+fn attach_over_root(root: OwnedFd) -> Result<OwnedFd, RuntimeError> {
+    attach(&root, open(Path::new("/"))?).map_err(|source| RuntimeError::step("attach the root", source))?;
+    Ok(root)
+}
+
+/// A detached copy of a folder with what is mounted below: a root must be a mount of its own to be pivoted to.
+pub fn copy_of_folder(path: &Path, propagation: Propagation) -> Result<OwnedFd, RuntimeError> {
     let failed = |source| RuntimeError::step(format!("bind the root {}", path.display()), source);
-    let target = open(path)?;
-    let tree = clone_tree_of(&target, Depth::Whole).map_err(failed)?;
-    attach(&tree, &target).map_err(failed)?;
+    let tree = clone_tree_of(open(path)?, Depth::Whole).map_err(failed)?;
+    change(&tree, Depth::Whole, &Change::propagation(propagation)).map_err(failed)?;
     Ok(tree)
+}
+
+fn mount_layers(layers: &Layers<'_>, in_user_namespace: bool) -> Result<OwnedFd, RuntimeError> {
+    let kind = Kind { in_user_namespace, volatile: layers.volatile };
+    let opened = layers.open(&mut |folder| open(folder))?;
+    match mount_detached(&opened.lower, &opened.upper, &opened.work, kind) {
+        Ok(mount) => {
+            attach(&mount, &opened.upper).map_err(|error| layers.failed(error))?;
+            Ok(mount)
+        }
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            mount_by_text(&opened, layers.upper, kind).map_err(|_| layers.failed(error))?;
+            open(layers.upper)
+        }
+        Err(error) => Err(layers.failed(error)),
+    }
+}
+
+/// The overlay of layers whose ids are mapped, detached. For the starting process, in the machine's own namespaces, where
+/// the layers' marks are `trusted.`. Needs Linux 5.19.
+pub fn mount_mapped(rootfs: &Rootfs, apart: Apart<'_>) -> Result<OwnedFd, RuntimeError> {
+    let root_folder = [PathBuf::from("/")];
+    let layers = match rootfs {
+        Rootfs::Overlay { lower, upper, work, volatile } => Layers { lower, upper, work, volatile: *volatile },
+        Rootfs::Host { upper, work, volatile, .. } => Layers { lower: &root_folder, upper, work, volatile: *volatile },
+        // Whose files they are is up to who made the folder.
+        Rootfs::Folder { path } => return copy_of_folder(path, Propagation::Private),
+    };
+    let mut mapped = Mapped::new(apart);
+    let own = [layers.upper, layers.work];
+    let all: Vec<&Path> = layers.lower.iter().map(PathBuf::as_path).chain(own).collect();
+    mapped.prefer(&all);
+    // Overlayfs wants these two in one mount.
+    mapped.prefer(&own);
+    let opened = layers.open(&mut |folder| mapped.open(folder))?;
+    let kind = Kind { in_user_namespace: false, volatile: layers.volatile };
+    let make = || match mount_detached(&opened.lower, &opened.upper, &opened.work, kind) {
+        // Before Linux 6.15 layers must be attached somewhere.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => mount_in_private(&layers, &mapped, &opened, kind),
+        mounted => mounted.map_err(|error| layers.failed(error)),
+    };
+    let root = owned_by(mapped.owner, make)??;
+    // Overlayfs makes do without a work folder that it cannot use, and tells only the kernel's log.
+    let flags = fstatvfs(&root).map_err(|error| layers.failed(error.into()))?.f_flag;
+    if flags.contains(StatVfsMountFlags::RDONLY) {
+        return Err(layers.failed(io::Error::other("the kernel made it read-only; its log (dmesg) says why")));
+    }
+    Ok(root)
+}
+
+/// The same by a short-lived process with a mount namespace of its own, in which the layers are attached.
+fn mount_in_private(
+    layers: &Layers<'_>,
+    mapped: &Mapped<'_>,
+    opened: &Opened,
+    kind: Kind,
+) -> Result<OwnedFd, RuntimeError> {
+    let failed = |source| layers.failed(source);
+    elsewhere::make(libc::CLONE_NEWNS as u64, || {
+        change_root(Depth::Whole, &Change::propagation(Propagation::Private)).map_err(failed)?;
+        for tree in mapped.trees() {
+            attach(tree, open(Path::new("/"))?).map_err(failed)?;
+        }
+        let first = mount_detached(&opened.lower, &opened.upper, &opened.work, kind);
+        let Err(error) = first else { return first.map_err(failed) };
+        mount_by_text(opened, layers.upper, kind).map_err(|_| failed(error))?;
+        clone_tree_of(open(layers.upper)?, Depth::One).map_err(failed)
+    })
+}
+
+/// Before Linux 6.5 layers are one string, which fsconfig(2) cuts at 256 bytes.
+fn mount_by_text(opened: &Opened, target: &Path, kind: Kind) -> io::Result<()> {
+    let options = std::ffi::CString::new(text_options(&opened.lower, &opened.upper, &opened.work, kind))?;
+    Ok(rustix::mount::mount("overlay", target, "overlay", MountFlags::NODEV, Some(options.as_c_str()))?)
 }
 
 fn open(folder: &Path) -> Result<OwnedFd, RuntimeError> {
