@@ -14,6 +14,7 @@ use super::machine::{Doctor, InfoWish, Version};
 use super::pull::{Pull, Search};
 use super::run::{Attach, Create, Exec, Run, Start};
 use super::stats::{Stats, Top};
+use super::update::Update;
 
 /// Containers in one terminal, without a daemon.
 #[derive(Parser, Clone, Debug)]
@@ -59,6 +60,7 @@ pub enum Command {
     Unpause(Containers),
     /// Wait for containers to exit and print their exit codes
     Wait(Containers),
+    Update(Update),
     Rename(Rename),
     Rm(Remove),
     Ps(List),
@@ -106,6 +108,7 @@ pub enum ContainerCommand {
     Unpause(Containers),
     /// Wait for containers to exit and print their exit codes
     Wait(Containers),
+    Update(Update),
     Rename(Rename),
     #[command(alias = "remove")]
     Rm(Remove),
@@ -151,6 +154,7 @@ impl Command {
                 ContainerCommand::Pause(wish) => Self::Pause(wish),
                 ContainerCommand::Unpause(wish) => Self::Unpause(wish),
                 ContainerCommand::Wait(wish) => Self::Wait(wish),
+                ContainerCommand::Update(wish) => Self::Update(wish),
                 ContainerCommand::Rename(wish) => Self::Rename(wish),
                 ContainerCommand::Rm(wish) => Self::Rm(wish),
                 ContainerCommand::Ls(wish) => Self::Ps(wish),

@@ -23,7 +23,8 @@ enum Choice {
 }
 
 /// Commands whose arguments are containers, and the state that `ps` is asked for.
-const OF_CONTAINERS: &str = "start exec attach stop restart kill pause unpause wait rename rm logs stats top inspect";
+const OF_CONTAINERS: &str =
+    "start exec attach stop restart kill pause unpause wait update rename rm logs stats top inspect";
 const OF_IMAGES: &str = "run create rmi inspect";
 
 pub fn completion(wish: &Completion) -> Outcome {

@@ -8,7 +8,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Run",
         &[
             "run", "create", "start", "exec", "attach", "stop", "restart", "kill", "pause", "unpause", "wait",
-            "rename", "rm",
+            "update", "rename", "rm",
         ],
     ),
     ("Look", &["ps", "logs", "stats", "top", "inspect", "events"]),

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::failure::{Failure, Outcome};
 use super::lifecycle::reported;
+use super::limits::host_limits;
 use super::output::Output;
 use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
@@ -140,6 +141,7 @@ fn container_value(inspect: &ContainerInspect) -> Value {
         "Path": program,
         "Args": arguments,
         "State": state_value(&inspect.state),
+        "RestartCount": inspect.restarts,
         "Image": record.image_id,
         "Name": format!("/{}", record.name),
         "LogPath": inspect.log_path,
@@ -161,12 +163,10 @@ fn container_value(inspect: &ContainerInspect) -> Value {
             "CgroupParent": inspect.cgroup.clone().unwrap_or_default(),
             "Init": config.init,
             "LogConfig": {"Type": "json-file", "Config": {}},
-            "Memory": config.limits.memory_bytes.unwrap_or(0),
-            "NanoCpus": config.limits.cpu_milli.unwrap_or(0) * 1_000_000,
             "NetworkMode": network,
-            "PidsLimit": config.limits.pids,
             "Privileged": false,
             "ReadonlyRootfs": config.read_only,
+            "RestartPolicy": {"Name": config.restart.name(), "MaximumRetryCount": config.restart.most()},
             "SecurityOpt": security,
             "Ulimits": ulimits,
         },
@@ -186,6 +186,9 @@ fn container_value(inspect: &ContainerInspect) -> Value {
         },
         "NetworkSettings": {"Networks": {network: {}}},
     });
+    if let Some(host) = value["HostConfig"].as_object_mut() {
+        host.extend(host_limits(&config.limits));
+    }
     if let (Some(bytes), Some(object)) = (inspect.size_rw_bytes, value.as_object_mut()) {
         object.insert("SizeRw".to_owned(), Value::from(bytes));
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::{Map, Value, json};
 
 use super::failure::Failure;
 use crate::model::{DeviceRate, Limits, RestartPolicy, parse_bytes, parse_cpus};
@@ -117,6 +118,31 @@ impl DeviceFlags {
 /// The value of `--restart`.
 pub fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
     text.parse().map_err(|error: crate::model::ParseRestartError| error.to_string())
+}
+
+/// The limits in the words of Docker's `HostConfig`: zero, or an empty text, is none.
+pub fn host_limits(limits: &Limits) -> Map<String, Value> {
+    let rates = |rates: &[DeviceRate]| -> Value {
+        rates.iter().map(|rate| json!({"Path": rate.path, "Rate": rate.rate})).collect()
+    };
+    let entries = [
+        ("Memory", json!(limits.memory_bytes.unwrap_or(0))),
+        ("MemorySwap", json!(limits.swap_bytes().unwrap_or(0))),
+        ("MemoryReservation", json!(limits.memory_reservation_bytes.unwrap_or(0))),
+        ("NanoCpus", json!(limits.cpu_milli.unwrap_or(0) * 1_000_000)),
+        ("CpuShares", json!(limits.cpu_shares.unwrap_or(0))),
+        ("CpuQuota", json!(limits.cpu_quota_us.unwrap_or(0))),
+        ("CpuPeriod", json!(limits.cpu_period_us.unwrap_or(0))),
+        ("CpusetCpus", json!(limits.cpuset_cpus.as_deref().unwrap_or_default())),
+        ("CpusetMems", json!(limits.cpuset_mems.as_deref().unwrap_or_default())),
+        ("PidsLimit", json!(limits.pids)),
+        ("BlkioWeight", json!(limits.blkio_weight.unwrap_or(0))),
+        ("BlkioDeviceReadBps", rates(&limits.device_read_bps)),
+        ("BlkioDeviceWriteBps", rates(&limits.device_write_bps)),
+        ("BlkioDeviceReadIOps", rates(&limits.device_read_iops)),
+        ("BlkioDeviceWriteIOps", rates(&limits.device_write_iops)),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 fn wrong(flag: &str, error: &dyn std::fmt::Display) -> Failure {

@@ -24,6 +24,7 @@ mod stats;
 mod table;
 mod template;
 mod terminal;
+mod update;
 mod wish;
 mod wording;
 
@@ -116,6 +117,7 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Pause(wish) => lifecycle::pause(engine, &wish),
         Command::Unpause(wish) => lifecycle::unpause(engine, &wish),
         Command::Wait(wish) => lifecycle::wait(engine, &wish),
+        Command::Update(wish) => update::update(engine, &wish),
         Command::Rename(wish) => lifecycle::rename(engine, &wish),
         Command::Rm(wish) => lifecycle::remove(engine, &wish),
         Command::Ps(wish) => list::list(engine, &wish),

@@ -2,7 +2,7 @@
 
 use humansize::{BINARY, BaseUnit, DECIMAL, FormatSizeOptions, Kilo, format_size};
 
-use crate::model::{ContainerState, Timestamp};
+use crate::model::{ContainerState, ExitReason, Timestamp};
 
 /// `3 minutes`, `About an hour`, `2 weeks`: Docker's rounding.
 pub fn duration(seconds: u64) -> String {
@@ -42,6 +42,9 @@ pub fn status(state: &ContainerState, now: Timestamp) -> String {
         ContainerState::Running { started, .. } => format!("Up {}", duration(started.seconds_until(now))),
         ContainerState::Paused { started, .. } => format!("Up {} (Paused)", duration(started.seconds_until(now))),
         ContainerState::Restarting(exit) => format!("Restarting ({}) {}", exit.code, ago(exit.finished, now)),
+        ContainerState::Exited(exit) if exit.reason == ExitReason::OutOfMemory => {
+            format!("Exited ({}) {} (out of memory)", exit.code, ago(exit.finished, now))
+        }
         ContainerState::Exited(exit) => format!("Exited ({}) {}", exit.code, ago(exit.finished, now)),
     }
 }
@@ -139,6 +142,8 @@ mod tests {
         assert_eq!(status(&ContainerState::Running { pid: 1, started }, now), "Up 3 minutes");
         assert_eq!(status(&ContainerState::Paused { pid: 1, started }, now), "Up 3 minutes (Paused)");
         assert_eq!(status(&ContainerState::Restarting(exit.clone()), now), "Restarting (3) 3 minutes ago");
+        let starved = ExitStatus { code: 137, reason: ExitReason::OutOfMemory, ..exit.clone() };
+        assert_eq!(status(&ContainerState::Exited(starved), now), "Exited (137) 3 minutes ago (out of memory)");
         assert_eq!(status(&ContainerState::Exited(exit), now), "Exited (3) 3 minutes ago");
     }
 

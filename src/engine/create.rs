@@ -136,11 +136,16 @@ fn new_id() -> Result<Id> {
     Ok(Id::from_bytes(bytes))
 }
 
+/// Processors online.
+pub(super) fn cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX))
+}
+
 fn surroundings(id: &Id) -> Surroundings {
     Surroundings {
         default_hostname: id.short().to_owned(),
         machine_hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        cpus: std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX)),
+        cpus: cpus(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::state::Life;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerInspect, ContainerRecord, HOST_IMAGE};
+use crate::model::{ContainerInspect, ContainerRecord, ContainerState, HOST_IMAGE};
 
 impl Engine {
     /// Everything known of a container.
@@ -30,9 +30,10 @@ impl Inner {
     fn inspect(&self, record: ContainerRecord) -> Result<ContainerInspect> {
         let gone = || EngineError::NoSuchContainer { target: record.name.to_string() };
         let state = self.state(&record)?.ok_or_else(gone)?;
-        let cgroup = match self.life(&record.id)? {
-            Life::Up(up) => up.cgroup.path().map(|path| path.to_string()),
-            _ => None,
+        let (cgroup, restarts) = match (self.life(&record.id)?, &state) {
+            (_, ContainerState::Exited(exit)) => (None, exit.restarts),
+            (Life::Up(up), _) => (up.cgroup.path().map(|path| path.to_string()), up.restarts),
+            _ => (None, 0),
         };
         Ok(ContainerInspect {
             image_reference: if record.image == HOST_IMAGE { None } else { record.image.parse().ok() },
@@ -41,7 +42,7 @@ impl Inner {
             state,
             cgroup,
             size_rw_bytes: None,
-            restarts: 0,
+            restarts,
             record,
         })
     }

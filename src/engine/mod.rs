@@ -35,6 +35,7 @@ mod suggest;
 mod top;
 #[cfg(test)]
 mod trial;
+mod update;
 mod wait;
 mod watch;
 

@@ -57,6 +57,14 @@ impl Inner {
         if !was_started(&self.upper(id)) {
             return Ok(None);
         }
+        // It was down already, and waited to be started again: how it ended is known.
+        if let Some(ContainerState::Restarting(status)) = last.as_ref().map(|last| &last.state) {
+            let message = Some("its monitor was killed before it could start it again".to_owned());
+            let status = ExitStatus { message, ..status.clone() };
+            self.write_exit(id, &status)?;
+            return Ok(Some(ContainerState::Exited(status)));
+        }
+        let restarts = last.as_ref().map_or(0, |last| last.restarts);
         let started = last.and_then(|last| match last.state {
             ContainerState::Running { started, .. } | ContainerState::Paused { started, .. } => Some(started),
             ContainerState::Restarting(status) | ContainerState::Exited(status) => status.started,
@@ -68,7 +76,7 @@ impl Inner {
             finished: Timestamp::now(),
             started,
             message: Some(LOST_MESSAGE.to_owned()),
-            restarts: 0,
+            restarts,
         };
         self.write_exit(id, &status)?;
         self.tell_exit(record, LOST_CODE, LOST_MESSAGE);

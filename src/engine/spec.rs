@@ -48,6 +48,8 @@ impl Inner {
             } else {
                 Vec::new()
             },
+            limits: config.limits.clone(),
+            restart: config.restart,
         })
     }
 

@@ -47,6 +47,7 @@ impl Trial {
             cgroup: CgroupPlace { pid: i32::MAX, ..CgroupPlace::default() },
             tty: false,
             log_lost_bytes: 0,
+            restarts: 0,
         };
         super::record::write(&folder.join(crate::monitor::STATE), &state).expect("state");
     }

@@ -60,6 +60,12 @@ impl UpdateRequest {
 }
 
 impl Limits {
+    /// The limit on memory and swap together in force: as much swap again as memory unless told otherwise, as Docker does.
+    pub fn swap_bytes(&self) -> Option<i64> {
+        let double = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(2);
+        self.memory_swap_bytes.or(self.memory_bytes.map(double))
+    }
+
     /// These limits with what `wish` changes of them. Quota and thousandths of cpus drive each other out.
     #[must_use]
     pub fn changed_by(&self, wish: &Self) -> Self {

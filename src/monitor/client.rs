@@ -6,8 +6,8 @@ use super::attachment::Attachment;
 use super::connection::Connection;
 use super::protocol::{Reply, Request};
 use super::{AttachOptions, MonitorError, State};
-use crate::model::{ExitStatus, Limits, SessionId, SessionSummary, Signal, Size};
-use crate::runtime::ExecRequest;
+use crate::model::{ExitStatus, Limits, RestartPolicy, SessionId, SessionSummary, Signal, Size};
+use crate::runtime::{ExecRequest, StartRequest};
 
 /// Asks one container's monitor, one question after the other. Every call blocks.
 #[derive(Debug)]
@@ -97,7 +97,8 @@ impl Client {
         }
     }
 
-    /// Waits for the container's end. By then its exit record is written and, if it was to be removed, it is.
+    /// Waits for the container's end. By then its exit record is written and, if it was to be removed, it is; or it waits to
+    /// be started again.
     pub fn wait(&mut self) -> Result<ExitStatus, MonitorError> {
         match self.ask(&Request::Wait)? {
             Reply::Exited { status } => Ok(status),
@@ -114,8 +115,15 @@ impl Client {
         self.done(&Request::Resume)
     }
 
-    pub fn update(&mut self, limits: Limits) -> Result<(), MonitorError> {
-        self.done(&Request::Update { limits })
+    /// Sets limits and restart policy: all of it or, after an error, nothing. `again` is what to start the container with
+    /// the next time, and needed with a policy that does.
+    pub fn change(
+        &mut self,
+        limits: &Limits,
+        restart: RestartPolicy,
+        again: Option<StartRequest>,
+    ) -> Result<(), MonitorError> {
+        self.done(&Request::Change { limits: Box::new(limits.clone()), restart, again: again.map(Box::new) })
     }
 
     fn done(&mut self, word: &Request) -> Result<(), MonitorError> {

@@ -10,8 +10,8 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::{AttachOptions, MonitorError, MonitorRequest};
-use crate::model::{ErrorKind, ExitStatus, Limits, SessionId, SessionSummary, Signal, Size};
-use crate::runtime::ExecRequest;
+use crate::model::{ErrorKind, ExitStatus, Limits, RestartPolicy, SessionId, SessionSummary, Signal, Size};
+use crate::runtime::{ExecRequest, StartRequest};
 
 /// The version this teu speaks.
 pub const VERSION: u32 = 1;
@@ -80,12 +80,16 @@ pub enum Request {
     Detach,
     Sessions,
     State,
-    /// Answered by `exited` when the container has ended and everything of it is cleared away.
+    /// Answered by `exited` when the container has ended and everything of it is cleared away, or it waits to be started again.
     Wait,
     Pause,
     Resume,
-    Update {
-        limits: Limits,
+    /// From now on these limits and this policy hold: all of it or, after a refusal, nothing.
+    Change {
+        limits: Box<Limits>,
+        restart: RestartPolicy,
+        /// What to start it with the next time; needed where the policy starts it again.
+        again: Option<Box<StartRequest>>,
     },
 }
 

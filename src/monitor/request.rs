@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ContainerState, Id, Name, Signal, Size};
+use crate::model::{ContainerState, Id, Limits, Name, RestartPolicy, Signal, Size};
 use crate::runtime::{CgroupPlace, StartRequest};
 
 /// The lock that a monitor holds for life, in the container's run folder.
@@ -13,6 +13,8 @@ pub const LOCK: &str = "monitor.lock";
 pub const SOCKET: &str = "monitor.sock";
 /// Its [`State`], in the container's run folder.
 pub const STATE: &str = "state.json";
+/// What a container with a restart policy is started with again, in its run folder: a monitor keeps no such thing in memory.
+pub const AGAIN: &str = "again.json";
 
 /// Everything a monitor needs to know, sent to it once.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +27,7 @@ pub struct MonitorRequest {
     /// Where the [`ExitStatus`](crate::model::ExitStatus) is written, atomically.
     pub exit_file: PathBuf,
     pub log: LogOptions,
-    /// The event file that `start`, `die`, `oom`, `pause`, `unpause`, `exec_start`, `exec_die` and, with `auto_remove`,
+    /// The event file that `start`, `die` (each time, where it is started again), `oom`, `pause`, `unpause`, `exec_start`, `exec_die` and, with `auto_remove`,
     /// `destroy` are appended to.
     pub events: PathBuf,
     pub tty: bool,
@@ -40,6 +42,11 @@ pub struct MonitorRequest {
     /// Removed in order after the exit; empty keeps the container. A symlink is the container's name: whichever symlink
     /// of the same folder points to the id is removed. A folder is first renamed to `.removing-NAME` beside it.
     pub auto_remove: Vec<PathBuf>,
+    /// The limits that `start.spec` holds, for changing them later.
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub restart: RestartPolicy,
 }
 
 /// Where and how much of a container's output is kept.
@@ -76,7 +83,7 @@ pub struct AttachOptions {
     pub size: Option<Size>,
 }
 
-/// A running container as its monitor describes it in `state.json`; replaced at start, pause, resume and exit.
+/// A running container as its monitor describes it in `state.json`; replaced at start, pause, resume and each end.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
     /// The wire protocol's version that the monitor speaks.
@@ -91,6 +98,9 @@ pub struct State {
     /// Bytes of output that could not be logged (a full disk, for instance).
     #[serde(default)]
     pub log_lost_bytes: u64,
+    /// How often its restart policy has started it again.
+    #[serde(default)]
+    pub restarts: u32,
 }
 
 impl State {

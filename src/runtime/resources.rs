@@ -42,17 +42,12 @@ pub fn changes(old: &Limits, new: &Limits) -> Result<LinuxResources, RuntimeErro
     Ok(resources)
 }
 
-/// The limit on memory and swap together: as much swap again as memory unless told otherwise, as Docker does.
-fn swap(limits: &Limits) -> Option<i64> {
-    limits.memory_swap_bytes.or(limits.memory_bytes.map(|bytes| signed(bytes).saturating_mul(2)))
-}
-
 fn memory(old: &Limits, new: &Limits) -> Option<LinuxMemory> {
     let mut memory = LinuxMemory::default();
-    if (old.memory_bytes, swap(old)) != (new.memory_bytes, swap(new)) {
+    if (old.memory_bytes, old.swap_bytes()) != (new.memory_bytes, new.swap_bytes()) {
         // Always both: neither can be judged without the other.
         memory.set_limit(Some(new.memory_bytes.map_or(NO_LIMIT, signed)));
-        memory.set_swap(Some(swap(new).unwrap_or(NO_LIMIT)));
+        memory.set_swap(Some(new.swap_bytes().unwrap_or(NO_LIMIT)));
     }
     if old.memory_reservation_bytes != new.memory_reservation_bytes {
         memory.set_reservation(Some(new.memory_reservation_bytes.map_or(NO_LIMIT, signed)));

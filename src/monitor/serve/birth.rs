@@ -11,7 +11,7 @@ use super::container::Container;
 use super::event_loop::{Monitor, Parts};
 use super::peer::Attached;
 use super::session::Session;
-use crate::model::{ErrorKind, EventAction, SessionId};
+use crate::model::{ErrorKind, EventAction, RestartPolicy, SessionId, Size};
 use crate::monitor::log::LogWriter;
 use crate::monitor::protocol::{Deframer, Kind, Reply, Request, VERSION, put_word};
 use crate::monitor::request::{LOCK, SOCKET};
@@ -140,8 +140,7 @@ fn listen_and_start(request: MonitorRequest, lock: Lock) -> Result<Parts, Monito
     let listener = socket::listen_in(&request.run_folder, SOCKET).map_err(MonitorError::file("listen on", &path))?;
     let ends = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
     let signals = Signals::block(&ends).map_err(MonitorError::call("signalfd4"))?;
-    let stdin = if request.stdin_open { StdinWish::Pipe } else { StdinWish::Null };
-    let stdio = if request.tty { Stdio::Terminal(request.size) } else { Stdio::Pipes { stdin } };
+    let stdio = stdio(request.tty, request.stdin_open, request.size);
     let started = runtime::start(&request.start, &stdio)
         .map_err(|error| MonitorError::Refused { kind: error.kind(), message: error.to_string() })?;
     let cgroup = started.cgroup.clone();
@@ -151,6 +150,11 @@ fn listen_and_start(request: MonitorRequest, lock: Lock) -> Result<Parts, Monito
         let _ = cgroup.remove();
     }
     parts
+}
+
+pub(super) fn stdio(tty: bool, stdin_open: bool, size: Option<Size>) -> Stdio {
+    let stdin = if stdin_open { StdinWish::Pipe } else { StdinWish::Null };
+    if tty { Stdio::Terminal(size) } else { Stdio::Pipes { stdin } }
 }
 
 /// Makes the running container known: its state on disk, its event.
@@ -164,8 +168,12 @@ fn publish(
     let log = LogWriter::new(request.log.clone());
     let process = request.start.spec.process().as_ref();
     let command = process.and_then(|process| process.args().clone()).unwrap_or_default();
+    let again = (request.restart != RestartPolicy::No).then(|| request.start.clone());
     let container = Container::started(request, started.cgroup.clone(), started.pid);
     let main = Session::new(SessionId::MAIN, started, command).map_err(MonitorError::call("fcntl O_NONBLOCK"))?;
+    if let Some(again) = again {
+        container.keep_again(&again).map_err(MonitorError::file("write in", &container.run_folder))?;
+    }
     container.write_state(0).map_err(MonitorError::file("write the state in", &container.run_folder))?;
     container.event(EventAction::Start, None, None);
     Ok(Parts { container, main, log, listener, lock, signals: Some(signals) })

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::model::{ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Name, Signal, Timestamp};
+use super::restart::Restarts;
+use crate::model::{ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Limits, Name, Signal, Timestamp};
 use crate::monitor::protocol::VERSION;
-use crate::monitor::request::STATE;
+use crate::monitor::request::{AGAIN, STATE};
 use crate::monitor::{MonitorRequest, State, append_event};
-use crate::runtime::CgroupPlace;
+use crate::runtime::{CgroupPlace, StartRequest};
 use crate::sys::file::write_atomically;
 
 /// The container of a monitor.
@@ -23,19 +24,19 @@ pub struct Container {
     pub stop_signal: Signal,
     pub stop_timeout: Duration,
     pub tty: bool,
-    /// Only where there is a limit can the kernel kill at it.
-    pub memory_limited: bool,
+    pub stdin_open: bool,
+    pub limits: Limits,
+    pub restarts: Restarts,
     pub cgroup: CgroupPlace,
     pub state: ContainerState,
     pub started: Timestamp,
+    /// The same moment, for measuring how long it ran.
+    pub since: Instant,
 }
 
 impl Container {
     /// The container that was just started by `request`.
     pub fn started(request: MonitorRequest, cgroup: CgroupPlace, pid: i32) -> Self {
-        let resources = request.start.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-        let memory = resources.and_then(|resources| resources.memory().as_ref());
-        let memory_limited = memory.and_then(|memory| memory.limit()).is_some_and(|limit| limit > 0);
         let started = Timestamp::now();
         Self {
             id: request.id,
@@ -47,10 +48,13 @@ impl Container {
             stop_signal: request.stop_signal,
             stop_timeout: Duration::from_millis(request.stop_timeout_ms),
             tty: request.tty,
-            memory_limited,
+            stdin_open: request.stdin_open,
+            limits: request.limits,
+            restarts: Restarts::new(request.restart),
             cgroup,
             state: ContainerState::Running { pid, started },
             started,
+            since: Instant::now(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Container {
             cgroup: self.cgroup.clone(),
             tty: self.tty,
             log_lost_bytes,
+            restarts: self.restarts.count,
         }
     }
 
@@ -98,12 +103,39 @@ impl Container {
         let _ = append_event(&self.events, &event);
     }
 
-    /// Makes the end known: the exit record (unless the container is to vanish), the events, and no cgroup, no
-    /// automatically removed file, no run folder. Goes on after failures: each step is also a step of the engine's recovery.
-    pub fn end(&mut self, status: &ExitStatus, oom_kills: u64) {
+    /// Writes down what to start it with again.
+    pub fn keep_again(&self, request: &StartRequest) -> io::Result<()> {
+        write_atomically(&self.run_folder.join(AGAIN), &serde_json::to_vec(request)?, 0o600)
+    }
+
+    pub fn forget_again(&self) -> io::Result<()> {
+        match std::fs::remove_file(self.run_folder.join(AGAIN)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn read_again(&self) -> io::Result<StartRequest> {
+        Ok(serde_json::from_slice(&std::fs::read(self.run_folder.join(AGAIN))?)?)
+    }
+
+    /// It runs (again), in these cgroups.
+    pub fn run(&mut self, cgroup: CgroupPlace, pid: i32) {
+        self.cgroup = cgroup;
+        self.started = Timestamp::now();
+        self.since = Instant::now();
+        self.state = ContainerState::Running { pid, started: self.started };
+    }
+
+    /// Writes the exit record, unless the container is to vanish.
+    pub fn record_end(&self, status: &ExitStatus) {
         if let (true, Ok(record)) = (self.auto_remove.is_empty(), serde_json::to_vec(status)) {
             let _ = write_atomically(&self.exit_file, &record, 0o600);
         }
+    }
+
+    /// Its processes are gone: the events, and no cgroup. Goes on after failures: the engine's recovery does the same.
+    pub fn fall(&mut self, status: &ExitStatus, oom_kills: u64) {
         if oom_kills > 0 {
             self.event(EventAction::Oom, None, None);
         }
@@ -112,6 +144,10 @@ impl Container {
             let _ = self.cgroup.kill_all();
             let _ = self.cgroup.remove();
         }
+    }
+
+    /// It is over: removes what `--rm` promised.
+    pub fn vanish(&mut self, status: &ExitStatus) {
         for path in std::mem::take(&mut self.auto_remove) {
             let _ = remove(&path, &self.id);
         }

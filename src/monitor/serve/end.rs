@@ -1,10 +1,17 @@
 //! Ends: of orphans, of exec sessions, and of the container itself.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, WaitOptions};
 
+use super::birth;
 use super::event_loop::Monitor;
-use crate::model::{EventAction, ExitReason, ExitStatus, SessionId, Timestamp};
+use super::session::Session;
+use crate::model::{ContainerState, EventAction, ExitReason, ExitStatus, SessionId, Timestamp};
+use crate::monitor::MonitorError;
 use crate::monitor::protocol::Reply;
+use crate::runtime;
+use crate::sys::idle;
 
 const SIGKILL_CODE: u8 = 128 + 9;
 
@@ -59,32 +66,110 @@ impl Monitor {
         self.container.event(EventAction::ExecDie, Some(status.code), Some(id.to_string()));
     }
 
-    /// The container is over. First everything of it is cleared away and its end recorded, then the clients are told: who has
-    /// the answer finds the container exited, or with `--rm` gone.
+    /// The main process has ended, and with it the container; or it is to be started again.
     fn end(&mut self) {
         self.drain(SessionId::MAIN);
         self.log.finish();
         let mut status =
             self.sessions[0].exited.clone().unwrap_or_else(|| unknown(self.container.started, "not reaped"));
         status.started = Some(self.container.started);
-        let killed = status.reason == ExitReason::Signal && status.code == SIGKILL_CODE;
-        let oom_kills = if killed || self.container.memory_limited {
-            self.container.cgroup.sample().oom_kills.unwrap_or(0)
-        } else {
-            0
-        };
-        if killed && oom_kills > 0 {
+        let oom_kills = self.oom_kills(&status);
+        if status.code == SIGKILL_CODE && oom_kills > 0 {
             status.reason = ExitReason::OutOfMemory;
         }
         let lost = self.log.lost_bytes();
         if lost > 0 {
             status.message = Some(format!("{lost} bytes of its output could not be written to the log"));
         }
+        self.kill_at = None;
         for peer in &mut self.peers {
             let _ = peer.flush();
         }
+        let pause = self.container.restarts.after(&status, self.container.since.elapsed());
+        status.restarts = self.container.restarts.count;
+        match pause {
+            Some(pause) => self.rest(status, oom_kills, pause),
+            None => {
+                self.container.record_end(&status);
+                self.container.fall(&status, oom_kills);
+                self.conclude(&status);
+            }
+        }
+    }
+
+    /// Only where there is a limit, or something was killed, can the kernel have killed at the limit.
+    fn oom_kills(&self, status: &ExitStatus) -> u64 {
+        if status.code != SIGKILL_CODE && self.container.limits.memory_bytes.is_none() {
+            return 0;
+        }
+        self.container.cgroup.sample().oom_kills.unwrap_or(0)
+    }
+
+    /// Everything of this run is cleared away and its clients are told; the rest of the monitor waits for the next.
+    fn rest(&mut self, status: ExitStatus, oom_kills: u64, pause: Duration) {
+        self.container.fall(&status, oom_kills);
+        self.container.state = ContainerState::Restarting(status.clone());
+        self.container.restarts.at = Some(Instant::now() + pause);
+        // Nobody can be told of a failure; recovery reads what was there before.
+        let _ = self.container.write_state(self.log.lost_bytes());
+        self.tell_sessions(&status);
+    }
+
+    /// The pause is over.
+    pub(super) fn start_again(&mut self) {
+        let ContainerState::Restarting(last) = &self.container.state else { return };
+        let last = last.clone();
+        if let Err(error) = self.try_start_again() {
+            let status = ExitStatus {
+                code: u8::try_from(error.kind().run_exit_code()).unwrap_or(125),
+                reason: ExitReason::StartFailed,
+                message: Some(format!("it could not be started again: {error}")),
+                finished: Timestamp::now(),
+                ..last
+            };
+            self.container.record_end(&status);
+            self.conclude(&status);
+        }
+    }
+
+    fn try_start_again(&mut self) -> Result<(), MonitorError> {
+        let folder = &self.container.run_folder;
+        let request = self.container.read_again().map_err(MonitorError::file("read what to start again in", folder))?;
+        let stdio = birth::stdio(self.container.tty, self.container.stdin_open, None);
+        let started = runtime::start(&request, &stdio)
+            .map_err(|error| MonitorError::Refused { kind: error.kind(), message: error.to_string() })?;
+        let command = request.spec.process().as_ref().and_then(|process| process.args().clone()).unwrap_or_default();
+        self.container.restarts.count += 1;
+        self.container.run(started.cgroup.clone(), started.pid);
+        let main = Session::new(SessionId::MAIN, started, command).map_err(MonitorError::call("fcntl O_NONBLOCK"));
+        match main {
+            Ok(main) => self.sessions.insert(0, main),
+            Err(error) => {
+                let _ = self.container.cgroup.kill_all();
+                let _ = self.container.cgroup.remove();
+                return Err(error);
+            }
+        }
+        let _ = self.container.write_state(self.log.lost_bytes());
+        self.container.event(EventAction::Start, None, None);
+        idle::give_back();
+        Ok(())
+    }
+
+    /// It was stopped while it waited to be started again: how it ended last is how it ended.
+    pub(super) fn stay_down(&mut self) {
+        let ContainerState::Restarting(status) = &self.container.state else { return };
+        let status = status.clone();
+        self.container.restarts.at = None;
+        self.container.record_end(&status);
+        self.conclude(&status);
+    }
+
+    /// The container is over, and its end recorded. First everything of it is cleared away, then the clients are told: who has
+    /// the answer finds the container exited, or with `--rm` gone.
+    fn conclude(&mut self, status: &ExitStatus) {
         let destroyed = !self.container.auto_remove.is_empty();
-        self.container.end(&status, oom_kills);
+        self.container.vanish(status);
         // Who connects now finds nobody; who has connected before still gets an answer.
         let _ = std::fs::remove_dir_all(&self.container.run_folder);
         if destroyed {
@@ -93,10 +178,15 @@ impl Monitor {
         self.accept();
         self.listener = None;
         self.lock = None;
-        self.tell_everybody(&status);
+        self.tell_sessions(status);
+        // Those that have asked something not yet read get their answer in the next turn; others need nothing more.
+        for peer in self.peers.iter_mut().filter(|peer| !peer.has_frame()) {
+            peer.closing = true;
+        }
     }
 
-    fn tell_everybody(&mut self, status: &ExitStatus) {
+    /// All processes are gone: tells who is attached to one, and who waits for the container.
+    fn tell_sessions(&mut self, status: &ExitStatus) {
         for session in std::mem::take(&mut self.sessions) {
             let killed = finished(SIGKILL_CODE.into(), ExitReason::Signal, session.started);
             let own = if session.id == SessionId::MAIN { status.clone() } else { session.exited.unwrap_or(killed) };
@@ -106,9 +196,7 @@ impl Monitor {
         }
         for peer in self.peers.iter_mut().filter(|peer| peer.waiting) {
             peer.say(&Reply::Exited { status: status.clone() });
-        }
-        // Those that have asked something not yet read get their answer in the next turn; others need nothing more.
-        for peer in self.peers.iter_mut().filter(|peer| !peer.has_frame()) {
+            peer.waiting = false;
             peer.closing = true;
         }
     }

@@ -9,7 +9,7 @@ use super::peer::{Peer, QUEUE_BYTES};
 use super::registration::Registration;
 use super::session::{Output, Session};
 use super::token::Token;
-use crate::model::{LogStream, SessionId, Signal};
+use crate::model::{ContainerState, LogStream, SessionId, Signal};
 use crate::monitor::log::LogWriter;
 use crate::monitor::protocol::Reply;
 use crate::sys::epoll::{Epoll, Interest, Ready};
@@ -87,7 +87,7 @@ impl Monitor {
         let mut ready = Vec::new();
         loop {
             self.settle()?;
-            if self.sessions.is_empty() && self.peers.is_empty() {
+            if self.is_over() && self.peers.is_empty() {
                 return Ok(());
             }
             self.epoll.wait(&mut ready, self.time_left())?;
@@ -104,6 +104,16 @@ impl Monitor {
         self.next_peer += 1;
         self.peers.push(Peer::new(id, socket));
         self.peers.last_mut().expect("just pushed")
+    }
+
+    /// It has ended for good. Only clients that are still to be told keep the monitor.
+    pub(super) fn is_over(&self) -> bool {
+        self.sessions.is_empty() && !self.rests()
+    }
+
+    /// It has ended and waits to be started again.
+    pub(super) fn rests(&self) -> bool {
+        matches!(self.container.state, ContainerState::Restarting(_))
     }
 
     pub(super) fn session(&mut self, id: SessionId) -> Option<&mut Session> {
@@ -134,7 +144,7 @@ impl Monitor {
             match number {
                 libc::SIGCHLD => self.reap_orphans(),
                 libc::SIGHUP => {}
-                _ if self.sessions.is_empty() => self.peers.clear(),
+                _ if self.is_over() => self.peers.clear(),
                 _ => self.begin_stop(),
             }
         }
@@ -306,7 +316,7 @@ impl Monitor {
     /// How long to wait at most; `None`, for ever, is the rule.
     fn time_left(&self) -> Option<Duration> {
         let stalls = self.peers.iter().filter_map(Peer::stalled_since).map(|since| since + STALL_LIMIT);
-        let next = stalls.chain(self.kill_at).min()?;
+        let next = stalls.chain(self.kill_at).chain(self.container.restarts.at).min()?;
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
 
@@ -315,8 +325,11 @@ impl Monitor {
         if self.kill_at.take_if(|at| *at <= now).is_some() {
             let _ = self.signal(SessionId::MAIN, Signal::KILL);
         }
+        if self.container.restarts.at.take_if(|at| *at <= now).is_some() {
+            self.start_again();
+        }
         let stalled = |peer: &Peer| peer.stalled_since().is_some_and(|since| since + STALL_LIMIT <= now);
-        if self.sessions.is_empty() {
+        if self.is_over() {
             // Only who must not miss anything is waited for when all is over.
             self.peers.retain(|peer| !stalled(peer) || peer.is_strict());
         }

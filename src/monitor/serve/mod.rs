@@ -8,11 +8,13 @@
 //! Nothing else: input waits in bounded queues, and clients whose queue is full are not read from.
 
 mod birth;
+mod change;
 mod container;
 mod end;
 mod event_loop;
 mod peer;
 mod registration;
+mod restart;
 mod ring;
 mod session;
 mod token;

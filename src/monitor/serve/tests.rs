@@ -14,9 +14,10 @@ use tempfile::TempDir;
 use super::container::Container;
 use super::event_loop::{Monitor, Parts};
 use super::peer::Attached;
+use super::restart::Restarts;
 use super::session::Session;
 use crate::model::{
-    ContainerState, ErrorKind, ExitReason, ExitStatus, Id, LogStream, SessionId, Signal, Size, Timestamp,
+    ContainerState, ErrorKind, ExitReason, ExitStatus, Id, Limits, LogStream, SessionId, Signal, Size, Timestamp,
 };
 use crate::monitor::connection::Connection;
 use crate::monitor::log::LogWriter;
@@ -94,10 +95,13 @@ impl Running {
             stop_signal: Signal::TERM,
             stop_timeout: Duration::from_secs(1),
             tty: terminal,
-            memory_limited: false,
+            stdin_open: true,
+            limits: Limits::default(),
+            restarts: Restarts::default(),
             cgroup,
             state: ContainerState::Running { pid: number, started: Timestamp::now() },
             started: Timestamp::now(),
+            since: Instant::now(),
         };
         container.write_state(0).expect("state");
         let mut monitor = Monitor::new(Parts {

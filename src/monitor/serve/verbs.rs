@@ -1,9 +1,10 @@
 //! What clients can ask for.
 
+use super::change::Change;
 use super::event_loop::Monitor;
 use super::peer::{Attached, Peer};
 use super::session::Session;
-use crate::model::{ContainerState, ErrorKind, EventAction, Limits, SessionId, Signal, Size};
+use crate::model::{ContainerState, ErrorKind, EventAction, SessionId, Signal, Size};
 use crate::monitor::protocol::{Kind, Reply, Request, WireKind};
 use crate::monitor::{AttachOptions, MonitorError};
 use crate::runtime::{self, ExecRequest, StdinWish, Stdio};
@@ -79,7 +80,9 @@ impl Monitor {
             Request::Resize { session, size } => self.resize(session, size).map(|()| Some(Reply::Done)),
             Request::Pause => self.pause().map(|()| Some(Reply::Done)),
             Request::Resume => self.resume().map(|()| Some(Reply::Done)),
-            Request::Update { limits } => self.update(&limits).map(|()| Some(Reply::Done)),
+            Request::Change { limits, restart, again } => {
+                self.change(Change { limits: *limits, restart, again }).map(|()| Some(Reply::Done))
+            }
         };
         match done {
             // An attached client is told output and the end, nothing else.
@@ -98,7 +101,7 @@ impl Monitor {
         if peer.attached.is_some() {
             return Err(refuse(ErrorKind::Conflict, "this connection is attached already"));
         }
-        let session = self.session(id).ok_or(MonitorError::NoSession(id))?;
+        let session = self.living(id)?;
         if let Some(size) = options.size {
             session.resize(size).map_err(MonitorError::call("ioctl TIOCSWINSZ"))?;
         }
@@ -113,6 +116,9 @@ impl Monitor {
     }
 
     fn exec(&mut self, peer: &mut Peer, request: &ExecRequest, wish: &ExecWish) -> Result<Option<Reply>, MonitorError> {
+        if self.rests() {
+            return Err(resting());
+        }
         let Some(main) = self.sessions.first() else { return Err(MonitorError::NotRunning) };
         if peer.attached.is_some() {
             return Err(refuse(ErrorKind::Conflict, "this connection is attached already"));
@@ -148,22 +154,37 @@ impl Monitor {
 
     pub(super) fn signal(&mut self, id: SessionId, signal: Signal) -> Result<(), MonitorError> {
         let paused = self.container.is_paused();
-        let session = self.session(id).ok_or(MonitorError::NoSession(id))?;
-        match session.signal(signal) {
+        let ends = id == SessionId::MAIN && (signal == Signal::KILL || signal == self.container.stop_signal);
+        if ends && self.rests() {
+            self.stay_down();
+            return Ok(());
+        }
+        match self.living(id)?.signal(signal) {
             // It has just ended; the loop will say so.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             sent => sent.map_err(MonitorError::call("pidfd_send_signal"))?,
         }
+        self.container.restarts.stopped |= ends;
         // A frozen process of cgroup v1 dies only when it is thawed.
         if paused && signal == Signal::KILL && id == SessionId::MAIN { self.resume() } else { Ok(()) }
     }
 
     fn resize(&mut self, id: SessionId, size: Size) -> Result<(), MonitorError> {
-        let session = self.session(id).ok_or(MonitorError::NoSession(id))?;
-        session.resize(size).map_err(MonitorError::call("ioctl TIOCSWINSZ"))
+        self.living(id)?.resize(size).map_err(MonitorError::call("ioctl TIOCSWINSZ"))
+    }
+
+    /// A session whose process lives.
+    fn living(&mut self, id: SessionId) -> Result<&mut Session, MonitorError> {
+        if id == SessionId::MAIN && self.rests() {
+            return Err(resting());
+        }
+        self.session(id).ok_or(MonitorError::NoSession(id))
     }
 
     fn pause(&mut self) -> Result<(), MonitorError> {
+        if self.rests() {
+            return Err(resting());
+        }
         if self.container.is_paused() {
             return Err(refuse(ErrorKind::Conflict, "the container is paused already"));
         }
@@ -181,14 +202,11 @@ impl Monitor {
         self.container.set_paused(false).map_err(MonitorError::file("write the state in", &self.container.run_folder))
     }
 
-    fn update(&mut self, limits: &Limits) -> Result<(), MonitorError> {
-        self.container.cgroup.set_limits(limits).map_err(from_runtime)?;
-        self.container.memory_limited = limits.memory_bytes.is_some();
-        Ok(())
-    }
-
     /// The monitor was asked to end: so is the container, by its stop signal first.
     pub(super) fn begin_stop(&mut self) {
+        if self.rests() {
+            return self.stay_down();
+        }
         if self.kill_at.is_some() {
             return;
         }
@@ -216,8 +234,12 @@ impl Reply {
     }
 }
 
-fn refuse(kind: ErrorKind, message: &str) -> MonitorError {
+pub(super) fn refuse(kind: ErrorKind, message: &str) -> MonitorError {
     MonitorError::Refused { kind, message: message.to_owned() }
+}
+
+fn resting() -> MonitorError {
+    refuse(ErrorKind::Conflict, "the container has ended and is about to be started again; wait until it runs")
 }
 
 fn from_runtime(error: runtime::RuntimeError) -> MonitorError {
