@@ -7,6 +7,7 @@ mod support;
 
 mod faults;
 mod fixtures;
+mod oci_spec;
 mod registry;
 mod rootless;
 mod run_flags;

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "two test binaries share this folder and neither uses all of it")]
 #![allow(unused_imports, reason = "the same")]
 
+pub mod bundle;
 pub mod debian;
 pub mod http;
 pub mod leaks;

@@ -9,7 +9,7 @@ use super::oci::{Entry, Image, Layer, Packing, tar_of};
 use super::{Teu, need};
 
 /// The applets that tests call by name.
-const APPLETS: &str = "ash awk base64 basename cat chmod chown chroot cp cut date dd df dmesg du echo env expr false find free grep \
+pub const APPLETS: &str = "ash awk base64 basename cat chmod chown chroot cp cut date dd df dmesg du echo env expr false find free grep \
     head hostname id ip kill killall less ln ls mkdir mknod mount mv nc nproc od pidof ping printenv printf ps pwd readlink rm \
     rmdir sed seq setsid sh sleep sort stat stty sync tail tar tee test time timeout top touch tr true tty umount uname uniq \
     unshare vi watch wc wget which whoami xargs yes";
