@@ -25,9 +25,16 @@ pub enum RuntimeError {
     NotMappable { path: PathBuf, file_system: String, source: io::Error },
     /// A limit that no cgroup here can enforce.
     #[error(
-        "the limit on {0} cannot be enforced: no cgroup controller is delegated to this user; `teu doctor` says how to get one"
+        "linux.resources.{field}: the limit cannot be enforced: no cgroup controller {controller} is delegated to this \
+         user; `teu doctor` says how to get one"
     )]
-    LimitNotEnforceable(&'static str),
+    LimitNotEnforceable { field: String, controller: &'static str },
+    /// A resource that makes no sense, or that this kernel or its cgroup version lacks.
+    #[error("linux.resources.{field}: {why}")]
+    Resource { field: String, why: String },
+    /// A resource that the kernel refused.
+    #[error("linux.resources.{field}: write {value} to {}: {source}", path.display())]
+    ResourceWrite { field: String, value: String, path: PathBuf, source: io::Error },
     /// A verb that cgroups serve, on a machine that gives this user none.
     #[error("{0} needs a cgroup, and none is delegated to this user; `teu doctor` says how to get one")]
     NoCgroup(&'static str),
@@ -50,8 +57,12 @@ impl RuntimeError {
         match self {
             Self::CommandNotFound(_) => ErrorKind::CommandNotFound,
             Self::CommandNotExecutable(_) => ErrorKind::CommandNotExecutable,
-            Self::InvalidRequest(_) | Self::NotMappable { .. } | Self::Seccomp(_) => ErrorKind::InvalidInput,
-            Self::Forbidden { .. } | Self::LimitNotEnforceable(_) | Self::NoCgroup(_) => ErrorKind::Permission,
+            Self::InvalidRequest(_)
+            | Self::NotMappable { .. }
+            | Self::Resource { .. }
+            | Self::ResourceWrite { .. }
+            | Self::Seccomp(_) => ErrorKind::InvalidInput,
+            Self::Forbidden { .. } | Self::LimitNotEnforceable { .. } | Self::NoCgroup(_) => ErrorKind::Permission,
             Self::Step { .. } | Self::Cgroup { .. } | Self::DiedInSetup(_) => ErrorKind::Other,
         }
     }

@@ -1,5 +1,6 @@
 //! Kernel words: the only room with `unsafe`. It knows files, processes and namespaces, but no container.
 
+pub mod bpf;
 pub mod clock;
 pub mod clone;
 pub mod epoll;

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::LinuxResources;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use super::apply::Moment;
 use super::processes::start_time;
-use super::{CgroupPlace, CgroupWish, Roots, Wanted, write_io};
+use super::unified::enable_above;
+use super::{CgroupPlace, CgroupWish, Roots, read_pids, write_io};
 use crate::runtime::RuntimeError;
 
 /// Groups that are being made. The v2 one stands before the process is cloned (it is born in it); the v1 ones are
@@ -24,16 +26,45 @@ pub(in crate::runtime) struct Membership {
     legacy: Vec<(String, PathBuf)>,
 }
 
-/// Makes the wished v2 group below the root; v1 groups follow with [`Membership::complete`].
+/// Makes the wished v2 group below the root; v1 groups follow with [`Membership::complete`]. A group with processes of
+/// somebody else's is refused.
 pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Membership, RuntimeError> {
-    let name = &wish.path();
-    let unified = roots.unified.as_ref().filter(|root| make_unified(root, name).is_ok()).map(|root| root.join(name));
+    let name = wish.path();
+    let below = |hierarchies: &[(String, PathBuf)]| -> Vec<(String, PathBuf)> {
+        hierarchies.iter().map(|(names, root)| (names.clone(), root.join(&name))).collect()
+    };
+    let mut unified = None;
+    if let Some(root) = &roots.unified {
+        unified = match make_unified(&root.join(&name), roots.legacy.is_empty()) {
+            Ok(()) => Some(root.join(&name)),
+            // Not this user's to make: the container goes without.
+            Err(_) => None,
+        };
+    }
+    if let Some(folder) = &unified {
+        refuse_taken(folder)?;
+    }
     let born_in = unified
         .as_ref()
         .and_then(|folder| openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok());
-    let legacy = roots.legacy.iter().map(|(names, root)| (names.clone(), root.join(name))).collect();
-    let place = CgroupPlace { unified, ..CgroupPlace::default() };
-    Ok(Membership { place, name: name.clone(), born_in, legacy })
+    let place = CgroupPlace { unified, spare: below(&roots.spare), ..CgroupPlace::default() };
+    Ok(Membership { place, born_in, legacy: below(&roots.legacy), name })
+}
+
+/// An existing group is taken only while nobody is in it and it is not frozen, where a new process would hang.
+fn refuse_taken(folder: &Path) -> Result<(), RuntimeError> {
+    let refused = |why: String| {
+        let why = format!("linux.cgroupsPath: the cgroup {} {why}", folder.display());
+        Err(RuntimeError::InvalidRequest(why))
+    };
+    if let Some(pid) = read_pids(&folder.join("cgroup.procs")).first() {
+        return refused(format!("has processes of its own (pid {pid}): choose another, or end them"));
+    }
+    let reads = |file: &str, word: &str| fs::read_to_string(folder.join(file)).is_ok_and(|text| text.trim() == word);
+    if reads("cgroup.freeze", "1") || reads("freezer.state", "FROZEN") {
+        return refused("is frozen: choose another, or thaw it".to_owned());
+    }
+    Ok(())
 }
 
 impl Membership {
@@ -67,14 +98,20 @@ impl Membership {
     /// calls [`CgroupPlace::remove`] on the place.
     pub fn complete(&mut self, _pid: i32, resources: Option<&LinuxResources>) -> Result<(), RuntimeError> {
         for (names, folder) in &self.legacy {
-            if make_folder(folder).is_ok() {
-                self.place.legacy.push((names.clone(), folder.clone()));
+            match make_folder(folder) {
+                Ok(Made::New) => {}
+                Ok(Made::Before) => refuse_taken(folder)?,
+                Err(_) => continue,
             }
+            self.place.legacy.push((names.clone(), folder.clone()));
         }
         if !self.place.legacy.is_empty() || self.place.unified.is_some() {
             self.name.clone_into(&mut self.place.name);
         }
-        self.place.apply(&Wanted::from_resources(resources))
+        match resources {
+            Some(resources) => self.place.apply(resources, Moment::Start),
+            None => Ok(()),
+        }
     }
 
     /// The v1 groups' doors, opened by the side that may: the kernel asks who opened them, so that a process in a user
@@ -88,7 +125,7 @@ impl Membership {
     /// In the child: joins the v1 groups. Writing `0` to `tasks` moves only the calling thread, which the kernel does
     /// without the lock that makes `cgroup.procs` ten times slower.
     pub fn join(&self) -> io::Result<()> {
-        for (_, folder) in &self.legacy {
+        for (_, folder) in self.legacy.iter().chain(&self.place.spare) {
             match write_io(&folder.join("tasks"), "0") {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -101,7 +138,7 @@ impl Membership {
     /// In the child, after joining: where the groups are by now.
     pub fn expected_place(&self) -> CgroupPlace {
         let made = |(_, folder): &&(String, PathBuf)| folder.is_dir();
-        let legacy = self.legacy.iter().filter(made).cloned().collect();
+        let legacy = self.legacy.iter().chain(&self.place.spare).filter(made).cloned().collect();
         CgroupPlace { legacy, ..self.place.clone() }
     }
 
@@ -120,41 +157,61 @@ pub(in crate::runtime) fn enter(doors: &[OwnedFd]) -> io::Result<()> {
     doors.iter().try_for_each(|door| rustix::io::write(door, b"0").map(drop)).map_err(io::Error::from)
 }
 
-/// Makes a folder and, if they are missing, those above it.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    match fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(folder),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        done => done,
-    }
+/// Whether a folder had to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    New,
+    Before,
 }
 
-/// Makes a v2 group with every useful controller that its parents can give. A group gets only what is enabled in all
-/// groups above; a parent with processes of its own gives none (cgroups(7), "no internal processes").
-fn make_unified(root: &Path, name: &str) -> io::Result<()> {
-    make_folder(&root.join(name))?;
-    let mut parent = root.to_owned();
-    for part in Path::new(name) {
-        enable_controllers(&parent);
-        parent.push(part);
-    }
-    Ok(())
-}
-
-fn enable_controllers(folder: &Path) {
-    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
-    let available = read("cgroup.controllers");
-    if available.trim().is_empty() {
-        return;
-    }
-    let enabled = read("cgroup.subtree_control");
-    for controller in ["cpu", "memory", "pids", "io"] {
-        let among = |text: &str| text.split_whitespace().any(|name| name == controller);
-        if among(&available) && !among(&enabled) {
-            // What cannot be enabled shows as a missing controller in the group, and limits on it are refused.
-            let _ = write_io(&folder.join("cgroup.subtree_control"), &format!("+{controller}"));
+/// Makes a folder and, if they are missing, those above it. In v1's cpuset hierarchy a new group has no cpu and no memory
+/// node, and nobody can join it: it gets those of the group above.
+pub(super) fn make_folder(folder: &Path) -> io::Result<Made> {
+    let made = match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            Made::New
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Made::Before,
+        done => {
+            done?;
+            Made::New
+        }
+    };
+    if folder.join("cpuset.cpus").exists() && !folder.join("cgroup.controllers").exists() {
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            inherit(folder, file)?;
         }
     }
+    Ok(made)
+}
+
+/// Fills an empty file with the text of the group above, which is filled first. The topmost group's is never empty.
+fn inherit(folder: &Path, file: &str) -> io::Result<String> {
+    let text = fs::read_to_string(folder.join(file))?;
+    if !text.trim().is_empty() {
+        return Ok(text);
+    }
+    let above = inherit(folder.parent().unwrap_or(folder), file)?;
+    write_io(&folder.join(file), above.trim())?;
+    Ok(above)
+}
+
+/// Controllers that every container gets in v2, as far as the groups above can give them; others when they are needed.
+const UNIFIED: [&str; 4] = ["cpu", "memory", "pids", "io"];
+
+/// Makes a v2 group. In a hybrid set-up the useful controllers are v1's, and it gets none.
+fn make_unified(folder: &Path, controllers: bool) -> io::Result<()> {
+    make_folder(folder)?;
+    if controllers {
+        let given = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+        for controller in UNIFIED {
+            if !given.split_ascii_whitespace().any(|name| name == controller) {
+                enable_above(folder, controller);
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -169,7 +226,7 @@ mod tests {
         let memory = LinuxMemoryBuilder::default().limit(1 << 20).build().expect("memory");
         let resources = LinuxResourcesBuilder::default().memory(memory).build().expect("resources");
         let error = membership.complete(0, Some(&resources)).expect_err("no cgroup");
-        assert!(matches!(error, RuntimeError::LimitNotEnforceable("memory")), "{error}");
+        assert!(matches!(&error, RuntimeError::LimitNotEnforceable { controller: "memory", .. }), "{error}");
         membership.complete(0, None).expect("nothing is wanted");
         assert_eq!(membership.place().path(), None);
     }
@@ -181,7 +238,8 @@ mod tests {
         fs::create_dir_all(v1.join("teu")).expect("folder");
         fs::create_dir_all(&v2).expect("folder");
         fs::write(v2.join("cgroup.controllers"), "").expect("file");
-        let roots = Roots { legacy: vec![("pids".to_owned(), v1.clone())], unified: Some(v2.clone()) };
+        let roots =
+            Roots { legacy: vec![("pids".to_owned(), v1.clone())], unified: Some(v2.clone()), ..Roots::default() };
         let mut membership = create(&roots, &CgroupWish::default_of("x")).expect("create");
         assert!(v2.join("teu/x").is_dir() && !v1.join("teu/x").exists());
         membership.complete(0, None).expect("complete");

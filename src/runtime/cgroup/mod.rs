@@ -3,10 +3,12 @@
 //! A container's groups are an ordered list of `Group`s: what v1 hierarchies there are, the v2 hierarchy, and last its
 //! processes as /proc shows them. Each subject (memory, cpu, …) is served by the first group that has it.
 
+mod apply;
 mod counters;
 mod create;
+mod devices;
 mod legacy;
-mod limits;
+mod plan;
 mod processes;
 mod roots;
 mod sampler;
@@ -23,23 +25,29 @@ use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
 pub(super) use create::{Membership, create, enter};
-pub(super) use limits::Wanted;
 pub use roots::Roots;
 pub use sampler::Sampler;
 pub use statistics::Statistics;
 pub use wish::{CgroupDriver, CgroupWish, Unit};
 
 use super::RuntimeError;
-use crate::model::{Limits, Sample};
+use crate::model::Sample;
 
 /// What a controller is about. Words of the kernel; `cpuacct` is v1's name for a part of `cpu`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Subject {
     Cpu,
     CpuUsage,
+    Cpuset,
     Memory,
     Pids,
     Disk,
+    HugePages,
+    NetworkClass,
+    NetworkPriority,
+    Rdma,
+    /// The specification's `unified`: files of v2 by name.
+    UnifiedMap,
     Devices,
     Freezer,
     Kill,
@@ -48,8 +56,9 @@ enum Subject {
 /// A container's group in one version of cgroups.
 trait Group {
     fn has(&self, subject: Subject) -> bool;
-    /// Writes the limits of one subject.
-    fn limit(&self, subject: Subject, wanted: &Wanted) -> Result<(), RuntimeError>;
+    /// What one subject's files are to hold. Fails when a file is missing that is not to be done without.
+    fn plan(&self, subject: Subject, resources: &LinuxResources) -> Result<Planned, RuntimeError>;
+    fn limit_devices(&self, rules: &devices::Rules) -> Result<(), RuntimeError>;
     /// Files with one subject's counters.
     fn counters(&self, subject: Subject) -> Vec<counters::Source>;
     fn freeze(&self, wish: Freeze) -> Result<(), RuntimeError>;
@@ -57,6 +66,13 @@ trait Group {
     fn kill(&self) -> Result<(), RuntimeError>;
     fn processes(&self) -> Vec<i32>;
     fn remove(&self) -> Result<(), RuntimeError>;
+}
+
+/// One subject's entries and the folder they belong to.
+#[derive(Debug, Default)]
+struct Planned {
+    plan: plan::Plan,
+    folder: PathBuf,
 }
 
 /// Stop where they stand, or go on.
@@ -75,6 +91,9 @@ pub struct CgroupPlace {
     pub legacy: Vec<(String, PathBuf)>,
     /// The folder in the v2 hierarchy. In hybrid set-ups it has no controllers, but kills and freezes.
     pub unified: Option<PathBuf>,
+    /// v1 hierarchies that the container joins when somebody wants a limit there, and its folder if it does.
+    #[serde(default)]
+    pub spare: Vec<(String, PathBuf)>,
     /// The first process, and its start time in clock ticks (so that a reused pid is not mistaken for it).
     pub pid: i32,
     pub pid_start: u64,
@@ -95,9 +114,12 @@ impl CgroupPlace {
     pub fn find(wish: &CgroupWish) -> Self {
         let name = wish.path();
         let roots = Roots::discover();
-        let legacy = roots.legacy.into_iter().map(|(controllers, root)| (controllers, root.join(&name)));
+        let below = |hierarchies: Vec<(String, PathBuf)>| {
+            hierarchies.into_iter().map(|(controllers, root)| (controllers, root.join(&name)))
+        };
         Self {
-            legacy: legacy.filter(|(_, folder)| folder.exists()).collect(),
+            legacy: below(roots.legacy).filter(|(_, folder)| folder.exists()).collect(),
+            spare: below(roots.spare).collect(),
             unified: roots.unified.map(|root| root.join(&name)).filter(|folder| folder.exists()),
             name,
             ..Self::default()
@@ -106,8 +128,10 @@ impl CgroupPlace {
 
     fn groups(&self) -> Vec<Box<dyn Group + '_>> {
         let mut groups: Vec<Box<dyn Group + '_>> = Vec::with_capacity(3);
-        if !self.legacy.is_empty() {
-            groups.push(Box::new(legacy::Legacy { folders: &self.legacy }));
+        let joined = self.spare.iter().filter(|(_, folder)| folder.exists());
+        let folders: Vec<&(String, PathBuf)> = self.legacy.iter().chain(joined).collect();
+        if !folders.is_empty() {
+            groups.push(Box::new(legacy::Legacy { folders }));
         }
         if let Some(folder) = &self.unified {
             groups.push(Box::new(unified::Unified::open(folder)));
@@ -128,34 +152,6 @@ impl CgroupPlace {
     /// All statistics, as `events --stats` prints them.
     pub fn statistics(&self) -> Statistics {
         Statistics::default()
-    }
-
-    /// Changes what is named of a running container's resources, and leaves the rest as it is. What cannot be enforced
-    /// is an error that names the field, before anything is written.
-    pub fn update(&self, resources: &LinuxResources) -> Result<(), RuntimeError> {
-        self.apply(&Wanted::from_resources(Some(resources)))
-    }
-
-    /// The same from plain [`Limits`].
-    pub fn set_limits(&self, limits: &Limits) -> Result<(), RuntimeError> {
-        self.apply(&Wanted::from(limits))
-    }
-
-    fn apply(&self, wanted: &Wanted) -> Result<(), RuntimeError> {
-        let groups = self.groups();
-        let server = |subject| groups.iter().find(|group| group.has(subject));
-        let named = [(Subject::Memory, "memory"), (Subject::Cpu, "cpu"), (Subject::Pids, "processes")];
-        for (subject, name) in named {
-            if wanted.concerns(subject) && server(subject).is_none() {
-                return Err(RuntimeError::LimitNotEnforceable(name));
-            }
-        }
-        for subject in [Subject::Memory, Subject::Cpu, Subject::Pids, Subject::Devices] {
-            if let Some(group) = server(subject).filter(|_| wanted.concerns(subject)) {
-                group.limit(subject, wanted)?;
-            }
-        }
-        Ok(())
     }
 
     /// Stops every process of the container where it stands (`pause`).
@@ -244,6 +240,17 @@ fn write(path: &Path, value: &str) -> Result<(), RuntimeError> {
 fn write_io(path: &Path, value: &str) -> io::Result<()> {
     use std::io::Write;
     fs::OpenOptions::new().write(true).open(path)?.write_all(value.as_bytes())
+}
+
+/// Pids in a group and all below it.
+fn read_below(folder: &Path) -> Vec<i32> {
+    let mut pids = read_pids(&folder.join("cgroup.procs"));
+    for below in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            pids.extend(read_below(&below.path()));
+        }
+    }
+    pids
 }
 
 /// Pids in a `cgroup.procs` file; a missing file has none.

@@ -2,10 +2,12 @@
 
 use std::fs;
 
+use oci_spec::runtime::LinuxResources;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::counters::Source;
-use super::{Freeze, Group, Subject, Wanted};
+use super::devices::Rules;
+use super::{Freeze, Group, Planned, Subject};
 use crate::model::Sample;
 use crate::runtime::RuntimeError;
 
@@ -52,7 +54,11 @@ impl Group for Processes {
         subject == Subject::Kill && self.pid > 0
     }
 
-    fn limit(&self, _subject: Subject, _wanted: &Wanted) -> Result<(), RuntimeError> {
+    fn plan(&self, _subject: Subject, _resources: &LinuxResources) -> Result<Planned, RuntimeError> {
+        Ok(Planned::default())
+    }
+
+    fn limit_devices(&self, _rules: &Rules) -> Result<(), RuntimeError> {
         Ok(())
     }
 

@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 /// The folders below which containers' groups are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Roots {
-    /// v1: the controllers' names, joined by commas as mounted, and the hierarchy's folder. Only those teu uses.
+    /// v1: the controllers' names, joined by commas as mounted, and the hierarchy's folder. Those that every container
+    /// joins.
     pub legacy: Vec<(String, PathBuf)>,
+    /// v1, as above: those that a container joins when a limit is wanted there, or when its group is there already.
+    pub spare: Vec<(String, PathBuf)>,
     /// v2: the hierarchy's root, or the user's delegated group.
     pub unified: Option<PathBuf>,
 }
@@ -17,26 +20,39 @@ pub struct Roots {
 /// v1 controllers worth joining: those that limit, count or guard. Each costs a folder a container.
 const LEGACY: [&str; 7] = ["cpu", "cpuacct", "memory", "pids", "blkio", "devices", "freezer"];
 
+/// v1 controllers worth nothing without a limit.
+const SPARE: [&str; 5] = ["cpuset", "hugetlb", "net_cls", "net_prio", "rdma"];
+
+/// systemd's own v1 hierarchy. What stays in its groups there ends with the session or service that started it.
+const SYSTEMD: &str = "name=systemd";
+
 impl Roots {
     /// Those of this machine, for this user. Empty where there is nothing to write to.
     pub fn discover() -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let uid = rustix::process::geteuid().as_raw();
-        Self::from_texts(&mounts, &own, uid)
+        let systemd = if Path::new("/run/systemd/system").exists() { Some(SYSTEMD) } else { None };
+        Self::from_texts(&mounts, &own, uid, is_privileged(), systemd)
     }
 
-    /// From the texts of /proc/self/mountinfo and /proc/self/cgroup.
-    pub fn from_texts(mounts: &str, own: &str, uid: u32) -> Self {
+    /// From the texts of /proc/self/mountinfo and /proc/self/cgroup. `systemd` is the name of its own hierarchy, if it
+    /// runs.
+    fn from_texts(mounts: &str, own: &str, uid: u32, privileged: bool, systemd: Option<&str>) -> Self {
         let mut roots = Self::default();
         for mount in mounts.lines().filter_map(parse_mount) {
             match mount.kind {
                 "cgroup2" => roots.unified = roots.unified.or(Some(mount.target)),
-                "cgroup" if uid == 0 => {
-                    let names: Vec<&str> = mount.options.split(',').filter(|option| LEGACY.contains(option)).collect();
-                    let names = names.join(",");
-                    if !names.is_empty() && !roots.legacy.iter().any(|(known, _)| *known == names) {
-                        roots.legacy.push((names, mount.target));
+                "cgroup" if privileged => {
+                    let names = |wanted: &dyn Fn(&&str) -> bool| {
+                        let names: Vec<&str> = mount.options.split(',').filter(wanted).collect();
+                        names.join(",")
+                    };
+                    let always = names(&|name| LEGACY.contains(name) || Some(*name) == systemd);
+                    let all = names(&|name| LEGACY.contains(name) || SPARE.contains(name) || Some(*name) == systemd);
+                    let list = if always.is_empty() { &mut roots.spare } else { &mut roots.legacy };
+                    if !all.is_empty() && !list.iter().any(|(known, _)| *known == all) {
+                        list.push((all.replace("name=", ""), mount.target));
                     }
                 }
                 _ => {}
@@ -46,11 +62,20 @@ impl Roots {
         if roots.unified.is_some() {
             roots.legacy.retain(|(names, _)| names != "freezer");
         }
-        if uid != 0 {
+        if !privileged {
             roots.unified = roots.unified.and_then(|root| delegated(&root, own, uid).ok().flatten());
         }
         roots
     }
+}
+
+/// Root of the machine, not of a user namespace: others own no group but what was delegated to them.
+pub(super) fn is_privileged() -> bool {
+    let initial = || {
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
+    };
+    rustix::process::geteuid().is_root() && initial()
 }
 
 struct MountLine<'a> {
@@ -101,9 +126,14 @@ mod tests {
 
     #[test]
     fn roots_of_hybrid_machine_are_the_useful_controllers_and_v2() {
-        let roots = Roots::from_texts(HYBRID, "", 0);
-        let legacy: Vec<&str> = roots.legacy.iter().map(|(names, _)| names.as_str()).collect();
-        assert_eq!(legacy, ["cpu,cpuacct", "memory"]);
+        let names = |systemd| {
+            let roots = Roots::from_texts(HYBRID, "", 0, true, systemd);
+            let names = |list: Vec<(String, PathBuf)>| list.into_iter().map(|(names, _)| names).collect::<Vec<_>>();
+            (names(roots.legacy), names(roots.spare))
+        };
+        assert_eq!(names(None), (vec!["cpu,cpuacct".to_owned(), "memory".to_owned()], vec!["cpuset".to_owned()]));
+        assert_eq!(names(Some(SYSTEMD)).0, ["cpu,cpuacct", "memory", "systemd"]);
+        let roots = Roots::from_texts(HYBRID, "", 0, true, None);
         assert_eq!(roots.unified, Some(PathBuf::from("/sys/fs/cgroup/unified")));
     }
 
@@ -111,7 +141,7 @@ mod tests {
     fn roots_of_v1_machine_keep_the_freezer() {
         let v1: String =
             HYBRID.lines().filter(|line| !line.contains("cgroup2")).map(|line| format!("{line}\n")).collect();
-        let roots = Roots::from_texts(&v1, "", 0);
+        let roots = Roots::from_texts(&v1, "", 0, true, None);
         assert_eq!(roots.legacy.last().map(|(names, _)| names.as_str()), Some("freezer"));
         assert_eq!(roots.unified, None);
     }
@@ -120,7 +150,7 @@ mod tests {
     fn roots_of_user_without_delegation_are_empty() {
         let mine = rustix::process::geteuid().as_raw();
         let other = if mine == 4_000_000 { 1 } else { 4_000_000 };
-        assert_eq!(Roots::from_texts(HYBRID, "0::/user.slice\n", other), Roots::default());
+        assert_eq!(Roots::from_texts(HYBRID, "0::/user.slice\n", other, false, None), Roots::default());
     }
 
     #[test]
@@ -137,6 +167,6 @@ mod tests {
 
     #[test]
     fn roots_of_machine_without_cgroups_are_empty() {
-        assert_eq!(Roots::from_texts("20 1 0:19 / /proc rw - proc proc rw\n", "", 0), Roots::default());
+        assert_eq!(Roots::from_texts("20 1 0:19 / /proc rw - proc proc rw\n", "", 0, true, None), Roots::default());
     }
 }

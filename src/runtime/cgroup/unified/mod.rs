@@ -1,12 +1,16 @@
 //! A container's group in the v2 hierarchy, with whatever controllers it has there.
 
+mod plan;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use oci_spec::runtime::LinuxResources;
+
 use super::counters::{Format, Source};
-use super::legacy::maximum;
-use super::{Freeze, Group, Subject, Wanted, failed, kill_pids, read_pids, remove_folder, write};
+use super::devices::{self, Rules};
+use super::{Freeze, Group, Planned, Subject, failed, kill_pids, read_below, remove_folder, write};
 use crate::runtime::RuntimeError;
 
 pub(super) struct Unified {
@@ -28,49 +32,54 @@ impl Unified {
     }
 }
 
+/// v2's name of what serves a subject.
+pub(super) fn controller(subject: Subject) -> Option<&'static str> {
+    match subject {
+        Subject::Disk => Some("io"),
+        Subject::NetworkClass | Subject::NetworkPriority | Subject::Devices | Subject::Freezer => None,
+        subject => super::legacy::controller(subject),
+    }
+}
+
+/// Enables a controller for a group in all groups above it, as far as this user may. A group that has processes of its
+/// own gives none (cgroups(7), "no internal processes").
+pub(super) fn enable_above(folder: &Path, controller: &str) {
+    let Some(parent) = folder.parent() else { return };
+    let among = |folder: &Path, file: &str| {
+        fs::read_to_string(folder.join(file))
+            .is_ok_and(|text| text.split_ascii_whitespace().any(|name| name == controller))
+    };
+    if !parent.join("cgroup.controllers").exists() {
+        return;
+    }
+    if !among(parent, "cgroup.controllers") {
+        enable_above(parent, controller);
+    }
+    if !among(parent, "cgroup.subtree_control") {
+        // What cannot be enabled shows as a missing controller in the group, and limits on it are refused.
+        let _ = write(&parent.join("cgroup.subtree_control"), &format!("+{controller}"));
+    }
+}
+
 impl Group for Unified {
     fn has(&self, subject: Subject) -> bool {
         match subject {
-            Subject::Cpu => self.has_controller("cpu"),
             // cpu.stat is there without the controller, but in hybrid set-ups v1's accounting comes first.
             Subject::CpuUsage => self.folder.join("cpu.stat").exists(),
-            Subject::Memory => self.has_controller("memory"),
-            Subject::Pids => self.has_controller("pids"),
-            Subject::Disk => self.has_controller("io"),
-            // v2's device rules are eBPF programs; containers get no device nodes but bind mounts instead.
-            Subject::Devices => false,
             Subject::Freezer => self.folder.join("cgroup.freeze").exists(),
-            Subject::Kill => true,
+            Subject::Devices | Subject::UnifiedMap | Subject::Kill => true,
+            subject => controller(subject).is_some_and(|controller| self.has_controller(controller)),
         }
     }
 
-    fn limit(&self, subject: Subject, wanted: &Wanted) -> Result<(), RuntimeError> {
-        let file = |name: &str| self.folder.join(name);
-        match subject {
-            Subject::Memory => {
-                if let Some(memory) = wanted.memory_bytes {
-                    write(&file("memory.max"), &maximum(memory))?;
-                }
-                // The file is missing where the kernel does not account swap.
-                if let Some(both) = wanted.memory_and_swap_bytes.filter(|_| file("memory.swap.max").exists()) {
-                    let swap = if both < 0 { both } else { both - wanted.memory_bytes.unwrap_or(0) };
-                    let swap = if swap < 0 { "max".to_owned() } else { swap.to_string() };
-                    write(&file("memory.swap.max"), &swap)?;
-                }
-                Ok(())
-            }
-            Subject::Cpu => {
-                if let Some(shares) = wanted.cpu_shares {
-                    write(&file("cpu.weight"), &weight(shares).to_string())?;
-                }
-                match wanted.cpu_quota_us {
-                    Some(quota) => write(&file("cpu.max"), &format!("{} {}", maximum(quota), wanted.cpu_period_us())),
-                    None => Ok(()),
-                }
-            }
-            Subject::Pids => write(&file("pids.max"), &maximum(wanted.pids.unwrap_or(-1))),
-            Subject::CpuUsage | Subject::Disk | Subject::Devices | Subject::Freezer | Subject::Kill => Ok(()),
-        }
+    fn plan(&self, subject: Subject, resources: &LinuxResources) -> Result<Planned, RuntimeError> {
+        let mut plan = plan::plan(subject, resources, &self.folder)?;
+        plan.check(&self.folder)?;
+        Ok(Planned { plan, folder: self.folder.clone() })
+    }
+
+    fn limit_devices(&self, rules: &Rules) -> Result<(), RuntimeError> {
+        devices::attach(&self.folder, rules)
     }
 
     fn counters(&self, subject: Subject) -> Vec<Source> {
@@ -84,7 +93,7 @@ impl Group for Unified {
             ],
             Subject::Pids => vec![source("pids.current", Format::Pids)],
             Subject::Disk => vec![source("io.stat", Format::Disk)],
-            Subject::Cpu | Subject::Devices | Subject::Freezer | Subject::Kill => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -117,17 +126,12 @@ impl Group for Unified {
     }
 
     fn processes(&self) -> Vec<i32> {
-        read_pids(&self.folder.join("cgroup.procs"))
+        read_below(&self.folder)
     }
 
     fn remove(&self) -> Result<(), RuntimeError> {
         remove_folder(&self.folder)
     }
-}
-
-/// v1's shares (2 to 262144) as v2's weight (1 to 10000), by the OCI specification's formula.
-fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }
 
 #[cfg(test)]
@@ -148,21 +152,20 @@ mod tests {
     fn limits_are_written_to_v2_files() {
         let (folder, group) =
             group_with("cpu memory pids\n", &["memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max"]);
-        let wanted = Wanted {
-            memory_bytes: Some(100),
-            memory_and_swap_bytes: Some(250),
-            cpu_quota_us: Some(150_000),
-            cpu_shares: Some(1024),
-            pids: Some(0),
-            ..Wanted::default()
-        };
+        let wanted = serde_json::json!({
+            "memory": {"limit": 100, "swap": 250},
+            "cpu": {"quota": 150_000, "shares": 1024},
+            "pids": {"limit": 0},
+        });
+        let wanted: LinuxResources = serde_json::from_value(wanted).expect("resources");
         for subject in [Subject::Memory, Subject::Cpu, Subject::Pids] {
             assert!(group.has(subject));
-            group.limit(subject, &wanted).expect("limit");
+            let planned = group.plan(subject, &wanted).expect("plan");
+            planned.plan.write(&planned.folder).expect("write");
         }
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect("read");
         assert_eq!((read("memory.max"), read("memory.swap.max")), ("100".to_owned(), "150".to_owned()));
-        assert_eq!((read("cpu.max"), read("cpu.weight")), ("150000 100000".to_owned(), "39".to_owned()));
+        assert_eq!((read("cpu.max"), read("cpu.weight")), ("150000 100000".to_owned(), "100".to_owned()));
         assert_eq!(read("pids.max"), "max");
     }
 
@@ -173,10 +176,5 @@ mod tests {
         for subject in [Subject::Memory, Subject::Cpu, Subject::Pids, Subject::Disk, Subject::Freezer] {
             assert!(!group.has(subject), "{subject:?}");
         }
-    }
-
-    #[test]
-    fn weight_spans_the_range() {
-        assert_eq!((weight(2), weight(262_144), weight(0)), (1, 10_000, 1));
     }
 }
