@@ -1,15 +1,18 @@
 //! From a profile to BPF: by architecture, then a binary search over call numbers, then the rules on arguments.
 //!
-//! For one call: the first rule whose conditions all hold decides, then the first rule without conditions, then the default.
+//! What rules mean is libseccomp's choice: for one call, the first rule without conditions decides whatever else there
+//! is; without one, the first rule whose conditions all hold; without that, the default action. Where libseccomp leaves
+//! the order of overlapping conditions open, it is the profile's here. Unknown names are passed over. Numbers above the
+//! highest that the profile names get ENOSYS unless the default lets calls through (runc's choice): programs then fall
+//! back to older calls. Calls of architectures that the profile does not list kill the process.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
-use oci_spec::runtime::{
-    LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompFilterFlag, LinuxSeccompOperator, LinuxSyscall,
-};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag, LinuxSeccompOperator, LinuxSyscall};
 
-use super::bpf::{self, JUMP_EQUAL, JUMP_GREATER, JUMP_GREATER_EQUAL, branch, give, load};
-use super::numbers::{AUDIT_X86_64, Abi, X32_BIT};
+use super::bpf::{self, JUMP_EQUAL, JUMP_GREATER, JUMP_GREATER_EQUAL, Label, Writer};
+use super::numbers::{Abi, PRIVATE, X32_BIT};
 use crate::runtime::RuntimeError;
 use crate::sys::seccomp::Instruction;
 
@@ -19,334 +22,452 @@ pub struct Filter {
     pub instructions: Vec<Instruction>,
     /// `SECCOMP_FILTER_FLAG_…`.
     pub flags: u32,
+    /// Some call is to be decided by the listener, which the kernel hands out when the filter is installed.
+    pub notifies: bool,
 }
 
-/// What calls of an architecture that the profile does not list get: libseccomp's choice.
-const KILL: u32 = 0x8000_0000;
+/// SECCOMP_RET_… of linux/seccomp.h.
+pub(super) const KILL_PROCESS: u32 = 0x8000_0000;
+const KILL_THREAD: u32 = 0;
+const TRAP: u32 = 0x0003_0000;
+const ERRNO: u32 = 0x0005_0000;
+const NOTIFY: u32 = 0x7fc0_0000;
+const TRACE: u32 = 0x7ff0_0000;
+const LOG: u32 = 0x7ffc_0000;
+const ALLOW: u32 = 0x7fff_0000;
+const ENOSYS: u32 = ERRNO | 38;
+
+/// SECCOMP_FILTER_FLAG_… of linux/seccomp.h.
+const FLAG_LOG: u32 = 1 << 1;
+const FLAG_SPEC_ALLOW: u32 = 1 << 2;
+const FLAG_NEW_LISTENER: u32 = 1 << 3;
+const FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
+
 /// The kernel's limit (BPF_MAXINSNS).
 const MOST_INSTRUCTIONS: usize = 4096;
 /// EPERM, the errno of actions that name none.
 const DEFAULT_ERRNO: u32 = 1;
+/// The kernel's limit (MAX_ERRNO); a tracer's message has 16 bits.
+const HIGHEST_ERRNO: u32 = 4095;
 
-/// Compiles a resolved profile.
+/// Compiles a resolved profile. Errors name the field of config.json.
 pub fn compile(profile: &LinuxSeccomp) -> Result<Filter, RuntimeError> {
-    let default = action(profile.default_action(), profile.default_errno_ret())?;
-    let abis = profile.architectures().iter().flatten().filter_map(|arch| Abi::of(*arch)).collect::<Vec<_>>();
-    let abis =
-        if abis.is_empty() { Abi::of(oci_spec::runtime::Arch::ScmpArchNative).into_iter().collect() } else { abis };
-    let rules = profile.syscalls().as_deref().unwrap_or_default();
-    let mut sections = Vec::with_capacity(abis.len());
-    for abi in &abis {
-        sections.push((abi, section(abi, rules, default)?));
+    let default = action(profile.default_action(), profile.default_errno_ret())
+        .map_err(|why| refused(&format!("defaultErrnoRet: {why}")))?;
+    let rules = Rules::of(profile, default)?;
+    let mut abis = vec![Abi::NATIVE];
+    for abi in profile.architectures().iter().flatten().filter_map(|arch| Abi::of(*arch)) {
+        if !abis.contains(&abi) {
+            abis.push(abi);
+        }
     }
-    let instructions = join(sections);
+    let writer = write(&abis, &rules);
+    let notifies = writer.returns(NOTIFY);
+    if notifies && profile.listener_path().is_none() {
+        return Err(refused("listenerPath: SCMP_ACT_NOTIFY needs the socket of an agent that decides"));
+    }
+    if profile.listener_metadata().is_some() && profile.listener_path().is_none() {
+        return Err(refused("listenerMetadata: it is of no use without listenerPath"));
+    }
+    let instructions = writer.finish();
     if instructions.len() > MOST_INSTRUCTIONS {
-        return Err(RuntimeError::Seccomp(format!(
-            "{} instructions are more than the kernel takes",
+        return Err(refused(&format!(
+            "syscalls: they make {} instructions, and the kernel takes {MOST_INSTRUCTIONS}: name fewer conditions",
             instructions.len()
         )));
     }
-    Ok(Filter { instructions, flags: flags(profile) })
+    Ok(Filter { instructions, flags: flags(profile, notifies), notifies })
 }
 
-/// Looks at the architecture, and on x86_64 at the x32 bit; what is not listed is killed.
-fn join(sections: Vec<(&Abi, Vec<Instruction>)>) -> Vec<Instruction> {
-    let mut program = vec![load(bpf::ARCHITECTURE)];
-    let mut by_audit: BTreeMap<u32, [Option<Vec<Instruction>>; 2]> = BTreeMap::new();
-    for (abi, section) in sections {
-        by_audit.entry(abi.audit).or_default()[usize::from(abi.is_x32)] = Some(section);
-    }
-    let mut rest = vec![give(KILL)];
-    for (audit, [plain, x32]) in by_audit {
-        let killed = || vec![give(KILL)];
-        let mut section = vec![load(bpf::NUMBER)];
-        if audit == AUDIT_X86_64 {
-            let (plain, x32) = (plain.unwrap_or_else(killed), x32.unwrap_or_else(killed));
-            section.extend(branch(JUMP_GREATER_EQUAL, X32_BIT, x32, plain));
-        } else {
-            section.extend(plain.unwrap_or_else(killed));
-        }
-        rest = branch(JUMP_EQUAL, audit, section, rest);
-    }
-    program.extend(rest);
-    program
+fn refused(why: &str) -> RuntimeError {
+    RuntimeError::InvalidRequest(format!("linux.seccomp.{why}"))
 }
 
-/// What happens to one call number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Outcome {
-    conditional: Vec<(Vec<LinuxSeccompArg>, u32)>,
+/// FNV-1a: the names come from the machine's own administrator, and there are some hundreds.
+struct NameHasher(u64);
+
+impl Default for NameHasher {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type ByName<'a, T> = HashMap<&'a str, T, BuildHasherDefault<NameHasher>>;
+
+/// A comparison of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Condition {
+    argument: u32,
+    operator: LinuxSeccompOperator,
+    value: u64,
+    /// The mask of `SCMP_CMP_MASKED_EQ`; all bits for the others.
+    mask: u64,
+}
+
+impl Condition {
+    /// The first argument's low 16 bits, which say what socketcall(2) and ipc(2) are to do.
+    fn first_is(which: u32) -> Self {
+        let operator = LinuxSeccompOperator::ScmpCmpMaskedEq;
+        Self { argument: 0, operator, value: u64::from(which), mask: 0xffff }
+    }
+}
+
+/// What happens to one call: the first alternative that holds, else `otherwise`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Meaning {
+    alternatives: Vec<(Vec<Condition>, u32)>,
+    /// A rule without conditions is there and is all that counts.
+    decided: bool,
     otherwise: u32,
 }
 
-/// The search over one ABI's numbers, which are loaded.
-fn section(abi: &Abi, rules: &[LinuxSyscall], default: u32) -> Result<Vec<Instruction>, RuntimeError> {
-    let plain = Outcome { conditional: Vec::new(), otherwise: default };
-    let mut outcomes: BTreeMap<u32, (Outcome, bool)> = BTreeMap::new();
-    for rule in rules {
-        let wanted = action(rule.action(), rule.errno_ret())?;
-        let alternatives = alternatives(rule)?;
-        for number in rule.names().iter().filter_map(|name| abi.number(name)) {
-            let (outcome, decided) = outcomes.entry(number).or_insert_with(|| (plain.clone(), false));
-            if alternatives.is_empty() && !*decided {
-                (outcome.otherwise, *decided) = (wanted, true);
+impl Meaning {
+    fn add(&mut self, alternatives: &[Vec<Condition>], action: u32) {
+        if self.decided {
+        } else if alternatives.is_empty() {
+            *self = Self { alternatives: Vec::new(), decided: true, otherwise: action };
+        } else {
+            self.alternatives.extend(alternatives.iter().map(|conditions| (conditions.clone(), action)));
+        }
+    }
+}
+
+/// The profile's rules by the names of calls; meanings are shared by all names that mean the same.
+struct Rules<'a> {
+    default: u32,
+    /// Indices into `meanings`.
+    by_name: ByName<'a, usize>,
+    meanings: Vec<Meaning>,
+}
+
+/// Index of the default's meaning.
+const DEFAULT: usize = 0;
+
+impl<'a> Rules<'a> {
+    fn of(profile: &'a LinuxSeccomp, default: u32) -> Result<Self, RuntimeError> {
+        let syscalls = profile.syscalls().as_deref().unwrap_or_default();
+        let names = syscalls.iter().map(|rule| rule.names().len()).sum();
+        let mut by_name = ByName::with_capacity_and_hasher(names, BuildHasherDefault::default());
+        let plain = |otherwise| Meaning { otherwise, ..Meaning::default() };
+        let mut meanings = vec![plain(default)];
+        for (at, rule) in syscalls.iter().enumerate() {
+            let failed = |why: String| refused(&format!("syscalls[{at}].{why}"));
+            let action = action(rule.action(), rule.errno_ret()).map_err(|why| failed(format!("errnoRet: {why}")))?;
+            let alternatives = alternatives(rule).map_err(failed)?;
+            if rule.names().is_empty() {
+                return Err(failed("names: at least one system call is to be named".to_owned()));
             }
-            outcome.conditional.extend(alternatives.iter().map(|conditions| (conditions.clone(), wanted)));
-        }
-    }
-    // Neighbours with the same outcome are one range; what lies between known numbers is the default.
-    let mut ranges: Vec<(u32, Outcome)> = vec![(0, plain.clone())];
-    for (number, (outcome, _)) in outcomes {
-        if ranges.last().is_some_and(|(start, _)| *start == number) {
-            ranges.pop();
-        }
-        if ranges.last().is_none_or(|(_, before)| *before != outcome) {
-            ranges.push((number, outcome));
-        }
-        ranges.push((number + 1, plain.clone()));
-    }
-    ranges.dedup_by(|later, earlier| later.1 == earlier.1);
-    Ok(search(&ranges))
-}
-
-/// A binary decision tree over ranges, each of which begins at its number.
-fn search(ranges: &[(u32, Outcome)]) -> Vec<Instruction> {
-    match ranges {
-        [] => vec![give(KILL)],
-        [(_, outcome)] => decide(outcome),
-        _ => {
-            let (lower, upper) = ranges.split_at(ranges.len() / 2);
-            let start = upper.first().map_or(0, |(start, _)| *start);
-            branch(JUMP_GREATER_EQUAL, start, search(upper), search(lower))
-        }
-    }
-}
-
-fn decide(outcome: &Outcome) -> Vec<Instruction> {
-    let mut program = Vec::new();
-    for (conditions, wanted) in &outcome.conditional {
-        let when = vec![give(*wanted)];
-        let rule = conditions.iter().rev().fold(when, |when, condition| test(condition, when, vec![bpf::fall()]));
-        program.extend(bpf::fall_to_the_end(rule));
-    }
-    program.push(give(outcome.otherwise));
-    program
-}
-
-/// `when` if the condition holds, else `otherwise`. Arguments are 64 bits, compared in two halves.
-fn test(condition: &LinuxSeccompArg, when: Vec<Instruction>, otherwise: Vec<Instruction>) -> Vec<Instruction> {
-    use LinuxSeccompOperator as Is;
-    let index = condition.index() as u32;
-    let value = condition.value();
-    match condition.op() {
-        Is::ScmpCmpEq => equal(index, u64::MAX, value, when, otherwise),
-        Is::ScmpCmpNe => equal(index, u64::MAX, value, otherwise, when),
-        Is::ScmpCmpMaskedEq => equal(index, value, condition.value_two().unwrap_or(0), when, otherwise),
-        Is::ScmpCmpGt => greater(index, JUMP_GREATER, value, when, otherwise),
-        Is::ScmpCmpGe => greater(index, JUMP_GREATER_EQUAL, value, when, otherwise),
-        Is::ScmpCmpLt => greater(index, JUMP_GREATER_EQUAL, value, otherwise, when),
-        Is::ScmpCmpLe => greater(index, JUMP_GREATER, value, otherwise, when),
-    }
-}
-
-fn halves(value: u64) -> (u32, u32) {
-    ((value >> 32) as u32, value as u32)
-}
-
-fn equal(index: u32, mask: u64, value: u64, when: Vec<Instruction>, otherwise: Vec<Instruction>) -> Vec<Instruction> {
-    let ((mask_high, mask_low), (high, low)) = (halves(mask), halves(value));
-    let half = |offset, mask: u32, value, when, otherwise| {
-        let mut program = vec![load(offset)];
-        if mask != u32::MAX {
-            program.push(bpf::and(mask));
-        }
-        program.extend(branch(JUMP_EQUAL, value, when, otherwise));
-        program
-    };
-    let lower = half(bpf::argument_low(index), mask_low, low, when, otherwise.clone());
-    half(bpf::argument_high(index), mask_high, high, lower, otherwise)
-}
-
-/// `code` compares the low halves when the high ones are equal.
-fn greater(index: u32, code: u16, value: u64, when: Vec<Instruction>, otherwise: Vec<Instruction>) -> Vec<Instruction> {
-    let (high, low) = halves(value);
-    let mut lower = vec![load(bpf::argument_low(index))];
-    lower.extend(branch(code, low, when.clone(), otherwise.clone()));
-    let not_greater = branch(JUMP_EQUAL, high, lower, otherwise);
-    let mut program = vec![load(bpf::argument_high(index))];
-    program.extend(branch(JUMP_GREATER, high, when, not_greater));
-    program
-}
-
-/// A rule's conditions hold together, unless two are about the same argument: then each alone, as runc does.
-fn alternatives(rule: &LinuxSyscall) -> Result<Vec<Vec<LinuxSeccompArg>>, RuntimeError> {
-    let conditions = rule.args().as_deref().unwrap_or_default();
-    if let Some(condition) = conditions.iter().find(|condition| condition.index() > 5) {
-        return Err(RuntimeError::Seccomp(format!("no call has an argument {}", condition.index())));
-    }
-    let repeated = conditions
-        .iter()
-        .enumerate()
-        .any(|(at, one)| conditions.iter().skip(at + 1).any(|other| other.index() == one.index()));
-    Ok(match conditions {
-        [] => Vec::new(),
-        _ if repeated => conditions.iter().map(|condition| vec![*condition]).collect(),
-        _ => vec![conditions.to_vec()],
-    })
-}
-
-/// SECCOMP_RET_… of linux/seccomp.h.
-fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, RuntimeError> {
-    use LinuxSeccompAction as Do;
-    let errno = errno.unwrap_or(DEFAULT_ERRNO) & 0xffff;
-    Ok(match action {
-        Do::ScmpActKill | Do::ScmpActKillThread => 0,
-        Do::ScmpActKillProcess => KILL,
-        Do::ScmpActTrap => 0x0003_0000,
-        Do::ScmpActErrno => 0x0005_0000 | errno,
-        Do::ScmpActTrace => 0x7ff0_0000 | errno,
-        Do::ScmpActLog => 0x7ffc_0000,
-        Do::ScmpActAllow => 0x7fff_0000,
-        Do::ScmpActNotify => {
-            return Err(RuntimeError::Seccomp("SCMP_ACT_NOTIFY needs an agent, which teu has not".to_owned()));
-        }
-    })
-}
-
-fn flags(profile: &LinuxSeccomp) -> u32 {
-    let flag = |flag: &LinuxSeccompFilterFlag| match flag {
-        // There is one thread only.
-        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => 0,
-        LinuxSeccompFilterFlag::SeccompFilterFlagLog => 2,
-        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => 4,
-        // It is about notifications, which are refused above.
-        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => 0,
-    };
-    profile.flags().iter().flatten().map(flag).fold(0, |all, one| all | one)
-}
-
-#[cfg(test)]
-mod tests {
-    use oci_spec::runtime::Arch;
-
-    use super::*;
-    use crate::runtime::seccomp::{default_profile, parse};
-
-    const ALLOW: u32 = 0x7fff_0000;
-    const EPERM: u32 = 0x0005_0001;
-    const ENOSYS: u32 = 0x0005_0026;
-
-    /// What a profile means, said plainly: the compiled filter must agree everywhere.
-    fn naive(profile: &LinuxSeccomp, rules: &[&LinuxSyscall], arguments: [u64; 6]) -> u32 {
-        let mine = || rules.iter();
-        let conditional = mine().find(|rule| {
-            alternatives(rule).expect("valid").iter().any(|all| all.iter().all(|one| holds(one, arguments)))
-        });
-        let plain = || mine().find(|rule| rule.args().as_ref().is_none_or(Vec::is_empty));
-        match conditional.or_else(plain) {
-            Some(rule) => action(rule.action(), rule.errno_ret()).expect("valid"),
-            None => action(profile.default_action(), profile.default_errno_ret()).expect("valid"),
-        }
-    }
-
-    fn holds(condition: &LinuxSeccompArg, arguments: [u64; 6]) -> bool {
-        use LinuxSeccompOperator as Is;
-        let (argument, value) = (arguments[condition.index()], condition.value());
-        match condition.op() {
-            Is::ScmpCmpEq => argument == value,
-            Is::ScmpCmpNe => argument != value,
-            Is::ScmpCmpLt => argument < value,
-            Is::ScmpCmpLe => argument <= value,
-            Is::ScmpCmpGt => argument > value,
-            Is::ScmpCmpGe => argument >= value,
-            Is::ScmpCmpMaskedEq => argument & value == condition.value_two().unwrap_or(0),
-        }
-    }
-
-    const INTERESTING: [u64; 14] =
-        [0, 1, 7, 8, 9, 40, 41, 0x2_0000, 0x2_0008, 0x7e02_0000, 0x0200_0000, 0xffff_ffff, 0x1_0000_0028, u64::MAX];
-
-    /// Every call number up to `highest`, and odd ones.
-    fn assert_same(profile: &LinuxSeccomp, highest: u32) {
-        let filter = compile(profile).expect("compiles");
-        for arch in profile.architectures().as_deref().unwrap_or_default() {
-            let abi = Abi::of(*arch).expect("known");
-            let base = if abi.is_x32 { X32_BIT } else { 0 };
-            let numbers = (0..highest).chain([0xf_0001, 0xf_0005, 0x3fff_ffff]).map(|number| number | base);
-            for number in numbers {
-                let all = profile.syscalls().iter().flatten();
-                let concerns = |rule: &&LinuxSyscall| rule.names().iter().any(|name| abi.number(name) == Some(number));
-                let rules: Vec<&LinuxSyscall> = all.filter(concerns).collect();
-                for (at, value) in INTERESTING.iter().enumerate() {
-                    let other = INTERESTING[(at * 5 + 3) % INTERESTING.len()];
-                    let arguments = [*value, other, *value, other, *value, other];
-                    let expected = naive(profile, &rules, arguments);
-                    let got = bpf::run(&filter.instructions, number, abi.audit, arguments);
-                    assert_eq!(got, expected, "{arch:?} call {number:#x} with {value:#x}, {other:#x}");
+            // A rule that says what the default says is none (libseccomp refuses them, engines pass over them), but its
+            // names count as known.
+            let is_rule = action != default;
+            let decided = Meaning { decided: true, ..plain(action) };
+            let shared = (is_rule && alternatives.is_empty()).then(|| intern(&mut meanings, decided));
+            for name in rule.names() {
+                let known = by_name.entry(name.as_str()).or_insert(DEFAULT);
+                match (shared, meanings.get(*known)) {
+                    _ if !is_rule => {}
+                    (_, Some(before)) if before.decided => {}
+                    (Some(shared), _) => *known = shared,
+                    (None, before) => {
+                        let mut meaning = before.cloned().unwrap_or_default();
+                        meaning.add(&alternatives, action);
+                        *known = intern(&mut meanings, meaning);
+                    }
                 }
             }
         }
+        Ok(Self { default, by_name, meanings })
     }
 
-    #[test]
-    fn default_profile_compiles_to_what_it_says() {
-        assert_same(&default_profile(&[]).expect("profile"), 600);
-        assert_same(&default_profile(&["CAP_SYS_ADMIN", "CAP_SYS_PTRACE"]).expect("profile"), 600);
+    /// New calls are answered ENOSYS, unless the default is to let calls through or says so anyway.
+    fn hides_new_calls(&self) -> bool {
+        !matches!(self.default & 0xffff_0000, ALLOW | LOG | TRACE) && self.default != ENOSYS
     }
+}
 
-    #[test]
-    fn default_profile_in_known_cases() {
-        let filter = compile(&default_profile(&[]).expect("profile")).expect("compiles");
-        let run =
-            |number: u32, first: u64| bpf::run(&filter.instructions, number, AUDIT_X86_64, [first, 0, 0, 0, 0, 0]);
-        let number = |name: &str| Abi::of(Arch::ScmpArchX86_64).and_then(|abi| abi.number(name)).expect(name);
-        if cfg!(target_arch = "x86_64") {
-            assert_eq!((run(number("read"), 0), run(number("mount"), 0)), (ALLOW, EPERM));
-            assert_eq!((run(number("clone"), 0x11), run(number("clone"), 0x1000_0000)), (ALLOW, EPERM));
-            assert_eq!(run(number("clone3"), 0), ENOSYS);
-            assert_eq!((run(number("socket"), 2), run(number("socket"), 40)), (ALLOW, EPERM));
-            assert_eq!((run(number("personality"), 8), run(number("personality"), 4)), (ALLOW, EPERM));
-            assert_eq!(run(9999, 0), EPERM);
-            assert_eq!(bpf::run(&filter.instructions, 0, 0x1234, [0; 6]), KILL, "a foreign architecture");
+fn intern(meanings: &mut Vec<Meaning>, wanted: Meaning) -> usize {
+    // The last ones first: a profile's rules on one call follow each other.
+    meanings.iter().rposition(|meaning| *meaning == wanted).unwrap_or_else(|| {
+        meanings.push(wanted);
+        meanings.len() - 1
+    })
+}
+
+/// A rule's conditions hold together, unless two are about the same argument: then each alone, as runc and crun do.
+fn alternatives(rule: &LinuxSyscall) -> Result<Vec<Vec<Condition>>, String> {
+    let mut conditions = Vec::new();
+    for (at, condition) in rule.args().iter().flatten().enumerate() {
+        let argument = condition.index();
+        if argument > 5 {
+            return Err(format!("args[{at}].index: no system call has an argument {argument}; 0 to 5 are there"));
         }
+        let (argument, operator) = (argument as u32, condition.op());
+        conditions.push(match operator {
+            LinuxSeccompOperator::ScmpCmpMaskedEq => {
+                let mask = condition.value();
+                Condition { argument, operator, value: condition.value_two().unwrap_or(0) & mask, mask }
+            }
+            _ => Condition { argument, operator, value: condition.value(), mask: u64::MAX },
+        });
+    }
+    let is_repeated =
+        |(at, one): (usize, &Condition)| conditions.iter().skip(at + 1).any(|other| other.argument == one.argument);
+    Ok(match conditions.is_empty() {
+        true => Vec::new(),
+        false if conditions.iter().enumerate().any(is_repeated) => {
+            conditions.into_iter().map(|condition| vec![condition]).collect()
+        }
+        false => vec![conditions],
+    })
+}
+
+/// What a filter returns for an action, or what is wrong with the errno.
+fn action(action: LinuxSeccompAction, errno: Option<u32>) -> Result<u32, String> {
+    use LinuxSeccompAction as Do;
+    let highest = match action {
+        Do::ScmpActErrno => HIGHEST_ERRNO,
+        Do::ScmpActTrace => 0xffff,
+        _ if errno.is_some() => return Err(format!("{action} gives no errno back")),
+        _ => 0,
+    };
+    let errno = errno.unwrap_or(DEFAULT_ERRNO);
+    if highest != 0 && errno > highest {
+        return Err(format!("{errno} is no error number; the highest is {highest}"));
+    }
+    Ok(match action {
+        Do::ScmpActKill | Do::ScmpActKillThread => KILL_THREAD,
+        Do::ScmpActKillProcess => KILL_PROCESS,
+        Do::ScmpActTrap => TRAP,
+        Do::ScmpActErrno => ERRNO | errno,
+        Do::ScmpActTrace => TRACE | errno,
+        Do::ScmpActLog => LOG,
+        Do::ScmpActAllow => ALLOW,
+        Do::ScmpActNotify => NOTIFY,
+    })
+}
+
+fn flags(profile: &LinuxSeccomp, notifies: bool) -> u32 {
+    let flag = |flag: &LinuxSeccompFilterFlag| match flag {
+        // There is one thread only, and together with a listener the kernel refuses it.
+        LinuxSeccompFilterFlag::SeccompFilterFlagTsync => 0,
+        LinuxSeccompFilterFlag::SeccompFilterFlagLog => FLAG_LOG,
+        LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => FLAG_SPEC_ALLOW,
+        // The kernel refuses it without a listener.
+        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv if notifies => FLAG_WAIT_KILLABLE_RECV,
+        LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => 0,
+    };
+    let listener = if notifies { FLAG_NEW_LISTENER } else { 0 };
+    profile.flags().iter().flatten().map(flag).fold(listener, |all, one| all | one)
+}
+
+/// Looks at the architecture, the native one first, and on x86_64 at the x32 bit.
+fn write(abis: &[Abi], rules: &Rules<'_>) -> Writer {
+    let mut writer = Writer::with_capacity(1024);
+    let sections: Vec<(Abi, Label)> =
+        abis.iter().rev().map(|abi| (*abi, Section { abi: *abi, rules }.write(&mut writer))).collect();
+    let killed = writer.give(KILL_PROCESS);
+    let mut start = killed;
+    // What was written last is the nearest: the native architecture's.
+    for (abi, section) in sections.iter().filter(|(abi, _)| *abi != Abi::X32) {
+        let mut section = *section;
+        if *abi == Abi::X86_64 {
+            let x32 = sections.iter().find(|(abi, _)| *abi == Abi::X32).map(|(_, section)| *section);
+            let plain = section;
+            section = writer.branch(JUMP_GREATER_EQUAL, X32_BIT, x32.unwrap_or(killed), plain);
+            if x32.is_none() {
+                // Number -1 is a call that a tracer has the kernel skip.
+                section = writer.branch(JUMP_EQUAL, u32::MAX, plain, section);
+            }
+        }
+        let section = writer.load(bpf::NUMBER, section);
+        start = writer.branch(JUMP_EQUAL, abi.audit(), section, start);
+    }
+    writer.load(bpf::ARCHITECTURE, start);
+    writer
+}
+
+/// The search over one ABI's numbers, which are loaded.
+struct Section<'a> {
+    abi: Abi,
+    rules: &'a Rules<'a>,
+}
+
+impl Section<'_> {
+    fn write(&self, writer: &mut Writer) -> Label {
+        let (ranges, meanings) = self.ranges();
+        let mut written = vec![None; meanings.len()];
+        self.search(writer, &ranges, &meanings, &mut written)
     }
 
-    #[test]
-    fn every_operator_compiles_to_what_it_says() {
-        let architectures = r#""architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"]"#;
-        for operator in ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"] {
-            for value in [8_u64, 0x1_0000_0028, u64::MAX] {
-                let args = format!(
-                    r#"[{{"index": 0, "value": {value}, "valueTwo": 8, "op": "SCMP_CMP_{operator}"}},
-                        {{"index": 3, "value": 9, "op": "SCMP_CMP_GE"}}]"#
-                );
-                let json = format!(
-                    r#"{{"defaultAction": "SCMP_ACT_ALLOW", {architectures}, "syscalls": [
-                    {{"names": ["mkdir", "no_such_call"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5, "args": {args}}},
-                    {{"names": ["mkdir"], "action": "SCMP_ACT_TRAP", "args": [{{"index": 5, "value": 1, "op": "SCMP_CMP_EQ"}}]}},
-                    {{"names": ["mkdir"], "action": "SCMP_ACT_LOG"}},
-                    {{"names": ["mkdir"], "action": "SCMP_ACT_KILL"}}]}}"#
-                );
-                assert_same(&parse(&json, &[]).expect("profile"), 100);
+    /// Where each range of numbers with one meaning begins, and the meanings, which the ranges' second halves index.
+    fn ranges(&self) -> (Vec<(u32, usize)>, Vec<Meaning>) {
+        let (known, mut meanings) = self.known();
+        let highest = known.iter().map(|(number, _)| *number).filter(|number| number & !X32_BIT < PRIVATE).max();
+        let first = if self.abi == Abi::X32 { X32_BIT } else { 0 };
+        // Without any call that this ABI has there is nothing to tell new ones by.
+        let new_from = highest.filter(|_| self.rules.hides_new_calls()).map(|highest| highest + 1);
+        meanings.push(Meaning { otherwise: ENOSYS, ..Meaning::default() });
+        let unheard_of = meanings.len() - 1;
+        let mut ranges: Vec<(u32, usize)> = Vec::with_capacity(known.len());
+        let mut begin = |start: u32, meaning: usize| match ranges.last_mut() {
+            Some((_, before)) if *before == meaning => {}
+            Some(last) if last.0 == start => last.1 = meaning,
+            _ => ranges.push((start, meaning)),
+        };
+        let gap = |from: u32, to: u32, begin: &mut dyn FnMut(u32, usize)| {
+            let new_from = new_from.unwrap_or(u32::MAX);
+            if from < to && from < new_from {
+                begin(from, DEFAULT);
+            }
+            if to > new_from {
+                begin(from.max(new_from), unheard_of);
+            }
+        };
+        let mut next = first;
+        for (number, meaning) in known {
+            gap(next, number, &mut begin);
+            begin(number, meaning);
+            next = number + 1;
+        }
+        gap(next, u32::MAX, &mut begin);
+        (ranges, meanings)
+    }
+
+    /// The numbers of the calls that the profile names, ascending and each once, with what happens to them.
+    fn known(&self) -> (Vec<(u32, usize)>, Vec<Meaning>) {
+        let mut meanings = self.rules.meanings.clone();
+        // socketcall and ipc of 32-bit x86, with what the profile says of the calls made through them.
+        let mut carriers: Vec<(&str, usize)> = Vec::new();
+        self.abi.each_multiplexed(|name, carrier, which| {
+            let carried = self.rules.by_name.get(name).and_then(|at| self.rules.meanings.get(*at));
+            let Some(action) = carried.and_then(|meaning| self.unconditional(meaning)) else { return };
+            if !carriers.iter().any(|(known, _)| *known == carrier) {
+                carriers.push((carrier, self.rules.by_name.get(carrier).copied().unwrap_or(DEFAULT)));
+            }
+            for (_, meaning) in carriers.iter_mut().filter(|(known, _)| *known == carrier) {
+                let mut whole = meanings.get(*meaning).cloned().unwrap_or_default();
+                whole.add(&[vec![Condition::first_is(which)]], action);
+                *meaning = intern(&mut meanings, whole);
+            }
+        });
+        let mut known = Vec::with_capacity(self.rules.by_name.len() + carriers.len());
+        self.abi.each_call(|name, number| {
+            let carrier = carriers.iter().find(|(carrier, _)| *carrier == name).map(|(_, meaning)| *meaning);
+            if let Some(meaning) = carrier.or_else(|| self.rules.by_name.get(name).copied()) {
+                known.push((number, meaning));
+            }
+        });
+        known.sort_by_key(|(number, _)| *number);
+        // A number with two names is named by the one that has rules.
+        known.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same && first.1 == DEFAULT {
+                first.1 = later.1;
+            }
+            same
+        });
+        (known, meanings)
+    }
+
+    /// What happens to a call that is made through another one, which has its arguments in memory where no filter can
+    /// look: what is forbidden on conditions is forbidden whatever they are, and what is allowed on conditions is not
+    /// allowed this way (libseccomp allows it). `None` for what the default says.
+    fn unconditional(&self, meaning: &Meaning) -> Option<u32> {
+        let is_forbidding = |action: &u32| !matches!(action & 0xffff_0000, ALLOW | LOG);
+        let mut actions = meaning.alternatives.iter().map(|(_, action)| *action);
+        let action = if meaning.alternatives.is_empty() { meaning.otherwise } else { actions.find(is_forbidding)? };
+        (action != self.rules.default).then_some(action)
+    }
+
+    /// A binary decision tree over ranges, each of which begins at its number.
+    fn search(
+        &self,
+        writer: &mut Writer,
+        ranges: &[(u32, usize)],
+        meanings: &[Meaning],
+        written: &mut [Option<Label>],
+    ) -> Label {
+        let (lower, upper) = ranges.split_at(ranges.len() / 2);
+        match (ranges, upper.first()) {
+            ([(_, meaning)], _) => match (meanings.get(*meaning), written.get_mut(*meaning)) {
+                (Some(meaning), _) if meaning.alternatives.is_empty() => writer.give(meaning.otherwise),
+                (Some(meaning), Some(written)) => *written.get_or_insert_with(|| self.decide(writer, meaning)),
+                _ => writer.give(KILL_PROCESS),
+            },
+            (_, None) => writer.give(self.rules.default),
+            (_, Some((start, _))) => {
+                let upper = self.search(writer, upper, meanings, written);
+                let lower = self.search(writer, lower, meanings, written);
+                writer.branch(JUMP_GREATER_EQUAL, *start, upper, lower)
             }
         }
     }
 
-    #[test]
-    fn conditions_on_one_argument_are_alternatives() {
-        let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
-            {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [
-                {"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}, {"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]}]}"#;
-        let filter = compile(&parse(json, &[]).expect("profile")).expect("compiles");
-        for (family, expected) in [(1, ALLOW), (8, ALLOW), (2, EPERM)] {
-            assert_eq!(bpf::run(&filter.instructions, 41, AUDIT_X86_64, [family, 0, 0, 0, 0, 0]), expected);
+    fn decide(&self, writer: &mut Writer, meaning: &Meaning) -> Label {
+        let mut otherwise = writer.give(meaning.otherwise);
+        for (conditions, action) in meaning.alternatives.iter().rev() {
+            let mut when = writer.give(*action);
+            for condition in conditions.iter().rev() {
+                when = self.test(writer, condition, when, otherwise);
+            }
+            otherwise = when;
+        }
+        otherwise
+    }
+
+    /// `when` if the condition holds, else `otherwise`. Arguments of 64 bits are compared in two halves.
+    fn test(&self, writer: &mut Writer, condition: &Condition, when: Label, otherwise: Label) -> Label {
+        use LinuxSeccompOperator as Is;
+        match condition.operator {
+            Is::ScmpCmpEq | Is::ScmpCmpMaskedEq => self.equal(writer, condition, when, otherwise),
+            Is::ScmpCmpNe => self.equal(writer, condition, otherwise, when),
+            Is::ScmpCmpGt => self.greater(writer, JUMP_GREATER, condition, when, otherwise),
+            Is::ScmpCmpGe => self.greater(writer, JUMP_GREATER_EQUAL, condition, when, otherwise),
+            Is::ScmpCmpLt => self.greater(writer, JUMP_GREATER_EQUAL, condition, otherwise, when),
+            Is::ScmpCmpLe => self.greater(writer, JUMP_GREATER, condition, otherwise, when),
         }
     }
 
-    #[test]
-    fn notify_is_refused() {
-        let json =
-            r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}"#;
-        assert!(compile(&parse(json, &[]).expect("profile")).is_err());
+    fn equal(&self, writer: &mut Writer, condition: &Condition, when: Label, otherwise: Label) -> Label {
+        let Condition { argument, value, mask, .. } = *condition;
+        let mut half = |offset, mask: u32, value: u32, when| {
+            if mask == 0 {
+                return when;
+            }
+            let mut start = writer.branch(JUMP_EQUAL, value, when, otherwise);
+            if mask != u32::MAX {
+                start = writer.and(mask, start);
+            }
+            writer.load(offset, start)
+        };
+        let low = half(bpf::argument_low(argument), mask as u32, value as u32, when);
+        if self.abi.is_narrow() {
+            return low;
+        }
+        half(bpf::argument_high(argument), (mask >> 32) as u32, (value >> 32) as u32, low)
+    }
+
+    /// `code` compares the low halves when the high ones are equal.
+    fn greater(&self, writer: &mut Writer, code: u16, condition: &Condition, when: Label, otherwise: Label) -> Label {
+        let Condition { argument, value, .. } = *condition;
+        let low = writer.branch(code, value as u32, when, otherwise);
+        let low = writer.load(bpf::argument_low(argument), low);
+        if self.abi.is_narrow() {
+            return low;
+        }
+        let high = (value >> 32) as u32;
+        let start = writer.branch(JUMP_EQUAL, high, low, otherwise);
+        let start = writer.branch(JUMP_GREATER, high, when, start);
+        writer.load(bpf::argument_high(argument), start)
     }
 }

@@ -4,6 +4,8 @@ mod bpf;
 mod compile;
 mod numbers;
 mod profile;
+#[cfg(test)]
+mod tests;
 
 pub use compile::{Filter, compile};
 pub use profile::{default_profile, parse};

@@ -1,6 +1,4 @@
-//! System call numbers by name, for each architecture a filter can cover.
-
-use std::collections::HashMap;
+//! System call numbers and names, for each architecture a filter can cover.
 
 use oci_spec::runtime::Arch;
 
@@ -57,49 +55,113 @@ const X32_OWN: [(&str, u32); 36] = [
 const ARM_PRIVATE: [(&str, u32); 4] =
     [("breakpoint", 0xf_0001), ("cacheflush", 0xf_0002), ("set_tls", 0xf_0005), ("sync_file_range2", 341)];
 
-/// How one ABI's calls appear to a filter.
-pub struct Abi {
-    pub audit: u32,
-    /// x32 shares its audit number with x86_64; its calls have [`X32_BIT`] set.
-    pub is_x32: bool,
-    numbers: HashMap<&'static str, u32>,
+/// Where ARM's private numbers begin: they say nothing about how new a call is.
+pub const PRIVATE: u32 = 0xf_0000;
+
+/// Calls that 32-bit x86 also makes through socketcall(2) and ipc(2), whose first argument says which.
+const X86_SOCKETCALL: [&str; 20] = [
+    "socket",
+    "bind",
+    "connect",
+    "listen",
+    "accept",
+    "getsockname",
+    "getpeername",
+    "socketpair",
+    "send",
+    "recv",
+    "sendto",
+    "recvfrom",
+    "shutdown",
+    "setsockopt",
+    "getsockopt",
+    "sendmsg",
+    "recvmsg",
+    "accept4",
+    "recvmmsg",
+    "sendmmsg",
+];
+const X86_IPC: [(&str, u32); 12] = [
+    ("semop", 1),
+    ("semget", 2),
+    ("semctl", 3),
+    ("semtimedop", 4),
+    ("msgsnd", 11),
+    ("msgrcv", 12),
+    ("msgget", 13),
+    ("msgctl", 14),
+    ("shmat", 21),
+    ("shmdt", 22),
+    ("shmget", 23),
+    ("shmctl", 24),
+];
+
+/// A set of calls that a filter sees under one architecture number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Abi {
+    X86_64,
+    /// Shares its architecture number with x86_64; its calls have [`X32_BIT`] set.
+    X32,
+    X86,
+    Aarch64,
+    Arm,
 }
 
 impl Abi {
+    /// This machine's own.
+    pub const NATIVE: Self = if cfg!(target_arch = "aarch64") { Self::Aarch64 } else { Self::X86_64 };
+
     /// `None` for architectures that teu does not run on: no call of theirs can happen.
     pub fn of(arch: Arch) -> Option<Self> {
         match arch {
-            Arch::ScmpArchNative if cfg!(target_arch = "aarch64") => Self::of(Arch::ScmpArchAarch64),
-            Arch::ScmpArchNative => Self::of(Arch::ScmpArchX86_64),
-            Arch::ScmpArchX86_64 => Some(Self::plain(AUDIT_X86_64, x86_64().collect())),
-            Arch::ScmpArchX86 => {
-                let names = syscalls::x86::Sysno::iter().map(|call| (call.name(), call.id() as u32));
-                Some(Self::plain(AUDIT_I386, names.collect()))
-            }
-            Arch::ScmpArchX32 => {
-                let shared = x86_64().filter(|(_, number)| *number < 512);
-                let numbers = shared.chain(X32_OWN).map(|(name, number)| (name, number | X32_BIT));
-                Some(Self { is_x32: true, ..Self::plain(AUDIT_X86_64, numbers.collect()) })
-            }
-            Arch::ScmpArchAarch64 => {
-                let names = syscalls::aarch64::Sysno::iter().map(|call| (call.name(), call.id() as u32));
-                Some(Self::plain(AUDIT_AARCH64, names.collect()))
-            }
-            Arch::ScmpArchArm => {
-                let names = syscalls::arm::Sysno::iter().map(|call| (call.name(), call.id() as u32));
-                Some(Self::plain(AUDIT_ARM, names.chain(ARM_PRIVATE).collect()))
-            }
+            Arch::ScmpArchNative => Some(Self::NATIVE),
+            Arch::ScmpArchX86_64 => Some(Self::X86_64),
+            Arch::ScmpArchX32 => Some(Self::X32),
+            Arch::ScmpArchX86 => Some(Self::X86),
+            Arch::ScmpArchAarch64 => Some(Self::Aarch64),
+            Arch::ScmpArchArm => Some(Self::Arm),
             _ => None,
         }
     }
 
-    fn plain(audit: u32, numbers: HashMap<&'static str, u32>) -> Self {
-        Self { audit, is_x32: false, numbers }
+    pub fn audit(self) -> u32 {
+        match self {
+            Self::X86_64 | Self::X32 => AUDIT_X86_64,
+            Self::X86 => AUDIT_I386,
+            Self::Aarch64 => AUDIT_AARCH64,
+            Self::Arm => AUDIT_ARM,
+        }
     }
 
-    /// `None` for a name that this architecture or this build does not know: such a call falls to the default action.
-    pub fn number(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
+    /// Arguments have 32 bits. libseccomp takes x32's for such as well.
+    pub fn is_narrow(self) -> bool {
+        matches!(self, Self::X32 | Self::X86 | Self::Arm)
+    }
+
+    /// Every call of this ABI that this build knows. Two names may share a number.
+    pub fn each_call(self, mut call: impl FnMut(&'static str, u32)) {
+        match self {
+            Self::X86_64 => x86_64().for_each(|(name, number)| call(name, number)),
+            Self::X32 => {
+                let shared = x86_64().take_while(|(_, number)| *number < 512);
+                shared.chain(X32_OWN).for_each(|(name, number)| call(name, number | X32_BIT));
+            }
+            Self::X86 => syscalls::x86::Sysno::iter().for_each(|known| call(known.name(), known.id() as u32)),
+            Self::Aarch64 => syscalls::aarch64::Sysno::iter().for_each(|known| call(known.name(), known.id() as u32)),
+            Self::Arm => {
+                syscalls::arm::Sysno::iter().for_each(|known| call(known.name(), known.id() as u32));
+                ARM_PRIVATE.into_iter().for_each(|(name, number)| call(name, number));
+            }
+        }
+    }
+
+    /// Names of calls that can also be made through another one of this ABI: that one's name, and the number in its
+    /// first argument's low 16 bits.
+    pub fn each_multiplexed(self, mut call: impl FnMut(&'static str, &'static str, u32)) {
+        if self == Self::X86 {
+            X86_SOCKETCALL.into_iter().zip(1..).for_each(|(name, number)| call(name, "socketcall", number));
+            X86_IPC.into_iter().for_each(|(name, number)| call(name, "ipc", number));
+        }
     }
 }
 
@@ -111,16 +173,27 @@ fn x86_64() -> impl Iterator<Item = (&'static str, u32)> {
 mod tests {
     use super::*;
 
+    fn number(abi: Abi, wanted: &str) -> Option<u32> {
+        let mut found = None;
+        abi.each_call(|name, number| {
+            if name == wanted {
+                found = Some(number);
+            }
+        });
+        found
+    }
+
     #[test]
     fn numbers_of_well_known_calls() {
-        let number = |arch, name| Abi::of(arch).expect("known").number(name);
-        assert_eq!(number(Arch::ScmpArchX86_64, "openat2"), Some(437));
-        assert_eq!(number(Arch::ScmpArchX86, "socketcall"), Some(102));
-        assert_eq!(number(Arch::ScmpArchX32, "execve"), Some(X32_BIT | 520));
-        assert_eq!(number(Arch::ScmpArchX32, "read"), Some(X32_BIT));
-        assert_eq!(number(Arch::ScmpArchAarch64, "execve"), Some(221));
-        assert_eq!(number(Arch::ScmpArchArm, "set_tls"), Some(0xf_0005));
-        assert_eq!(number(Arch::ScmpArchAarch64, "open"), None);
+        assert_eq!(number(Abi::X86_64, "openat2"), Some(437));
+        assert_eq!(number(Abi::X86, "socketcall"), Some(102));
+        assert_eq!(number(Abi::X86, "ipc"), Some(117));
+        assert_eq!(number(Abi::X32, "execve"), Some(X32_BIT | 520));
+        assert_eq!(number(Abi::X32, "read"), Some(X32_BIT));
+        assert_eq!(number(Abi::X32, "openat2"), Some(X32_BIT | 437));
+        assert_eq!(number(Abi::Aarch64, "execve"), Some(221));
+        assert_eq!(number(Abi::Arm, "set_tls"), Some(0xf_0005));
+        assert_eq!(number(Abi::Aarch64, "open"), None);
         assert!(Abi::of(Arch::ScmpArchS390x).is_none());
     }
 }
