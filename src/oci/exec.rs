@@ -11,7 +11,7 @@ use super::console::{self, Terminal};
 use super::create::write_pid_file;
 use super::status::{self, Status};
 use super::{Context, OciError, Result, foreground};
-use crate::runtime::{self, ExecRequest, ProcessIo, Stdio};
+use crate::runtime::{self, ExecRequest, ProcessIo, Stdio, Whose};
 
 pub fn exec(context: &Context, wish: &Exec) -> Result<i32> {
     let folder = context.root.open(&wish.id)?;
@@ -38,6 +38,12 @@ pub fn exec(context: &Context, wish: &Exec) -> Result<i32> {
     let request = ExecRequest {
         process,
         seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()),
+        container: Whose {
+            oci_version: spec.version().clone(),
+            id: record.id.clone(),
+            bundle: record.bundle.clone(),
+            annotations: spec.annotations().clone().unwrap_or_default(),
+        },
         preserve_fds: wish.preserve_fds,
         die_with_parent: false,
     };

@@ -13,7 +13,7 @@ use oci_spec::runtime::{
 
 use super::idmap::{self, IdMaps};
 use super::process::capabilities::{NAMES, number};
-use super::{ExecRequest, RuntimeError, seccomp};
+use super::{ExecRequest, RuntimeError, Whose, seccomp};
 use crate::model::{BindMount, ContainerConfig, Limits, NetworkMode, Rlimit, SeccompChoice};
 
 /// Docker's fourteen.
@@ -109,7 +109,13 @@ pub fn exec_request(config: &ContainerConfig, wish: &ExecProcess) -> Result<Exec
     config.workdir = wish.workdir.clone().unwrap_or(config.workdir);
     config.user = wish.user.clone().unwrap_or(config.user);
     let process = process(&config, &wish.command, wish.tty)?;
-    Ok(ExecRequest { process, seccomp: filter(&config)?, preserve_fds: 0, die_with_parent: true })
+    Ok(ExecRequest {
+        process,
+        seccomp: filter(&config)?,
+        container: Whose::default(),
+        preserve_fds: 0,
+        die_with_parent: true,
+    })
 }
 
 /// Entries of `over` replace those of `env` with the same key.

@@ -18,6 +18,7 @@ use super::process::finish::Finish;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::{self, Lower, Report, Upper};
 use super::rootfs::inside::{self, Symlinks};
+use super::seccomp::Agent;
 use super::start::{await_execution, kill_and_reap, never_return, reap};
 use super::{CgroupPlace, ExecRequest, RuntimeError, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
@@ -42,8 +43,9 @@ pub fn exec(
     if let Some(root) = namespaces.contains(ThreadNameSpaceType::USER).then(|| idmap::root_user_of(pid)).flatten() {
         streams.give_pipes_to(root);
     }
+    let agent = Agent::of(request.seccomp.as_ref(), request.container.told(pid))?;
     let membership = Membership::of(cgroup);
-    let join = Join { pidfd, namespaces, request, streams: &streams, membership: &membership };
+    let join = Join { pidfd, namespaces, request, streams: &streams, membership: &membership, agent: agent.as_ref() };
     // The stage itself is born in the v2 group: once in a user namespace it may not put anybody there any more.
     let into_group = CloneOptions { flags: 0, cgroup: membership.born_in() };
     let stage = match clone3(&into_group).map_err(|error| RuntimeError::step("clone3", error))? {
@@ -84,7 +86,7 @@ fn listen(line: &Upper) -> (Option<(i32, OwnedFd)>, Finished) {
         .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
     match pidfd {
         Ok(pidfd) => {
-            let begun = line.go().map_err(failed);
+            let begun = line.go_as(pid).map_err(failed);
             let finished = begun.and_then(|()| await_execution(line, &pidfd));
             (Some((pid, pidfd)), finished)
         }
@@ -124,6 +126,7 @@ struct Join<'a> {
     request: &'a ExecRequest,
     streams: &'a Streams,
     membership: &'a Membership,
+    agent: Option<&'a Agent>,
 }
 
 impl Join<'_> {
@@ -137,8 +140,8 @@ impl Join<'_> {
         let options = CloneOptions { flags: libc::CLONE_PARENT as u64, cgroup: None };
         match clone3(&options).map_err(|error| RuntimeError::step("clone3 into the container", error))? {
             Cloned::Child => {
-                line.wait().map_err(|error| RuntimeError::step("wait to be announced", error))?;
-                self.become_process(line)
+                let pid = line.wait_for_pid().map_err(|error| RuntimeError::step("wait to be announced", error))?;
+                self.become_process(line, pid)
             }
             Cloned::Parent { pid, .. } => {
                 line.cloned(pid).map_err(|error| RuntimeError::step("report", error))?;
@@ -167,7 +170,7 @@ impl Join<'_> {
         set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed)
     }
 
-    fn become_process(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
+    fn become_process(&self, line: &mut Lower, pid: i32) -> Result<Infallible, RuntimeError> {
         let failed = |error: io::Error| RuntimeError::step("take the standard streams", error);
         lead_session();
         match self.streams {
@@ -182,6 +185,7 @@ impl Join<'_> {
         let finish = Finish {
             process: &self.request.process,
             seccomp: self.request.seccomp.as_ref(),
+            agent: self.agent.map(|agent| (agent, pid)),
             init: false,
             hold: false,
             die_with_parent: self.request.die_with_parent,

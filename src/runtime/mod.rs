@@ -28,6 +28,6 @@ pub use exec::exec;
 pub use hold::{Held, is_held, release};
 pub use process::capabilities::NAMES as CAPABILITY_NAMES;
 pub use remove::{remove_tree, remove_tree_verb};
-pub use request::{ExecRequest, ProcessIo, RootChange, Rootfs, StartRequest, Started, StdinWish, Stdio};
+pub use request::{ExecRequest, ProcessIo, RootChange, Rootfs, StartRequest, Started, StdinWish, Stdio, Whose};
 pub use resources::{block_device, changes, resources};
 pub use start::start;

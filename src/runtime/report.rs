@@ -71,6 +71,13 @@ impl Upper {
         send(&self.0, &[GO], &[])
     }
 
+    /// The same, and tells the process how this end sees it: for [`Lower::wait_for_pid`].
+    pub fn go_as(&self, pid: i32) -> io::Result<()> {
+        let mut message = vec![GO];
+        message.extend(pid.to_le_bytes());
+        send(&self.0, &message, &[])
+    }
+
     /// Gives the lower end copies of descriptors, for [`Lower::receive`]. An empty list is a list too.
     pub fn hand(&self, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let count = u32::try_from(descriptors.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -113,6 +120,24 @@ impl Lower {
             _ if sign == [GO] => Ok(()),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Waits for one [`Upper::go_as`].
+    pub fn wait_for_pid(&self) -> io::Result<i32> {
+        let mut sign = [GO; 5];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.0, &mut sign))? {
+            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            5 => match sign {
+                [GO, pid @ ..] => Ok(i32::from_le_bytes(pid)),
+                _ => Err(unexpected()),
+            },
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Another end of the same line, for another thread.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
     }
 
     /// Waits for one [`Upper::hand`].

@@ -1,5 +1,6 @@
 //! What is asked of the runtime and what it hands back: plain data, and the descriptors of a started process.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::{CgroupPlace, CgroupWish};
 use super::hold::Held;
+use super::seccomp::Told;
 use crate::model::Size;
 
 /// One container to start.
@@ -122,12 +124,36 @@ pub struct ExecRequest {
     /// `user.username` as in [`StartRequest::spec`].
     pub process: Process,
     pub seccomp: Option<LinuxSeccomp>,
+    /// Whose process it is, for a seccomp agent.
+    #[serde(default)]
+    pub container: Whose,
     /// How many descriptors from 3 on the command keeps.
     #[serde(default)]
     pub preserve_fds: u32,
     /// SIGKILL the process when its creator dies.
     #[serde(default = "yes")]
     pub die_with_parent: bool,
+}
+
+/// The container that an exec's process belongs to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Whose {
+    pub oci_version: String,
+    pub id: String,
+    pub bundle: PathBuf,
+    pub annotations: HashMap<String, String>,
+}
+
+impl Whose {
+    pub(super) fn told(&self, first_process: i32) -> Told<'_> {
+        Told {
+            oci_version: &self.oci_version,
+            id: &self.id,
+            bundle: &self.bundle,
+            annotations: Some(&self.annotations),
+            first_process: Some(first_process),
+        }
+    }
 }
 
 /// What older requests meant without saying it.

@@ -19,6 +19,7 @@ use super::process::streams::{Streams, lead_session, open_terminal, take_termina
 use super::report::Lower;
 use super::rootfs::handed::{Handed, Plan};
 use super::rootfs::{become_root, cgroups, devices, files, host, inside, masks, mounts, overlay};
+use super::seccomp::Agent;
 use super::{Rootfs, RuntimeError, StartRequest};
 use crate::sys::interface;
 use crate::sys::mount::{Change, Depth, Propagation, change, change_root};
@@ -30,11 +31,13 @@ pub(super) struct Setup<'a> {
     pub plan: &'a Plan,
     pub streams: &'a Streams,
     pub membership: &'a Membership,
+    pub agent: Option<&'a Agent>,
 }
 
 impl Setup<'_> {
     /// Becomes the container's process. Returns only on failure.
     pub fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
+        let pid = self.pid_on_the_host();
         self.set_oom_score()?;
         self.await_id_maps(line)?;
         let mut handed = self.receive_mounts(line)?;
@@ -61,7 +64,7 @@ impl Setup<'_> {
         drop(attached);
         self.protect_root(&root)?;
         drop(root);
-        self.finish(line)
+        self.finish(line, pid)
     }
 
     fn linux(&self) -> Option<&Linux> {
@@ -75,6 +78,12 @@ impl Setup<'_> {
     fn process(&self) -> Result<&Process, RuntimeError> {
         let process = self.request.spec.process().as_ref();
         process.ok_or_else(|| RuntimeError::InvalidRequest("the specification has no process".to_owned()))
+    }
+
+    /// This process as the starting one sees it, for a seccomp agent: while /proc is still the host's.
+    fn pid_on_the_host(&self) -> i32 {
+        let own = || std::fs::read_link("/proc/self").ok()?.to_str()?.parse().ok();
+        self.agent.and_then(|_| own()).unwrap_or_default()
     }
 
     /// While /proc is still the host's, and the file still ours.
@@ -234,10 +243,11 @@ impl Setup<'_> {
             .map_err(|error| RuntimeError::step("make the root read-only", error))
     }
 
-    fn finish(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
+    fn finish(&self, line: &mut Lower, pid: i32) -> Result<Infallible, RuntimeError> {
         let finish = Finish {
             process: self.process()?,
             seccomp: self.linux().and_then(|linux| linux.seccomp().as_ref()),
+            agent: self.agent.map(|agent| (agent, pid)),
             init: self.request.init,
             hold: self.request.hold,
             die_with_parent: self.request.die_with_parent,

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use oci_spec::runtime::{LinuxSeccomp, Spec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 use super::cgroup::{self, Membership, Roots};
@@ -14,6 +15,7 @@ use super::process::streams::Streams;
 use super::report::{self, Lower, Report, Upper};
 use super::rootfs::handed::Plan;
 use super::rootfs::mapped::{Apart, Owner};
+use super::seccomp::{Agent, Told};
 use super::setup::Setup;
 use super::{Held, RuntimeError, StartRequest, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
@@ -29,12 +31,20 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
     let plan = Plan::of(request, namespaces.new_user());
+    let agent = Agent::of(seccomp_of(&request.spec), told(request))?;
     let mut membership = cgroup::create(&Roots::discover(), &request.cgroup)?;
     let cloned = clone_into(namespaces.clone_flags(), &mut membership);
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Child) => {
             drop(upper);
-            let setup = Setup { request, namespaces, plan: &plan, streams: &streams, membership: &membership };
+            let setup = Setup {
+                request,
+                namespaces,
+                plan: &plan,
+                streams: &streams,
+                membership: &membership,
+                agent: agent.as_ref(),
+            };
             never_return(&mut lower, |line| setup.run(line))
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
@@ -60,6 +70,21 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
             let _ = place.remove();
             Err(error)
         }
+    }
+}
+
+fn seccomp_of(spec: &Spec) -> Option<&LinuxSeccomp> {
+    spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref())
+}
+
+/// What a seccomp agent is told of the container.
+fn told(request: &StartRequest) -> Told<'_> {
+    Told {
+        oci_version: request.spec.version(),
+        id: &request.id,
+        bundle: &request.bundle,
+        annotations: request.spec.annotations().as_ref(),
+        first_process: None,
     }
 }
 

@@ -16,6 +16,7 @@ use super::capabilities::Sets;
 use super::user::Account;
 use super::{command, init, limits, streams, user, workdir};
 use crate::runtime::report::{Lower, Release};
+use crate::runtime::seccomp::Agent;
 use crate::runtime::{RuntimeError, seccomp};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::{keyring, program, socket};
@@ -24,6 +25,8 @@ use crate::sys::{keyring, program, socket};
 pub struct Finish<'a> {
     pub process: &'a Process,
     pub seccomp: Option<&'a LinuxSeccomp>,
+    /// Who decides calls with the action NOTIFY, and this process's id as the agent is to be told it.
+    pub agent: Option<(&'a Agent, i32)>,
     /// Stay as PID 1 and run the command as a child.
     pub init: bool,
     /// Wait for the word to go on, see [`crate::runtime::Held`].
@@ -56,7 +59,7 @@ impl Finish<'_> {
         program::reset_signals();
         let lock = if self.hold { self.wait_for_release(line)? } else { None };
         line.executing().map_err(|error| RuntimeError::step("report", error))?;
-        self.lower_privileges(&sets, filter.as_ref())?;
+        self.lower_privileges(&sets, filter.as_ref(), line)?;
         let error = program::execute(&command.path, &command.arguments, &command.environment);
         drop(lock);
         Err(command::refused(&command.name, &error))
@@ -92,21 +95,35 @@ impl Finish<'_> {
     }
 
     /// Leaves the process with nothing but what the specification gives it.
-    fn lower_privileges(&self, sets: &Sets, filter: Option<&seccomp::Filter>) -> Result<(), RuntimeError> {
+    fn lower_privileges(
+        &self,
+        sets: &Sets,
+        filter: Option<&seccomp::Filter>,
+        line: &Lower,
+    ) -> Result<(), RuntimeError> {
         let apply = || sets.apply().map_err(|error| RuntimeError::step("set capabilities", error));
         if self.process.no_new_privileges().unwrap_or(false) {
             set_no_new_privs(true).map_err(|error| RuntimeError::step("set no_new_privs", error))?;
             apply()?;
             self.split_off_init()?;
-            return install(filter);
+            return self.install(filter, line);
         }
         // Without no_new_privs a filter needs CAP_SYS_ADMIN, which is about to go.
         if filter.is_some() {
             Sets::raise().map_err(|error| RuntimeError::step("raise capabilities", error))?;
-            install(filter)?;
+            self.install(filter, line)?;
         }
         apply()?;
         self.split_off_init()
+    }
+
+    fn install(&self, filter: Option<&seccomp::Filter>, line: &Lower) -> Result<(), RuntimeError> {
+        let Some(filter) = filter else { return Ok(()) };
+        let installed = match &self.agent {
+            Some((agent, pid)) if filter.notifies => agent.install(filter, *pid, line),
+            _ => crate::sys::seccomp::install(&filter.instructions, filter.flags),
+        };
+        installed.map_err(|error| RuntimeError::step("install the seccomp filter", error))
     }
 
     /// Waits until the container is started. What it gives is to be kept till execve.
@@ -185,12 +202,6 @@ struct Command {
     path: std::path::PathBuf,
     arguments: Vec<CString>,
     environment: Vec<CString>,
-}
-
-fn install(filter: Option<&seccomp::Filter>) -> Result<(), RuntimeError> {
-    let Some(filter) = filter else { return Ok(()) };
-    crate::sys::seccomp::install(&filter.instructions, filter.flags)
-        .map_err(|error| RuntimeError::step("install the seccomp filter", error))
 }
 
 fn setgroups_is_denied() -> bool {
