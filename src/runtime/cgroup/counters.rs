@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::model::Sample;
+use super::figures;
+use crate::model::{Pressure, Sample};
 
 /// One counter file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(super) struct Source {
 pub(super) enum Format {
     /// v1 `cpuacct.usage`: one number.
     CpuNanoseconds,
-    /// v2 `cpu.stat`: `usage_usec N`.
+    /// v2 `cpu.stat`: `usage_usec N`; with the controller also periods, and microseconds in `throttled_usec N`.
     CpuStat,
     /// One number, page cache included.
     MemoryBytes,
@@ -26,6 +27,11 @@ pub(super) enum Format {
     MemoryStat,
     /// v1 `memory.oom_control` and v2 `memory.events`: `oom_kill N`.
     OutOfMemoryKills,
+    /// v1 `cpu.stat`: `nr_periods N`, `nr_throttled N`, and nanoseconds in `throttled_time N`.
+    CpuThrottlingLegacy,
+    CpuPressure,
+    MemoryPressure,
+    DiskPressure,
     Pids,
     /// v1 `8:0 Read N` lines.
     DiskLegacy,
@@ -40,11 +46,22 @@ impl Format {
     pub fn read(self, text: &str, sample: &mut Sample) {
         match self {
             Self::CpuNanoseconds => sample.cpu_ns = number(text),
-            Self::CpuStat => sample.cpu_ns = keyed(text, "usage_usec ").map(|microseconds| microseconds * 1000),
+            Self::CpuStat => {
+                let ns = |key| keyed(text, key).map(|microseconds| microseconds.saturating_mul(1000));
+                sample.cpu_ns = ns("usage_usec ");
+                throttling(text, ns("throttled_usec "), sample);
+            }
             Self::MemoryBytes => sample.memory_bytes = number(text),
             Self::MemoryStatLegacy => without_cache(keyed(text, "total_inactive_file "), sample),
             Self::MemoryStat => without_cache(keyed(text, "inactive_file "), sample),
-            Self::OutOfMemoryKills => sample.oom_kills = keyed(text, "oom_kill "),
+            Self::OutOfMemoryKills => {
+                sample.oom_kills = keyed(text, "oom_kill ");
+                sample.oom_events = keyed(text, "oom ");
+            }
+            Self::CpuThrottlingLegacy => throttling(text, keyed(text, "throttled_time "), sample),
+            Self::CpuPressure => sample.cpu_pressure = pressure(text),
+            Self::MemoryPressure => sample.memory_pressure = pressure(text),
+            Self::DiskPressure => sample.disk_pressure = pressure(text),
             Self::Pids => sample.pids = number(text),
             Self::DiskLegacy => {
                 sample.disk_read_bytes = Some(sum_lines(text, " Read "));
@@ -76,6 +93,23 @@ fn without_cache(inactive: Option<u64>, sample: &mut Sample) {
     if let (Some(used), Some(inactive)) = (sample.memory_bytes, inactive) {
         sample.memory_bytes = Some(used.saturating_sub(inactive));
     }
+}
+
+/// Both versions count periods by the same names.
+fn throttling(text: &str, throttled_ns: Option<u64>, sample: &mut Sample) {
+    sample.cpu_periods = keyed(text, "nr_periods ");
+    sample.cpu_throttled_periods = keyed(text, "nr_throttled ");
+    sample.cpu_throttled_ns = throttled_ns;
+}
+
+fn pressure(text: &str) -> Option<Pressure> {
+    let found = figures::pressure(text)?;
+    Some(Pressure {
+        some_percent: found.some.avg10,
+        full_percent: found.full.avg10,
+        some_us: found.some.total,
+        full_us: found.full.total,
+    })
 }
 
 /// The sum over all lines of the number that follows `key`.
@@ -141,6 +175,21 @@ mod tests {
         assert_eq!(sample.memory_bytes, Some(0), "never below zero");
         assert_eq!(sample.oom_kills, Some(2));
         assert_eq!((sample.disk_read_bytes, sample.disk_written_bytes), (Some(12), Some(22)));
+    }
+
+    #[test]
+    fn throttling_and_pressure_fill_the_sample() {
+        let v1 = read(&[(Format::CpuThrottlingLegacy, "nr_periods 5\nnr_throttled 2\nthrottled_time 7000\n")]);
+        let v2 = read(&[(Format::CpuStat, "usage_usec 1\nnr_periods 5\nnr_throttled 2\nthrottled_usec 7\n")]);
+        for sample in [v1, v2] {
+            let found = (sample.cpu_periods, sample.cpu_throttled_periods, sample.cpu_throttled_ns);
+            assert_eq!(found, (Some(5), Some(2), Some(7000)));
+        }
+        let text = "some avg10=2.50 avg60=0.00 avg300=0.00 total=40\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=9\n";
+        let sample = read(&[(Format::CpuPressure, text), (Format::MemoryPressure, text), (Format::DiskPressure, "")]);
+        let pressure = Pressure { some_percent: 2.5, full_percent: 1.0, some_us: 40, full_us: 9 };
+        assert_eq!((sample.cpu_pressure, sample.memory_pressure), (Some(pressure), Some(pressure)));
+        assert_eq!(sample.disk_pressure, None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod apply;
 mod counters;
 mod create;
 mod devices;
+mod figures;
 mod legacy;
 mod plan;
 mod processes;
@@ -61,6 +62,8 @@ trait Group {
     fn limit_devices(&self, rules: &devices::Rules) -> Result<(), RuntimeError>;
     /// Files with one subject's counters.
     fn counters(&self, subject: Subject) -> Vec<counters::Source>;
+    /// Fills all that is counted of one subject.
+    fn report(&self, subject: Subject, statistics: &mut Statistics);
     fn freeze(&self, wish: Freeze) -> Result<(), RuntimeError>;
     /// Sends SIGKILL to every process in it.
     fn kill(&self) -> Result<(), RuntimeError>;
@@ -100,6 +103,18 @@ pub struct CgroupPlace {
     /// The container has a network namespace of its own, so its network counters are meaningful.
     pub own_network: bool,
 }
+
+/// Subjects with statistics.
+const COUNTED: [Subject; 8] = [
+    Subject::CpuUsage,
+    Subject::Cpu,
+    Subject::Cpuset,
+    Subject::Memory,
+    Subject::Pids,
+    Subject::Disk,
+    Subject::HugePages,
+    Subject::Rdma,
+];
 
 /// How long [`CgroupPlace::kill_all`] waits for the killed to be gone.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
@@ -149,9 +164,23 @@ impl CgroupPlace {
         Sampler::new().sample("", self)
     }
 
-    /// All statistics, as `events --stats` prints them.
+    /// All statistics, as `events --stats` prints them. Without a cgroup they are what /proc knows of the processes.
     pub fn statistics(&self) -> Statistics {
-        Statistics::default()
+        let mut statistics = Statistics::default();
+        let groups = self.groups();
+        for subject in COUNTED {
+            if let Some(group) = groups.iter().find(|group| group.has(subject)) {
+                group.report(subject, &mut statistics);
+            }
+        }
+        if let Some(folder) = &self.unified {
+            unified::report_pressure(folder, &mut statistics);
+        }
+        let counted = |subject| groups.iter().any(|group| group.has(subject));
+        if !counted(Subject::CpuUsage) || !counted(Subject::Memory) || !counted(Subject::Pids) {
+            processes::Processes { pid: self.pid, pid_start: self.pid_start }.report_missing(&mut statistics);
+        }
+        statistics
     }
 
     /// Stops every process of the container where it stands (`pause`).

@@ -7,7 +7,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::counters::Source;
 use super::devices::Rules;
-use super::{Freeze, Group, Planned, Subject};
+use super::{Freeze, Group, Planned, Statistics, Subject};
 use crate::model::Sample;
 use crate::runtime::RuntimeError;
 
@@ -28,6 +28,20 @@ struct Stat {
 impl Processes {
     fn is_alive(&self) -> bool {
         self.pid > 0 && start_time(self.pid) == Some(self.pid_start)
+    }
+
+    /// As [`Self::sample`], into statistics.
+    pub fn report_missing(&self, statistics: &mut Statistics) {
+        let mut sample = Sample::default();
+        self.sample(&mut sample);
+        let fill = |field: &mut u64, found: Option<u64>| {
+            if *field == 0 {
+                *field = found.unwrap_or(0);
+            }
+        };
+        fill(&mut statistics.cpu.usage.total, sample.cpu_ns);
+        fill(&mut statistics.memory.usage.usage, sample.memory_bytes);
+        fill(&mut statistics.pids.current, sample.pids);
     }
 
     /// Fills what no cgroup counted. cpu includes what reaped children used, so that it hardly ever goes back.
@@ -65,6 +79,8 @@ impl Group for Processes {
     fn counters(&self, _subject: Subject) -> Vec<Source> {
         Vec::new()
     }
+
+    fn report(&self, _subject: Subject, _statistics: &mut Statistics) {}
 
     fn freeze(&self, _wish: Freeze) -> Result<(), RuntimeError> {
         Err(RuntimeError::NoCgroup("pausing a container"))

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::counters::{Format, Source};
 use super::processes::Processes;
-use super::{CgroupPlace, Subject};
+use super::{CgroupPlace, Subject, unified};
 use crate::model::Sample;
 use crate::sys::clock;
 
@@ -87,9 +87,10 @@ impl Sampler {
 
     fn watch(&mut self, place: &CgroupPlace) -> Watched {
         let mut sources = Vec::new();
-        for subject in [Subject::CpuUsage, Subject::Memory, Subject::Pids, Subject::Disk] {
+        for subject in [Subject::CpuUsage, Subject::Cpu, Subject::Memory, Subject::Pids, Subject::Disk] {
             sources.extend(place.first_with(subject).map(|group| group.counters(subject)).unwrap_or_default());
         }
+        sources.extend(place.unified.iter().flat_map(|folder| unified::pressure_counters(folder)));
         if place.own_network {
             let path = PathBuf::from(format!("/proc/{}/net/dev", place.pid));
             sources.push(Source { path, format: Format::Network });

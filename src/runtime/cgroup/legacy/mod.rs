@@ -1,6 +1,7 @@
 //! A container's groups in v1 hierarchies.
 
 pub(super) mod plan;
+pub(super) mod statistics;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use oci_spec::runtime::LinuxResources;
 
 use super::counters::{Format, Source};
 use super::devices::Rules;
-use super::{Freeze, Group, Planned, Subject, failed, kill_pids, read_below, remove_folder, write};
+use super::{Freeze, Group, Planned, Statistics, Subject, failed, kill_pids, read_below, remove_folder, write};
 use crate::runtime::RuntimeError;
 
 /// Folders as in [`super::CgroupPlace::legacy`].
@@ -72,6 +73,7 @@ impl Group for Legacy<'_> {
         let Some(folder) = self.folder(subject) else { return Vec::new() };
         let source = |name: &str, format| Source { path: folder.join(name), format };
         match subject {
+            Subject::Cpu => vec![source("cpu.stat", Format::CpuThrottlingLegacy)],
             Subject::CpuUsage => vec![source("cpuacct.usage", Format::CpuNanoseconds)],
             Subject::Memory => vec![
                 source("memory.usage_in_bytes", Format::MemoryBytes),
@@ -81,6 +83,14 @@ impl Group for Legacy<'_> {
             Subject::Pids => vec![source("pids.current", Format::Pids)],
             Subject::Disk => vec![source("blkio.throttle.io_service_bytes_recursive", Format::DiskLegacy)],
             _ => Vec::new(),
+        }
+    }
+
+    fn report(&self, subject: Subject, statistics: &mut Statistics) {
+        let Some(folder) = self.folder(subject) else { return };
+        match subject {
+            Subject::Rdma => super::unified::report_rdma(folder, statistics),
+            subject => statistics::fill(subject, folder, statistics),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A container's group in the v2 hierarchy, with whatever controllers it has there.
 
 mod plan;
+mod statistics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,10 @@ use oci_spec::runtime::LinuxResources;
 
 use super::counters::{Format, Source};
 use super::devices::{self, Rules};
-use super::{Freeze, Group, Planned, Subject, failed, kill_pids, read_below, remove_folder, write};
+use super::{Freeze, Group, Planned, Statistics, Subject, failed, kill_pids, read_below, remove_folder, write};
 use crate::runtime::RuntimeError;
+
+pub(super) use statistics::{fill_pressure as report_pressure, rdma as report_rdma};
 
 pub(super) struct Unified {
     folder: PathBuf,
@@ -61,6 +64,16 @@ pub(super) fn enable_above(folder: &Path, controller: &str) {
     }
 }
 
+/// Files with the pressure on a group, which v2 counts whatever controllers it has.
+pub(super) fn pressure_counters(folder: &Path) -> Vec<Source> {
+    let files = [
+        ("cpu.pressure", Format::CpuPressure),
+        ("memory.pressure", Format::MemoryPressure),
+        ("io.pressure", Format::DiskPressure),
+    ];
+    files.into_iter().map(|(name, format)| Source { path: folder.join(name), format }).collect()
+}
+
 impl Group for Unified {
     fn has(&self, subject: Subject) -> bool {
         match subject {
@@ -95,6 +108,10 @@ impl Group for Unified {
             Subject::Disk => vec![source("io.stat", Format::Disk)],
             _ => Vec::new(),
         }
+    }
+
+    fn report(&self, subject: Subject, statistics: &mut Statistics) {
+        statistics::fill(subject, &self.folder, statistics);
     }
 
     fn freeze(&self, wish: Freeze) -> Result<(), RuntimeError> {
