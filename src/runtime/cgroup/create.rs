@@ -119,7 +119,8 @@ impl Membership {
     pub fn doors(&self) -> io::Result<Vec<OwnedFd>> {
         let open =
             |folder: &PathBuf| Ok(openat(CWD, folder.join("tasks"), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?);
-        self.place.legacy.iter().map(|(_, folder)| open(folder)).collect()
+        let joined = self.place.spare.iter().filter(|(_, folder)| folder.exists());
+        self.place.legacy.iter().chain(joined).map(|(_, folder)| open(folder)).collect()
     }
 
     /// In the child: joins the v1 groups. Writing `0` to `tasks` moves only the calling thread, which the kernel does
