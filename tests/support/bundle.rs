@@ -54,6 +54,7 @@ pub fn case(runtime: Runtime, known: &[(&str, &str)], test: impl FnOnce(&mut Bun
 }
 
 /// Makes three tests of each case, `CASE::teu`, `CASE::crun` and `CASE::runc`; known failures of peers with their reason.
+#[allow(unused_macros, reason = "one of the two test programs has cases")]
 macro_rules! on_every_runtime {
     ($($case:ident $(, $peer:ident = $why:literal)*;)*) => { $(
         mod $case {
@@ -302,6 +303,8 @@ impl Bundle {
     /// A user namespace whose ids begin at 100,000, with a root file system that they own.
     pub fn own_user_namespace(&mut self) {
         self.namespace("user", Some(json!({"type": "user"})));
+        // Whoever mounts sysfs owns the network.
+        self.namespace("network", Some(json!({"type": "network"})));
         let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
         self.config["linux"]["uidMappings"] = map.clone();
         self.config["linux"]["gidMappings"] = map;
