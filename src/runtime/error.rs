@@ -47,6 +47,9 @@ pub enum RuntimeError {
     /// A seccomp profile that is not one.
     #[error("seccomp profile: {0}")]
     Seccomp(String),
+    /// A hook of the specification failed, named by its field.
+    #[error("{0}")]
+    Hook(String),
     /// The process that was to become the container's ended before its command was executed.
     #[error("the container's first process died during set-up ({0})")]
     DiedInSetup(String),
@@ -63,7 +66,7 @@ impl RuntimeError {
             | Self::ResourceWrite { .. }
             | Self::Seccomp(_) => ErrorKind::InvalidInput,
             Self::Forbidden { .. } | Self::LimitNotEnforceable { .. } | Self::NoCgroup(_) => ErrorKind::Permission,
-            Self::Step { .. } | Self::Cgroup { .. } | Self::DiedInSetup(_) => ErrorKind::Other,
+            Self::Step { .. } | Self::Cgroup { .. } | Self::Hook(_) | Self::DiedInSetup(_) => ErrorKind::Other,
         }
     }
 

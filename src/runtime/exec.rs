@@ -7,22 +7,21 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, fstatfs, openat};
-use rustix::process::{DumpableBehavior, Gid, Pid, PidfdFlags, Uid, pidfd_open, set_dumpable_behavior};
-use rustix::thread::{
-    ThreadNameSpaceType, move_into_thread_name_spaces, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
-};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use super::cgroup::Membership;
 use super::idmap;
+use super::namespaces::become_root;
 use super::process::finish::Finish;
+use super::process::oom_score;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
-use super::report::{self, Lower, Report, Upper};
+use super::report::{self, Lower};
 use super::rootfs::inside::{self, Symlinks};
 use super::seccomp::Agent;
+use super::stage;
 use super::start::{await_execution, kill_and_reap, never_return, reap};
 use super::{CgroupPlace, ExecRequest, RuntimeError, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
-use crate::sys::program;
 
 /// statfs's magic number of devpts (linux/magic.h).
 const DEVPTS_MAGIC: rustix::fs::FsWord = 0x1cd1;
@@ -56,43 +55,15 @@ pub fn exec(
         Cloned::Parent { pid, .. } => pid,
     };
     drop(lower);
-    let (process, finished) = listen(&upper);
+    let process = stage::hear_of_process(&upper);
     reap(stage);
-    let Some((pid, pidfd)) = process else {
-        return Err(finished.err().unwrap_or_else(|| RuntimeError::DiedInSetup("before it was cloned".to_owned())));
-    };
+    let (pid, pidfd) = process?;
+    let finished = await_execution(&upper, &pidfd, || Ok(()));
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
         Ok(io) => Ok(Started { pid, pidfd, io, cgroup: cgroup.clone(), held: None }),
         Err(error) => {
             kill_and_reap(&pidfd);
             Err(error)
-        }
-    }
-}
-
-type Finished = Result<Option<OwnedFd>, RuntimeError>;
-
-/// Hears of the clone, pins it by a pidfd (it is our unreaped child, so the pid cannot be another's), and waits for its execve.
-fn listen(line: &Upper) -> (Option<(i32, OwnedFd)>, Finished) {
-    let failed = |error| RuntimeError::step("hear from the exec's process", error);
-    let pid = match line.next() {
-        Ok(Report::Cloned(pid)) => pid,
-        Ok(Report::Failed(error)) => return (None, Err(error)),
-        Ok(_) => return (None, Err(RuntimeError::DiedInSetup("before it was cloned".to_owned()))),
-        Err(error) => return (None, Err(failed(error))),
-    };
-    let pidfd = Pid::from_raw(pid)
-        .ok_or_else(|| io::Error::other("not a pid"))
-        .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?));
-    match pidfd {
-        Ok(pidfd) => {
-            let begun = line.go_as(pid).map_err(failed);
-            let finished = begun.and_then(|()| await_execution(line, &pidfd));
-            (Some((pid, pidfd)), finished)
-        }
-        Err(error) => {
-            reap(pid);
-            (None, Err(failed(error)))
         }
     }
 }
@@ -107,6 +78,7 @@ fn foreign_namespaces(pid: i32) -> Result<ThreadNameSpaceType, RuntimeError> {
         ("uts", ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME),
         ("net", ThreadNameSpaceType::NETWORK),
         ("cgroup", ThreadNameSpaceType::CONTROL_GROUP),
+        ("time", ThreadNameSpaceType::TIME),
     ];
     let mut foreign = ThreadNameSpaceType::empty();
     for (name, kind) in kinds {
@@ -131,30 +103,13 @@ struct Join<'a> {
 
 impl Join<'_> {
     fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
-        self.set_oom_score()?;
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)
-            .map_err(|error| RuntimeError::step("become undumpable", error))?;
+        // Before the container's /proc is in sight, and while this process has the caller's rights.
+        oom_score::set(&self.request.process, None)?;
+        stage::hide_from_tracers()?;
         self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
         self.enter_namespaces()?;
-        // CLONE_PARENT makes the process the monitor's own child; this stage only ends.
-        let options = CloneOptions { flags: libc::CLONE_PARENT as u64, cgroup: None };
-        match clone3(&options).map_err(|error| RuntimeError::step("clone3 into the container", error))? {
-            Cloned::Child => {
-                let pid = line.wait_for_pid().map_err(|error| RuntimeError::step("wait to be announced", error))?;
-                self.become_process(line, pid)
-            }
-            Cloned::Parent { pid, .. } => {
-                line.cloned(pid).map_err(|error| RuntimeError::step("report", error))?;
-                program::exit_now(0)
-            }
-        }
-    }
-
-    /// A write to this process's own file in the host's /proc, before the container's is in sight.
-    fn set_oom_score(&self) -> Result<(), RuntimeError> {
-        let Some(score) = self.request.process.oom_score_adj() else { return Ok(()) };
-        fs::write("/proc/self/oom_score_adj", score.to_string())
-            .map_err(|error| RuntimeError::step("write /proc/self/oom_score_adj", error))
+        let options = CloneOptions::default();
+        stage::clone_process(line, &options, |line, pid| self.become_process(line, pid))
     }
 
     /// All at once (Linux 5.8): either every namespace is joined or none.
@@ -164,10 +119,7 @@ impl Join<'_> {
         if !self.namespaces.contains(ThreadNameSpaceType::USER) {
             return Ok(());
         }
-        let failed = |error| RuntimeError::step("become root of the container's user namespace", error);
-        let _ = set_thread_groups(&[]);
-        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(failed)?;
-        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed)
+        become_root()
     }
 
     fn become_process(&self, line: &mut Lower, pid: i32) -> Result<Infallible, RuntimeError> {
@@ -191,6 +143,7 @@ impl Join<'_> {
             die_with_parent: self.request.die_with_parent,
             new_keyring: true,
             preserve_fds: self.request.preserve_fds,
+            start_hooks: None,
         };
         finish.run(line)
     }

@@ -69,7 +69,11 @@ fn await_execution(line: &Upper) -> Result<(), RuntimeError> {
     loop {
         match line.next().map_err(|error| RuntimeError::step("hear from the container's process", error))? {
             Report::Executing => executing = true,
-            Report::Failed(error) => return Err(error),
+            Report::Failed(error) => {
+                // Until the process is gone, so that nobody finds it waiting any more.
+                while !matches!(line.next(), Ok(Report::Closed) | Err(_)) {}
+                return Err(error);
+            }
             Report::Closed if executing => return Ok(()),
             Report::Closed => return Err(died()),
             _ => {}

@@ -115,6 +115,9 @@ fn outside(map: &[LinuxIdMapping], inside: u32) -> Option<u32> {
 /// Writes the maps of a new user namespace whose first process is `pid`.
 pub(super) fn write(pid: i32, maps: &IdMaps) -> Result<(), RuntimeError> {
     let euid = rustix::process::geteuid();
+    for (field, map) in [("linux.uidMappings", &maps.uids), ("linux.gidMappings", &maps.gids)] {
+        check(field, map)?;
+    }
     let only_own = |map: &[LinuxIdMapping]| matches!(map, [one] if one.size() == 1);
     if euid.is_root() {
         write_file(pid, "uid_map", &map_text(&maps.uids))?;
@@ -128,6 +131,31 @@ pub(super) fn write(pid: i32, maps: &IdMaps) -> Result<(), RuntimeError> {
     }
     run_helper("newuidmap", pid, &maps.uids)?;
     run_helper("newgidmap", pid, &maps.gids)
+}
+
+/// The kernel takes less than a page at once, and 340 lines (user_namespaces(7)).
+const MAP_BYTES: usize = 4095;
+const MAP_LINES: usize = 340;
+
+fn check(field: &str, map: &[LinuxIdMapping]) -> Result<(), RuntimeError> {
+    let refused = |what: String| Err(RuntimeError::InvalidRequest(format!("{field}: {what}")));
+    let bytes = map_text(map).len();
+    if map.len() > MAP_LINES || bytes > MAP_BYTES {
+        let most = format!("the kernel takes {MAP_LINES} in {MAP_BYTES} bytes");
+        return refused(format!("{} ranges in {bytes} bytes are too many: {most}; join ranges that touch", map.len()));
+    }
+    if let Some(number) = map.iter().position(|one| one.size() == 0) {
+        return refused(format!("[{number}].size is 0"));
+    }
+    let overlap = |first: fn(&LinuxIdMapping) -> u32| {
+        let mut ranges: Vec<_> = map.iter().map(|one| (u64::from(first(one)), u64::from(one.size()))).collect();
+        ranges.sort_unstable();
+        ranges.windows(2).any(|pair| pair[0].0 + pair[0].1 > pair[1].0)
+    };
+    if overlap(LinuxIdMapping::container_id) || overlap(LinuxIdMapping::host_id) {
+        return refused("two ranges overlap".to_owned());
+    }
+    Ok(())
 }
 
 fn write_file(pid: i32, file: &str, text: &str) -> Result<(), RuntimeError> {
@@ -208,6 +236,17 @@ mod tests {
         let map = parse_map("         0     100000      65536\n     70000          5          1\n").expect("a map");
         assert_eq!(map_text(&map), "0 100000 65536\n70000 5 1\n");
         assert!(parse_map("0 1\n").is_none());
+    }
+
+    #[test]
+    fn maps_that_the_kernel_would_refuse_are_refused_by_name() {
+        let error = |map: &[LinuxIdMapping]| check("linux.uidMappings", map).expect_err("refused").to_string();
+        assert!(error(&[mapping(0, 1000, 10), mapping(5, 3000, 1)]).contains("two ranges overlap"));
+        assert!(error(&[mapping(0, 1000, 10), mapping(50, 1009, 1)]).contains("two ranges overlap"));
+        assert_eq!(error(&[mapping(0, 1, 0)]), "linux.uidMappings: [0].size is 0");
+        let many: Vec<_> = (0..400).map(|number| mapping(2 * number, 3 * number, 1)).collect();
+        assert!(error(&many).contains("400 ranges"));
+        check("linux.uidMappings", &many[..300]).expect("fits");
     }
 
     #[test]

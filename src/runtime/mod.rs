@@ -9,6 +9,7 @@ mod elsewhere;
 mod error;
 mod exec;
 mod hold;
+pub mod hooks;
 mod idmap;
 mod namespaces;
 mod process;
@@ -20,6 +21,7 @@ mod rootfs;
 pub mod scaffold;
 pub mod seccomp;
 mod setup;
+mod stage;
 mod start;
 
 pub use cgroup::CgroupPlace;

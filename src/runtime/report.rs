@@ -27,8 +27,11 @@ pub(super) enum Report {
     Failed(RuntimeError),
     /// The terminal's master side.
     Terminal(OwnedFd),
-    /// A middle stage has cloned the process with this pid.
-    Cloned(i32),
+    /// A stage has cloned this process.
+    Cloned {
+        pid: i32,
+        pidfd: OwnedFd,
+    },
     /// It waits while hooks run in the starting process's namespaces.
     HooksDue,
     /// Everything is made and it waits to be released: OCI's "created".
@@ -177,7 +180,6 @@ impl Lower {
         send(&self.0, &[EXECUTING], &[])
     }
 
-    #[allow(dead_code, reason = "hooks land next")]
     pub fn hooks_due(&self) -> io::Result<()> {
         send(&self.0, &[HOOKS_DUE], &[])
     }
@@ -195,10 +197,10 @@ impl Lower {
         send(&self.0, &[TERMINAL], &[master.as_fd()])
     }
 
-    pub fn cloned(&self, pid: i32) -> io::Result<()> {
+    pub fn cloned(&self, pid: i32, pidfd: &OwnedFd) -> io::Result<()> {
         let mut message = vec![CLONED];
         message.extend(pid.to_le_bytes());
-        send(&self.0, &message, &[])
+        send(&self.0, &message, &[pidfd.as_fd()])
     }
 }
 
@@ -256,6 +258,7 @@ fn encode(error: &RuntimeError) -> Vec<u8> {
         RuntimeError::CommandNotFound(text) => (b'n', 0, text.clone()),
         RuntimeError::CommandNotExecutable(text) => (b'x', 0, text.clone()),
         RuntimeError::InvalidRequest(text) => (b'i', 0, text.clone()),
+        RuntimeError::Hook(text) => (b'h', 0, text.clone()),
         RuntimeError::Forbidden { what, source } => (b'f', errno(source), with_source(what, source)),
         RuntimeError::Step { step, source } => (b's', errno(source), with_source(step, source)),
         other => (b'i', 0, other.to_string()),
@@ -273,7 +276,7 @@ fn parse(message: &[u8], descriptor: Option<OwnedFd>) -> Option<Report> {
         EXECUTING => Some(Report::Executing),
         FAILED => decode(rest).map(Report::Failed),
         TERMINAL => descriptor.map(Report::Terminal),
-        CLONED => Some(Report::Cloned(i32::from_le_bytes(rest.try_into().ok()?))),
+        CLONED => Some(Report::Cloned { pid: i32::from_le_bytes(rest.try_into().ok()?), pidfd: descriptor? }),
         HOOKS_DUE => Some(Report::HooksDue),
         HELD => Some(Report::Held),
         _ => None,
@@ -292,6 +295,7 @@ fn decode(bytes: &[u8]) -> Option<RuntimeError> {
     Some(match variant {
         b'n' => RuntimeError::CommandNotFound(text),
         b'x' => RuntimeError::CommandNotExecutable(text),
+        b'h' => RuntimeError::Hook(text),
         b'f' => RuntimeError::Forbidden { what: text, source },
         b's' => RuntimeError::Step { step: text, source },
         _ => RuntimeError::InvalidRequest(text),

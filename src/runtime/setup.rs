@@ -8,26 +8,28 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{Linux, Mount, Process};
 use rustix::fs::{Mode, OFlags, openat};
-use rustix::process::{DumpableBehavior, Gid, Uid, set_dumpable_behavior};
 use rustix::system::{setdomainname, sethostname};
-use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::cgroup::{self, Membership};
-use super::namespaces::Namespaces;
+use super::hooks::{self, Moment};
+use super::namespaces::{Namespaces, become_root as become_root_user};
 use super::process::finish::Finish;
+use super::process::oom_score;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::Lower;
 use super::rootfs::handed::{Handed, Plan};
 use super::rootfs::{become_root, cgroups, devices, files, host, inside, masks, mounts, overlay};
 use super::seccomp::Agent;
+use super::stage;
 use super::{Rootfs, RuntimeError, StartRequest};
+use crate::sys::clone::CloneOptions;
 use crate::sys::interface;
 use crate::sys::mount::{Change, Depth, Propagation, change, change_root};
 
 /// Everything the process needs from the moment it is cloned.
 pub(super) struct Setup<'a> {
     pub request: &'a StartRequest,
-    pub namespaces: Namespaces,
+    pub namespaces: &'a Namespaces,
     pub plan: &'a Plan,
     pub streams: &'a Streams,
     pub membership: &'a Membership,
@@ -35,19 +37,35 @@ pub(super) struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    /// Becomes the container's process. Returns only on failure.
-    pub fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
-        let pid = self.pid_on_the_host();
-        self.set_oom_score()?;
+    /// Becomes the container's process, by way of a stage where namespaces are to be joined first. Returns only on failure.
+    pub fn become_container(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
+        if !self.namespaces.new_user() {
+            self.set_oom_score()?;
+        }
+        if !self.namespaces.need_stage() {
+            let pid = self.pid_on_the_host();
+            return self.run(line, pid);
+        }
+        stage::hide_from_tracers()?;
+        self.namespaces.join()?;
+        let options = CloneOptions { flags: self.namespaces.clone_flags(), cgroup: None };
+        stage::clone_process(line, &options, |line, pid| self.run(line, pid))
+    }
+
+    fn run(&self, line: &mut Lower, pid: i32) -> Result<Infallible, RuntimeError> {
+        if !self.namespaces.need_stage() {
+            self.namespaces.join()?;
+        }
+        self.namespaces.set_clocks()?;
         self.await_id_maps(line)?;
         let mut handed = self.receive_mounts(line)?;
         self.become_mapped_root()?;
-        self.hide_from_tracers()?;
-        self.take_pipes()?;
+        stage::hide_from_tracers()?;
+        self.take_streams()?;
         let prepared = mounts::prepare(self.mounts(), &self.request.bundle, &mut handed)?;
         self.separate_mounts()?;
         let nodes = devices::host_nodes()?;
-        let root = overlay::mount(&self.request.rootfs, self.namespaces.new_user(), handed.root.take())?;
+        let root = overlay::mount(&self.request.rootfs, self.namespaces.user(), handed.root.take())?;
         let attached = self.attach_mounts(&root, prepared)?;
         if let Some(dev) = &attached.dev {
             devices::fill(dev.as_fd(), nodes)?;
@@ -56,6 +74,8 @@ impl Setup<'_> {
         self.set_sysctls(attached.proc.as_ref())?;
         self.join_cgroups(line)?;
         self.mount_cgroups(&root)?;
+        self.await_hooks(line)?;
+        self.run_create_hooks()?;
         self.take_terminal(line, &attached)?;
         self.mask_paths(&root)?;
         self.name_host()?;
@@ -86,11 +106,9 @@ impl Setup<'_> {
         self.agent.and_then(|_| own()).unwrap_or_default()
     }
 
-    /// While /proc is still the host's, and the file still ours.
+    /// In a new user namespace the caller does it.
     fn set_oom_score(&self) -> Result<(), RuntimeError> {
-        let Some(score) = self.process()?.oom_score_adj() else { return Ok(()) };
-        std::fs::write("/proc/self/oom_score_adj", score.to_string())
-            .map_err(|error| RuntimeError::step("write /proc/self/oom_score_adj", error))
+        oom_score::set(self.process()?, None)
     }
 
     fn await_id_maps(&self, line: &Lower) -> Result<(), RuntimeError> {
@@ -108,25 +126,11 @@ impl Setup<'_> {
         self.plan.take(line.receive().map_err(failed)?)
     }
 
-    /// Root of the machine is nobody in a user namespace that does not map it; a user who is mapped to root is root there.
     fn become_mapped_root(&self) -> Result<(), RuntimeError> {
-        if !self.namespaces.new_user() || rustix::process::geteuid().is_root() {
-            return Ok(());
-        }
-        let failed = |error| RuntimeError::step("become root of the container's user namespace", error);
-        set_thread_groups(&[]).map_err(failed)?;
-        set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).map_err(failed)?;
-        set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).map_err(failed)
+        if self.namespaces.new_user() { become_root_user() } else { Ok(()) }
     }
 
-    /// Nobody in the container may trace this process or reach the host's files through its /proc folder
-    /// (CVE-2019-5736, CVE-2016-9962). execve(2) sets it back.
-    fn hide_from_tracers(&self) -> Result<(), RuntimeError> {
-        set_dumpable_behavior(DumpableBehavior::NotDumpable)
-            .map_err(|error| RuntimeError::step("become undumpable", error))
-    }
-
-    fn take_pipes(&self) -> Result<(), RuntimeError> {
+    fn take_streams(&self) -> Result<(), RuntimeError> {
         lead_session();
         self.streams.take().map_err(|error| RuntimeError::step("take the standard streams", error))
     }
@@ -189,6 +193,27 @@ impl Setup<'_> {
         cgroups::mount(root.as_fd(), wanted.destination(), &self.membership.expected_place())
     }
 
+    /// The caller runs those of its own namespaces.
+    fn await_hooks(&self, line: &Lower) -> Result<(), RuntimeError> {
+        let moments = [Moment::Prestart, Moment::CreateRuntime];
+        if moments.iter().all(|moment| hooks::of(&self.request.spec, *moment).is_empty()) {
+            return Ok(());
+        }
+        line.hooks_due()
+            .and_then(|()| line.wait())
+            .map_err(|error| RuntimeError::step("wait for the createRuntime hooks", error))
+    }
+
+    /// In the container's namespaces, with the caller's root still in sight: their paths are of there.
+    fn run_create_hooks(&self) -> Result<(), RuntimeError> {
+        hooks::run(&self.request.spec, Moment::CreateContainer, self.hooked(), &self.request.bundle)
+    }
+
+    fn hooked(&self) -> hooks::Container<'_> {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        hooks::Container { id: &self.request.id, bundle: &self.request.bundle, pid: Some(pid) }
+    }
+
     fn take_terminal(&self, line: &Lower, attached: &mounts::Attached) -> Result<(), RuntimeError> {
         let Streams::Terminal(size) = self.streams else { return Ok(()) };
         let failed = |error: io::Error| RuntimeError::step("open the terminal", error);
@@ -210,7 +235,7 @@ impl Setup<'_> {
     }
 
     fn name_host(&self) -> Result<(), RuntimeError> {
-        if !self.namespaces.new_uts() {
+        if !self.namespaces.uts() {
             return Ok(());
         }
         if let Some(name) = self.request.spec.hostname() {
@@ -253,6 +278,7 @@ impl Setup<'_> {
             die_with_parent: self.request.die_with_parent,
             new_keyring: self.request.new_keyring,
             preserve_fds: self.request.preserve_fds,
+            start_hooks: Some((&self.request.spec, self.hooked())),
         };
         finish.run(line)
     }

@@ -9,14 +9,17 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, wai
 
 use super::cgroup::{self, Membership, Roots};
 use super::elsewhere;
+use super::hooks::{self, Moment};
 use super::idmap::{self, IdMaps};
 use super::namespaces::Namespaces;
+use super::process::oom_score;
 use super::process::streams::Streams;
 use super::report::{self, Lower, Report, Upper};
 use super::rootfs::handed::Plan;
 use super::rootfs::mapped::{Apart, Owner};
 use super::seccomp::{Agent, Told};
 use super::setup::Setup;
+use super::stage;
 use super::{Held, RuntimeError, StartRequest, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::program;
@@ -33,19 +36,19 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let plan = Plan::of(request, namespaces.new_user());
     let agent = Agent::of(seccomp_of(&request.spec), told(request))?;
     let mut membership = cgroup::create(&Roots::discover(), &request.cgroup)?;
-    let cloned = clone_into(namespaces.clone_flags(), &mut membership);
-    let (pid, pidfd) = match cloned {
+    let early = if namespaces.need_stage() { 0 } else { namespaces.clone_flags() };
+    let (pid, pidfd) = match clone_into(early, &mut membership) {
         Ok(Cloned::Child) => {
             drop(upper);
             let setup = Setup {
                 request,
-                namespaces,
+                namespaces: &namespaces,
                 plan: &plan,
                 streams: &streams,
                 membership: &membership,
                 agent: agent.as_ref(),
             };
-            never_return(&mut lower, |line| setup.run(line))
+            never_return(&mut lower, |line| setup.become_container(line))
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
         Err(error) => {
@@ -54,9 +57,16 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
         }
     };
     drop(lower);
+    let (pid, pidfd) = if namespaces.need_stage() {
+        let heard = stage::hear_of_process(&upper);
+        reap(pid);
+        heard.inspect_err(|_| drop(membership.place().remove()))?
+    } else {
+        (pid, pidfd)
+    };
     let begun = Begun { pid, pidfd, line: upper };
     let finished = begun
-        .enter_user_namespace(maps.as_ref(), &streams)
+        .enter_user_namespace(request, maps.as_ref(), &streams)
         .and_then(|()| begun.hand_mounts(request, &plan, maps.as_ref()))
         .and_then(|()| begun.guide(request, &mut membership));
     let place = membership.into_place(pid, namespaces.new_network());
@@ -131,9 +141,15 @@ struct Begun {
 
 impl Begun {
     /// Writes the id maps. From here on the process is root of its own namespace, whose pipes its own pipes shall be.
-    fn enter_user_namespace(&self, maps: Option<&IdMaps>, streams: &Streams) -> Result<(), RuntimeError> {
+    fn enter_user_namespace(
+        &self,
+        request: &StartRequest,
+        maps: Option<&IdMaps>,
+        streams: &Streams,
+    ) -> Result<(), RuntimeError> {
         let Some(maps) = maps else { return Ok(()) };
         idmap::write(self.pid, maps)?;
+        self.set_oom_score(request)?;
         if let Some((uid, _)) = maps.root() {
             streams.give_pipes_to(uid);
         }
@@ -160,7 +176,22 @@ impl Begun {
         let doors: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
         // Whatever killed the process before the sign shows in its reports.
         let _ = self.line.hand(&doors);
-        await_execution(&self.line, &self.pidfd)
+        await_execution(&self.line, &self.pidfd, || self.run_hooks(request))
+    }
+
+    /// The process waits meanwhile, everything made but its root not yet changed.
+    fn run_hooks(&self, request: &StartRequest) -> Result<(), RuntimeError> {
+        let container = hooks::Container { id: &request.id, bundle: &request.bundle, pid: Some(self.pid) };
+        for moment in [Moment::Prestart, Moment::CreateRuntime] {
+            hooks::run(&request.spec, moment, container, &request.bundle)?;
+        }
+        self.go()
+    }
+
+    /// Who is in a user namespace of his own may not lower the score.
+    fn set_oom_score(&self, request: &StartRequest) -> Result<(), RuntimeError> {
+        let process = request.spec.process().as_ref();
+        process.map_or(Ok(()), |process| oom_score::set(process, Some(self.pid)))
     }
 
     fn go(&self) -> Result<(), RuntimeError> {
@@ -169,7 +200,11 @@ impl Begun {
 }
 
 /// Listens until the command runs or the process is held. The terminal's master side, if one was opened.
-pub(super) fn await_execution(line: &Upper, pidfd: &OwnedFd) -> Result<Option<OwnedFd>, RuntimeError> {
+pub(super) fn await_execution(
+    line: &Upper,
+    pidfd: &OwnedFd,
+    run_hooks: impl Fn() -> Result<(), RuntimeError>,
+) -> Result<Option<OwnedFd>, RuntimeError> {
     let mut terminal = None;
     let mut executing = false;
     loop {
@@ -178,7 +213,8 @@ pub(super) fn await_execution(line: &Upper, pidfd: &OwnedFd) -> Result<Option<Ow
             Report::Terminal(master) => terminal = Some(master),
             Report::Failed(error) => return Err(error),
             Report::Held => return Ok(terminal),
-            Report::Cloned(_) | Report::HooksDue => {}
+            Report::HooksDue => run_hooks()?,
+            Report::Cloned { .. } => {}
             Report::Closed if executing => return Ok(terminal),
             Report::Closed => return Err(RuntimeError::DiedInSetup(fate(pidfd))),
         }

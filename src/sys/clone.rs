@@ -45,6 +45,7 @@ const PERMITTED: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWTIME
     | libc::CLONE_PARENT) as u64;
 
 /// CLONE_INTO_CGROUP of linux/sched.h (Linux 5.7), which does not fit libc's int.

@@ -12,6 +12,7 @@ pub mod inotify;
 pub mod interface;
 pub mod keyring;
 pub mod mount;
+pub mod namespace;
 pub mod process;
 pub mod program;
 pub mod random;

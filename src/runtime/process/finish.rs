@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use oci_spec::runtime::{LinuxSeccomp, Process};
+use oci_spec::runtime::{LinuxSeccomp, Process, Spec};
 use rustix::fs::Mode;
-use rustix::process::{Gid, Pid, Signal, Uid, set_parent_process_death_signal, umask};
+use rustix::process::{Gid, Pid, Signal, Uid, WaitOptions, set_parent_process_death_signal, umask, waitpid};
 use rustix::thread::{
     set_keep_capabilities, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
@@ -15,6 +16,7 @@ use rustix::thread::{
 use super::capabilities::Sets;
 use super::user::Account;
 use super::{command, init, limits, streams, user, workdir};
+use crate::runtime::hooks::{self, Moment};
 use crate::runtime::report::{Lower, Release};
 use crate::runtime::seccomp::Agent;
 use crate::runtime::{RuntimeError, seccomp};
@@ -34,6 +36,8 @@ pub struct Finish<'a> {
     pub die_with_parent: bool,
     pub new_keyring: bool,
     pub preserve_fds: u32,
+    /// Run this specification's startContainer hooks.
+    pub start_hooks: Option<(&'a Spec, hooks::Container<'a>)>,
 }
 
 /// umask(2) of a process unless the specification says otherwise.
@@ -58,6 +62,7 @@ impl Finish<'_> {
         self.close_descriptors()?;
         program::reset_signals();
         let lock = if self.hold { self.wait_for_release(line)? } else { None };
+        self.run_start_hooks(line, &sets)?;
         line.executing().map_err(|error| RuntimeError::step("report", error))?;
         self.lower_privileges(&sets, filter.as_ref(), line)?;
         let error = program::execute(&command.path, &command.arguments, &command.environment);
@@ -140,6 +145,31 @@ impl Finish<'_> {
         Ok(Some(lock))
     }
 
+    /// In a process of its own, as it gives up the rights that this one still needs.
+    fn run_start_hooks(&self, line: &Lower, sets: &Sets) -> Result<(), RuntimeError> {
+        let Some((spec, container)) = self.start_hooks else { return Ok(()) };
+        if hooks::of(spec, Moment::StartContainer).is_empty() {
+            return Ok(());
+        }
+        let failed = |error: io::Error| RuntimeError::step("run the startContainer hooks", error);
+        let pid = match clone3(&CloneOptions::default()).map_err(failed)? {
+            Cloned::Child => {
+                let done = sets
+                    .apply()
+                    .map_err(|error| RuntimeError::step("set capabilities", error))
+                    .and_then(|()| hooks::run(spec, Moment::StartContainer, container, Path::new("/")));
+                if let Err(error) = &done {
+                    line.failed(error);
+                }
+                program::exit_now(i32::from(done.is_err()))
+            }
+            Cloned::Parent { pid, .. } => pid,
+        };
+        let status = wait_for(pid).map_err(failed)?;
+        // It has told itself what failed.
+        if status == Some(0) { Ok(()) } else { Err(RuntimeError::Hook("a startContainer hook failed".to_owned())) }
+    }
+
     /// A monitor that is killed takes the container with it: nobody would hold its streams or learn how it ended. Whatever
     /// is held and not announced yet is known to nobody else either.
     /// After the change of user, which clears the wish.
@@ -202,6 +232,12 @@ struct Command {
     path: std::path::PathBuf,
     arguments: Vec<CString>,
     environment: Vec<CString>,
+}
+
+/// Reaps a child: its exit code.
+fn wait_for(pid: i32) -> io::Result<Option<i32>> {
+    let ended = rustix::io::retry_on_intr(|| waitpid(Pid::from_raw(pid), WaitOptions::empty()))?;
+    Ok(ended.and_then(|(_, status)| status.exit_status()))
 }
 
 fn setgroups_is_denied() -> bool {
