@@ -24,6 +24,8 @@ pub enum EngineError {
     NotRunning { name: Name },
     #[error("container {name} is paused")]
     Paused { name: Name },
+    #[error("container {name} has ended and is about to be restarted: wait until it runs")]
+    Restarting { name: Name },
     #[error("container {name} is not paused")]
     NotPaused { name: Name },
     #[error("container {name} is running: stop it before removing it, or remove it by force")]
@@ -66,6 +68,7 @@ impl EngineError {
             Self::NameTaken { .. }
             | Self::NotRunning { .. }
             | Self::Paused { .. }
+            | Self::Restarting { .. }
             | Self::NotPaused { .. }
             | Self::RemoveRunning { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
@@ -90,6 +93,7 @@ impl EngineError {
             }
             Self::NotRunning { name } => format!("`teu start {name}` starts it"),
             Self::Paused { name } => format!("`teu unpause {name}` lets it go on"),
+            Self::Restarting { name } => format!("`teu logs {name}` shows why it ends, `teu stop {name}` ends its restarts"),
             Self::NotPaused { .. } => return None,
             Self::RemoveRunning { name } => {
                 format!("`teu stop {name}` stops it, `teu rm -f {name}` removes it at once")

@@ -43,6 +43,7 @@ impl Engine {
         match engine.state(&record)? {
             Some(ContainerState::Running { .. }) => {}
             Some(ContainerState::Paused { .. }) => return Err(EngineError::Paused { name: record.name }),
+            Some(ContainerState::Restarting(_)) => return Err(EngineError::Restarting { name: record.name }),
             _ => return Err(EngineError::NotRunning { name: record.name }),
         }
         let process = ExecProcess {

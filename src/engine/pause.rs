@@ -10,6 +10,7 @@ impl Engine {
         match self.0.state(&record)? {
             Some(ContainerState::Running { .. }) => Ok(self.0.client(&record)?.pause()?),
             Some(ContainerState::Paused { .. }) => Err(EngineError::Paused { name: record.name }),
+            Some(ContainerState::Restarting(_)) => Err(EngineError::Restarting { name: record.name }),
             _ => Err(EngineError::NotRunning { name: record.name }),
         }
     }

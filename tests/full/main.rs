@@ -7,6 +7,7 @@ mod support;
 
 mod faults;
 mod fixtures;
+mod live_limits;
 mod oci_spec;
 mod registry;
 mod rootless;
