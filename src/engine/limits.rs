@@ -11,10 +11,15 @@ const LEAST_MEMORY: &str = "6m";
 
 /// `wished` without the zeros that mean "none", if a machine with so many processors can enforce it.
 pub(super) fn checked(wished: &Limits, cpus: u32) -> Result<Limits> {
-    let limits = Limits::default().changed_by(wished);
+    changed(&Limits::default(), wished, cpus)
+}
+
+/// `old` with what `wished` changes, if a machine with so many processors can enforce it.
+pub(super) fn changed(old: &Limits, wished: &Limits, cpus: u32) -> Result<Limits> {
     if wished.cpu_milli.is_some_and(|milli| milli > 0) && by_quota(wished) {
         return Err(invalid("--cpus and --cpu-period or --cpu-quota say the same: give one of them"));
     }
+    let limits = old.changed_by(wished);
     check(&limits, cpus)?;
     Ok(limits)
 }
@@ -24,7 +29,7 @@ fn by_quota(limits: &Limits) -> bool {
 }
 
 /// Whether complete limits make sense together.
-pub(super) fn check(limits: &Limits, cpus: u32) -> Result<()> {
+fn check(limits: &Limits, cpus: u32) -> Result<()> {
     memory(limits)?;
     cpu(limits, cpus)?;
     for (flag, set) in [("--cpuset-cpus", &limits.cpuset_cpus), ("--cpuset-mems", &limits.cpuset_mems)] {

@@ -42,11 +42,8 @@ fn changed(old: &ContainerRecord, wish: &UpdateRequest) -> Result<ContainerRecor
     if wish.is_empty() {
         return Err(EngineError::Invalid { what: "nothing to update: name a limit or a restart policy".to_owned() });
     }
-    let cpus = super::create::cpus();
-    limits::checked(&wish.limits, cpus)?;
     let mut new = old.clone();
-    new.config.limits = old.config.limits.changed_by(&wish.limits);
-    limits::check(&new.config.limits, cpus)?;
+    new.config.limits = limits::changed(&old.config.limits, &wish.limits, super::create::cpus())?;
     if let Some(policy) = wish.restart {
         limits::check_restart(policy, old.config.auto_remove)?;
         new.config.restart = policy;

@@ -52,10 +52,8 @@ impl Monitor {
             return Ok(());
         }
         self.check_room(old, new)?;
-        self.container.cgroup.update(&changes).map_err(|error| {
-            self.take_back(new, old);
-            refusal(&error)
-        })
+        // What the kernel took before it refused, the update itself has undone.
+        self.container.cgroup.update(&changes).map_err(|error| refusal(&error))
     }
 
     /// A limit below what is in use would make the kernel kill (v2) or refuse (v1).
@@ -76,7 +74,7 @@ impl Monitor {
         }
     }
 
-    /// Undoes as much of a change as was done: what the kernel took before it refused.
+    /// Undoes a change that was done.
     fn take_back(&self, new: &Limits, old: &Limits) {
         if let Ok(back) = runtime::changes(new, old) {
             let _ = self.container.cgroup.update(&back);
