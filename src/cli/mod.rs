@@ -10,6 +10,7 @@ mod format;
 mod help;
 mod images;
 mod inspect;
+mod isolation;
 mod lifecycle;
 mod limits;
 mod list;

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::failure::Failure;
+use super::isolation::{IsolationFlags, Opened};
 use super::limits::{DeviceFlags, LimitFlags, restart_policy};
-use crate::model::{
-    BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal,
-};
+use crate::model::{BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, Signal};
 
 /// What a container is to be.
 #[derive(Args, Clone, Debug)]
@@ -66,9 +65,8 @@ pub struct Wish {
     /// Drop a capability, such as CHOWN or ALL
     #[arg(long, value_name = "CAPABILITY")]
     pub cap_drop: Vec<String>,
-    /// no-new-privileges[=false], seccomp=FILE, seccomp=unconfined
-    #[arg(long, value_name = "OPTION")]
-    pub security_opt: Vec<String>,
+    #[command(flatten)]
+    pub isolation: IsolationFlags,
     /// Run a small init that reaps processes and forwards signals
     #[arg(long)]
     pub init: bool,
@@ -134,7 +132,7 @@ impl Wish {
         if self.rm && self.restart != RestartPolicy::No {
             return Err(Failure::usage("--restart and --rm conflict: a container that is removed cannot be restarted"));
         }
-        let (no_new_privileges, seccomp) = security(&self.security_opt)?;
+        let Opened { isolation, no_new_privileges, seccomp } = self.isolation.read()?;
         Ok(CreateRequest {
             image: image.clone(),
             name: self.name.as_deref().map(name).transpose()?,
@@ -158,6 +156,7 @@ impl Wish {
             cap_drop: self.cap_drop.iter().map(|name| capability(name)).collect(),
             no_new_privileges,
             seccomp,
+            isolation,
             limits: Limits::default().changed_by(&self.devices.add_to(self.limits.limits()?)?),
             restart: self.restart,
             rlimits: self.ulimit.iter().map(|text| rlimit(text)).collect::<Result<_, _>>()?,
@@ -309,34 +308,6 @@ fn capability(name: &str) -> String {
     if upper == "ALL" || upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
 }
 
-fn security(options: &[String]) -> Result<(Option<bool>, SeccompChoice), Failure> {
-    let mut no_new_privileges = None;
-    let mut seccomp = SeccompChoice::Default;
-    for option in options {
-        let (key, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
-        match (key, value) {
-            ("no-new-privileges", "" | "true") => no_new_privileges = Some(true),
-            ("no-new-privileges", "false") => no_new_privileges = Some(false),
-            ("seccomp", "unconfined") => seccomp = SeccompChoice::Unconfined,
-            ("seccomp", "default" | "builtin") => seccomp = SeccompChoice::Default,
-            ("seccomp", "") => return Err(Failure::usage("--security-opt seccomp= needs a file or unconfined")),
-            ("seccomp", path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| Failure::usage(format!("cannot read the seccomp profile {path}: {error}")))?;
-                if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&text) {
-                    return Err(Failure::usage(format!("the seccomp profile {path} is not JSON: {error}")));
-                }
-                seccomp = SeccompChoice::Profile(text);
-            }
-            _ => {
-                return Err(Failure::usage(format!("unknown --security-opt {option:?}"))
-                    .with_hint("there are no-new-privileges[=false], seccomp=FILE and seccomp=unconfined"));
-            }
-        }
-    }
-    Ok((no_new_privileges, seccomp))
-}
-
 /// The names setrlimit(2) knows, without `RLIMIT_`.
 const RLIMITS: [&str; 16] = [
     "as",
@@ -451,18 +422,6 @@ mod tests {
         );
         for flags in [["-m", "5m"], ["-m", "x"], ["--cpus", "-1"], ["--cpus", "many"]] {
             assert!(wish(&[flags[0], flags[1], "x"]).is_err(), "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn security_options_are_read() {
-        let request = wish(&["--security-opt", "no-new-privileges", "x"]).expect("parses");
-        assert_eq!((request.no_new_privileges, request.seccomp), (Some(true), SeccompChoice::Default));
-        let request = wish(&["--security-opt", "no-new-privileges=false", "--security-opt", "seccomp=unconfined", "x"]);
-        let request = request.expect("parses");
-        assert_eq!((request.no_new_privileges, request.seccomp), (Some(false), SeccompChoice::Unconfined));
-        for option in ["seccomp=/nope", "seccomp=", "apparmor=x", "no-new-privileges=maybe"] {
-            assert!(wish(&["--security-opt", option, "x"]).is_err(), "{option}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use super::ids::can_lease;
 use super::list::summary;
 use super::merge::{Surroundings, merge};
 use super::place::make_folder;
@@ -15,7 +16,7 @@ use super::{Engine, EngineError, Inner, Result};
 use crate::image::StoreHold;
 use crate::model::{
     BindMount, ContainerRecord, ContainerState, ContainerSummary, CreateRequest, Digest, EventAction, HOST_IMAGE, Id,
-    ImageConfig, Name, Timestamp,
+    ImageConfig, Name, Timestamp, UserNamespaceMode,
 };
 use crate::sys::file::Lock;
 
@@ -30,6 +31,15 @@ struct Basis {
     config: ImageConfig,
     /// Keeps the image from being removed until the container is recorded.
     _hold: Option<StoreHold>,
+}
+
+/// What a container gets beside its record.
+#[derive(Clone, Copy)]
+struct Wishes {
+    /// The user has given its name.
+    name: bool,
+    /// It needs ids of its own.
+    ids: bool,
 }
 
 impl Engine {
@@ -49,6 +59,7 @@ impl Inner {
         let basis = self.basis(&request.image)?;
         let config = merge(request, &basis.config, &surroundings(&id))?;
         make_sources(&config.mounts)?;
+        let needs_ids = config.isolation.user_namespace == UserNamespaceMode::Private && can_lease();
         let mut record = ContainerRecord {
             name: match &request.name {
                 Some(name) => name.clone(),
@@ -59,23 +70,31 @@ impl Inner {
             image_id: basis.image_id,
             layers: basis.layers,
             config,
+            id_range: None,
             id,
         };
         let making = self.making(&record.id);
         let lock = self.make_container_folder(&making)?;
-        let settled = self.settle_name(&mut record, request.name.is_some()).and_then(|()| {
-            let moved = write_new_record(&making, &record).and_then(|()| {
-                fs::rename(&making, self.container(&record.id)).map_err(EngineError::io("rename", &making))
-            });
-            moved.inspect_err(|_| drop(self.free_name(&record.name, &record.id)))
-        });
-        if let Err(error) = settled {
+        let wishes = Wishes { name: request.name.is_some(), ids: needs_ids };
+        if let Err(error) = self.settle_new(&mut record, &making, wishes) {
             // The first failure is the one to report.
+            let _ = self.free_ids(&record);
             let _ = fs::remove_dir_all(&making);
             return Err(error);
         }
         self.tell(EventAction::Create, &record, None);
         Ok((record, lock))
+    }
+
+    /// The acts that others see: ids, name, folder.
+    fn settle_new(&self, record: &mut ContainerRecord, making: &Path, wishes: Wishes) -> Result<()> {
+        if wishes.ids {
+            record.id_range = Some(self.lease_ids(&record.id)?);
+        }
+        self.settle_name(record, wishes.name)?;
+        let moved = write_new_record(making, record)
+            .and_then(|()| fs::rename(making, self.container(&record.id)).map_err(EngineError::io("rename", making)));
+        moved.inspect_err(|_| drop(self.free_name(&record.name, &record.id)))
     }
 
     fn basis(&self, image: &str) -> Result<Basis> {
@@ -145,6 +164,7 @@ fn surroundings(id: &Id) -> Surroundings {
     Surroundings {
         default_hostname: id.short().to_owned(),
         machine_hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        user_namespaces: can_lease() || !rustix::process::geteuid().is_root(),
         cpus: cpus(),
     }
 }

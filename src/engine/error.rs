@@ -34,6 +34,8 @@ pub enum EngineError {
     Stuck { name: Name, waited_ms: u64 },
     #[error("the host image is built in and cannot be {verb}")]
     HostImage { verb: &'static str },
+    #[error("no range of {} ids is left for another container's user namespace", 65_536)]
+    NoIdsLeft,
     #[error("{what}")]
     Invalid { what: String },
     #[error("cannot {action} {}: {source}", path.display())]
@@ -73,7 +75,7 @@ impl EngineError {
             | Self::RemoveRunning { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-            Self::Stuck { .. } | Self::Io { .. } => ErrorKind::Other,
+            Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Config(error) => error.kind(),
             Self::Runtime(error) => error.kind(),
@@ -103,6 +105,7 @@ impl EngineError {
                 let id = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
                 format!("`teu rm -f {}` removes that container", id.get(..12).unwrap_or(&id))
             }
+            Self::NoIdsLeft => "`teu rm` frees the ranges of containers; a line such as `teu:524288:655360` in both /etc/subuid and /etc/subgid gives ten more, and `--userns host` needs none".to_owned(),
             Self::HostImage { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "`teu doctor` says what this machine lacks".to_owned()

@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use oci_spec::runtime::{Capability, PosixRlimitType};
 
+use super::isolation::{checked_user, isolation};
 use super::{EngineError, Result, limits};
 use crate::model::{
-    BindMount, ContainerConfig, CreateRequest, ImageConfig, NetworkMode, Rlimit, SeccompChoice, Signal,
+    BindMount, ContainerConfig, CreateRequest, ImageConfig, NamespaceMode, NetworkMode, Rlimit, SeccompChoice, Signal,
 };
 use crate::runtime::seccomp;
 
@@ -24,17 +25,21 @@ pub(super) struct Surroundings {
     pub machine_hostname: String,
     /// Processors online.
     pub cpus: u32,
+    /// Whether containers can have user namespaces of their own.
+    pub user_namespaces: bool,
 }
 
 /// The complete, valid configuration; or the first thing that is wrong, in one line.
 pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surroundings) -> Result<ContainerConfig> {
     limits::check_restart(request.restart, request.auto_remove)?;
     let hostname = hostname(request, around)?;
+    let user = request.user.clone().or_else(|| image.user.clone()).unwrap_or_default();
+    checked_user(&user)?;
     let config = ContainerConfig {
         command: command(request, image)?,
         env: environment(request, image, &hostname)?,
         workdir: workdir(request, image)?,
-        user: request.user.clone().or_else(|| image.user.clone()).unwrap_or_default(),
+        user,
         hostname,
         tty: request.tty,
         stdin_open: request.stdin_open,
@@ -45,8 +50,9 @@ pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surro
         mounts: mounts(&request.mounts)?,
         cap_add: capabilities(&request.cap_add)?,
         cap_drop: capabilities(&request.cap_drop)?,
-        no_new_privileges: request.no_new_privileges.unwrap_or(true),
+        no_new_privileges: request.no_new_privileges.unwrap_or(!request.isolation.privileged),
         seccomp: checked_seccomp(&request.seccomp)?,
+        isolation: isolation(request, around)?,
         limits: limits::checked(&request.limits, around.cpus)?,
         restart: request.restart,
         rlimits: rlimits(&request.rlimits)?,
@@ -121,10 +127,8 @@ fn workdir(request: &CreateRequest, image: &ImageConfig) -> Result<String> {
 
 fn hostname(request: &CreateRequest, around: &Surroundings) -> Result<String> {
     let Some(hostname) = &request.hostname else {
-        return Ok(match request.network {
-            NetworkMode::Host => around.machine_hostname.clone(),
-            NetworkMode::None => around.default_hostname.clone(),
-        });
+        let shares = request.network == NetworkMode::Host || request.isolation.uts == NamespaceMode::Host;
+        return Ok(if shares { around.machine_hostname.clone() } else { around.default_hostname.clone() });
     };
     let label = |label: &str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -221,7 +225,12 @@ mod tests {
     use crate::model::Limits;
 
     fn around() -> Surroundings {
-        Surroundings { default_hostname: "0123456789ab".into(), machine_hostname: "machine".into(), cpus: 2 }
+        Surroundings {
+            default_hostname: "0123456789ab".into(),
+            machine_hostname: "machine".into(),
+            cpus: 2,
+            user_namespaces: true,
+        }
     }
 
     fn words(text: &str) -> Vec<String> {

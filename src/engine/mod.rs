@@ -9,9 +9,11 @@ mod doctor;
 mod error;
 mod events;
 mod exec;
+mod ids;
 mod images;
 mod info;
 mod inspect;
+mod isolation;
 mod limits;
 mod list;
 mod logs;
@@ -84,6 +86,7 @@ pub struct Engine(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     folders: Folders,
+    leases: ids::Leases,
     log: LogSize,
 }
 
@@ -91,7 +94,8 @@ impl Engine {
     /// Opens the folders, making them if they are missing. Takes well under a millisecond and looks at no container.
     pub fn open(options: EngineOptions) -> Result<Self> {
         let folders = Folders::resolve(options.root.as_deref(), options.runroot.as_deref())?;
-        Ok(Self(Arc::new(Inner { folders, log: options.log })))
+        let leases = ids::Leases::of_machine(&folders);
+        Ok(Self(Arc::new(Inner { folders, leases, log: options.log })))
     }
 
     /// The data folder in use.

@@ -33,6 +33,13 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The names of a container's folder while it is made or removed.
+    pub(super) fn unfinished_names(id: &Id) -> [String; 2] {
+        [format!("{MAKING}{id}"), format!("{REMOVING}{id}")]
+    }
+}
+
 impl Inner {
     pub(super) fn containers(&self) -> PathBuf {
         self.folders.data.join("containers")
@@ -93,6 +100,11 @@ impl Inner {
 
     pub(super) fn monitor_lock(&self, id: &Id) -> PathBuf {
         self.life_folder(id).join("monitor.lock")
+    }
+
+    /// Holds the boot's id after which the leases of ids were recalled.
+    pub(super) fn leases_recalled(&self) -> PathBuf {
+        self.folders.run.join("ids-recalled")
     }
 
     pub(super) fn events_file(&self) -> PathBuf {

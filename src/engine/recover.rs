@@ -87,7 +87,13 @@ impl Inner {
     pub(super) fn bury(&self, id: &Id, last: Option<&State>) -> Result<bool> {
         let folder = self.life_folder(id);
         let Some(_lock) = self.take_monitor_lock(id)? else { return Ok(!folder.exists()) };
-        let place = last.map_or_else(|| CgroupPlace::find(&super::spec::cgroup_wish(id)), |state| state.cgroup.clone());
+        let place = match last {
+            Some(state) => state.cgroup.clone(),
+            None => {
+                let record = self.record(id).ok().flatten();
+                CgroupPlace::find(&super::spec::cgroup_wish(id, record.as_ref().map(|record| &record.config))?)
+            }
+        };
         place.kill_all()?;
         place.remove()?;
         match fs::remove_dir_all(&folder) {

@@ -54,6 +54,7 @@ impl Inner {
         fs::rename(&folder, &removing).map_err(EngineError::io("rename", &folder))?;
         self.free_name(&name, &record.id)?;
         remove_tree(&removing).map_err(EngineError::io("remove", &removing))?;
+        self.free_ids(record)?;
         drop(lock);
         self.tell(EventAction::Destroy, record, None);
         Ok(())

@@ -3,14 +3,24 @@
 use std::path::PathBuf;
 
 use super::{EngineError, Inner, Result};
-use crate::model::{ContainerRecord, HOST_IMAGE, Id, Size};
+use crate::model::{ContainerConfig, ContainerRecord, HOST_IMAGE, Id, NamespaceMode, Size};
 use crate::monitor::{LogOptions, MonitorRequest};
-use crate::runtime::cgroup::CgroupWish;
+use crate::runtime::cgroup::{CgroupDriver, CgroupWish};
+use crate::runtime::defaults::Around;
 use crate::runtime::{RootChange, Rootfs, StartRequest, defaults, scaffold};
 
 /// Where a container's cgroups stand.
-pub(super) fn cgroup_wish(id: &Id) -> CgroupWish {
-    CgroupWish::default_of(&id.to_string())
+pub(super) fn cgroup_wish(id: &Id, config: Option<&ContainerConfig>) -> Result<CgroupWish> {
+    let parent = config.and_then(|config| config.isolation.cgroup_parent.as_deref());
+    Ok(match parent {
+        Some(parent) => CgroupWish::below(parent, id.as_str(), driver_of(parent))?,
+        None => CgroupWish::default_of(id.as_str()),
+    })
+}
+
+/// A slice is systemd's to make.
+fn driver_of(parent: &str) -> CgroupDriver {
+    if parent.ends_with(".slice") && !parent.contains('/') { CgroupDriver::Systemd } else { CgroupDriver::Cgroupfs }
 }
 
 impl Inner {
@@ -24,9 +34,9 @@ impl Inner {
             start: StartRequest {
                 id: id.to_string(),
                 bundle: self.container(id),
-                spec: defaults::spec(config)?,
+                spec: defaults::spec(config, &self.around(record)?)?,
                 rootfs: self.rootfs(record)?,
-                cgroup: cgroup_wish(id),
+                cgroup: cgroup_wish(id, Some(config))?,
                 init: config.init,
                 hold: false,
                 die_with_parent: true,
@@ -44,13 +54,31 @@ impl Inner {
             stop_signal: config.stop_signal,
             stop_timeout_ms: config.stop_timeout_ms,
             auto_remove: if config.auto_remove {
-                vec![self.name_link(&record.name), self.container(id)]
+                [Some(self.name_link(&record.name)), Some(self.container(id)), self.lease_file(record)]
+                    .into_iter()
+                    .flatten()
+                    .collect()
             } else {
                 Vec::new()
             },
             limits: config.limits.clone(),
             restart: config.restart,
         })
+    }
+
+    /// What of the container's surroundings its specification depends on.
+    fn around(&self, record: &ContainerRecord) -> Result<Around> {
+        let isolation = &record.config.isolation;
+        let joined = [&isolation.pid, &isolation.ipc, &isolation.uts].into_iter().filter_map(|mode| match mode {
+            NamespaceMode::Container(target) => Some(target),
+            NamespaceMode::Private | NamespaceMode::Host => None,
+        });
+        let others = joined.map(|target| {
+            let other = self.find(target)?;
+            let pid = self.state(&other)?.and_then(|state| state.pid());
+            Ok((target.clone(), pid.ok_or(EngineError::NotRunning { name: other.name })?))
+        });
+        Ok(Around { id_range: record.id_range, others: others.collect::<Result<_>>()? })
     }
 
     fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {

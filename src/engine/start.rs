@@ -81,6 +81,7 @@ impl Inner {
 
     /// Starts a container that is down, under its lock.
     fn launch(&self, record: &ContainerRecord, _lock: &Lock, attach: Option<&AttachOptions>) -> Result<Started> {
+        let record = &self.hold_ids(record)?;
         let request = self.monitor_request(record, attach.and_then(|options| options.size))?;
         self.make_writable_layer(record)?;
         make_folder(&self.lives())?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Id, Limits, Name, Reference, RestartPolicy, SessionId, Signal, Timestamp};
+use super::{Digest, Id, IdRange, Isolation, Limits, Name, Reference, RestartPolicy, SessionId, Signal, Timestamp};
 
 /// How a container reaches the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ pub struct ContainerConfig {
     pub cap_drop: Vec<String>,
     pub no_new_privileges: bool,
     pub seccomp: SeccompChoice,
+    #[serde(default = "Isolation::of_old_records")]
+    pub isolation: Isolation,
     pub limits: Limits,
     /// Whether it is started again when it ended (`--restart`).
     #[serde(default)]
@@ -114,6 +116,10 @@ pub struct ContainerRecord {
     /// Diff ids of the layers, lowest first; empty for the host image.
     pub layers: Vec<Digest>,
     pub config: ContainerConfig,
+    /// The ids of its user namespace, its own for as long as it exists. None without one, and where an ordinary user's
+    /// containers share his ids.
+    #[serde(default)]
+    pub id_range: Option<IdRange>,
 }
 
 /// Why a container's process is no more.

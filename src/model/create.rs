@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{BindMount, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal};
+use super::{
+    BindMount, Isolation, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal,
+};
 
 /// A wish for a container. `None` and empty mean "as the image says, else Docker's default".
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,9 +31,10 @@ pub struct CreateRequest {
     pub mounts: Vec<BindMount>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
-    /// On unless `--security-opt no-new-privileges=false`.
+    /// On unless `--security-opt no-new-privileges=false` or privileged.
     pub no_new_privileges: Option<bool>,
     pub seccomp: SeccompChoice,
+    pub isolation: Isolation,
     pub limits: Limits,
     pub restart: RestartPolicy,
     pub rlimits: Vec<Rlimit>,

@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod id;
 mod image;
+mod isolation;
 mod limits;
 mod log;
 mod printable;
@@ -30,6 +31,7 @@ pub use id::{Id, Name};
 pub use image::{
     HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent, SearchHit,
 };
+pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, NamespaceMode, TmpfsMount, UserNamespaceMode};
 pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
 pub use printable::{printable, printable_line};

@@ -8,12 +8,23 @@ use std::process::{Command, Stdio};
 use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
 
 use super::RuntimeError;
+use crate::model::IdRange;
 
 /// The two maps of a user namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMaps {
     pub uids: Vec<LinuxIdMapping>,
     pub gids: Vec<LinuxIdMapping>,
+}
+
+impl IdMaps {
+    /// The range's ids, from 0 inside.
+    pub fn of_range(range: IdRange) -> Self {
+        Self {
+            uids: vec![mapping(0, range.first_uid, range.count)],
+            gids: vec![mapping(0, range.first_gid, range.count)],
+        }
+    }
 }
 
 /// The files and helpers that give an ordinary user more ids than his own.

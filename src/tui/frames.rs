@@ -150,6 +150,7 @@ fn record() -> ContainerRecord {
             cap_drop: vec!["CAP_NET_RAW".to_owned()],
             no_new_privileges: true,
             seccomp: SeccompChoice::Default,
+            isolation: crate::model::Isolation::default(),
             limits: Limits {
                 memory_bytes: Some(512 << 20),
                 cpu_milli: Some(1500),
@@ -163,6 +164,7 @@ fn record() -> ContainerRecord {
             labels: [("org.example.team".to_owned(), "\u{1b}[7mplatform".to_owned())].into(),
             detach_keys: None,
         },
+        id_range: None,
     }
 }
 

@@ -155,7 +155,8 @@ impl Container {
     }
 }
 
-/// Removes what `--rm` promised: a name's symlink (which a rename may have moved), or the container's folder, first out of sight.
+/// Removes what `--rm` promised: a name's symlink (which a rename may have moved), the container's folder, first out of sight, or the
+/// lease of its ids, a symlink to that folder.
 fn remove(path: &Path, id: &Id) -> io::Result<()> {
     let Some((folder, name)) = path.parent().zip(path.file_name()) else { return Ok(()) };
     match std::fs::symlink_metadata(path) {
@@ -178,7 +179,7 @@ fn remove(path: &Path, id: &Id) -> io::Result<()> {
 }
 
 fn points_to(link: &Path, id: &Id) -> bool {
-    std::fs::read_link(link).is_ok_and(|target| target.as_os_str() == id.as_str())
+    std::fs::read_link(link).is_ok_and(|target| target.file_name().is_some_and(|name| name == id.as_str()))
 }
 
 #[cfg(test)]

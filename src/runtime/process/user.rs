@@ -20,13 +20,30 @@ pub struct Account {
 /// Larger account files are cut: they are the image's, so they may be anything.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
+/// setresuid(2) takes this for "leave it as it is": root would stay root.
+const UNCHANGED: u32 = u32::MAX;
+
+/// Numbers that other programs take for negative ones are no users, whoever names them (CVE-2024-40635).
+fn in_range(account: Account) -> Result<Account, RuntimeError> {
+    let largest = i32::MAX.unsigned_abs();
+    match [account.uid, account.gid].iter().chain(&account.groups).find(|id| **id > largest) {
+        Some(id) => {
+            Err(RuntimeError::InvalidRequest(format!("the user or group id {id} is out of range: 0 to {largest}")))
+        }
+        None => Ok(account),
+    }
+}
+
 /// Looks the user up below the current root, which must be the container's.
 pub fn find(user: &User) -> Result<Account, RuntimeError> {
     let (passwd, group) = (read("/etc/passwd"), read("/etc/group"));
     let mut account = match user.username().as_deref() {
-        Some(text) if !text.is_empty() => look_up(text, &passwd, &group)?,
+        Some(text) if !text.is_empty() => in_range(look_up(text, &passwd, &group)?)?,
         _ => numbered(user.uid(), user.gid(), &passwd),
     };
+    if account.uid == UNCHANGED || account.gid == UNCHANGED {
+        return Err(RuntimeError::InvalidRequest(format!("process.user: {UNCHANGED} is no user or group")));
+    }
     for gid in user.additional_gids().iter().flatten() {
         if !account.groups.contains(gid) {
             account.groups.push(*gid);
@@ -140,6 +157,18 @@ mod tests {
         assert_eq!(error.to_string(), "unable to find user nobody: no matching entries in passwd file");
         let error = look_up("web:wheel", PASSWD, GROUP).expect_err("unknown");
         assert_eq!(error.to_string(), "unable to find group wheel: no matching entries in group file");
+    }
+
+    #[test]
+    fn user_with_an_id_that_wraps_is_refused_cve_2024_40635() {
+        for text in ["2147483648", "4294967295", "0:2147483648", "0:4294967295", "4294967296", "-1", "0:-1"] {
+            assert!(look_up(text, PASSWD, GROUP).and_then(in_range).is_err(), "{text}");
+        }
+        let wrapping = "evil:x:4294967295:0::/:/bin/sh\n";
+        assert!(look_up("evil", wrapping, GROUP).and_then(in_range).is_err());
+        assert_eq!(look_up("2147483647", PASSWD, GROUP).and_then(in_range).expect("the largest").uid, 2_147_483_647);
+        let user = oci_spec::runtime::UserBuilder::default().uid(u32::MAX).gid(0_u32).build().expect("user");
+        assert!(find(&user).is_err());
     }
 
     #[test]
