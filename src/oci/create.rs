@@ -14,7 +14,7 @@ use super::record::{Process, Record};
 use super::{Context, OciError, Result, delete, log};
 use crate::model::Timestamp;
 use crate::runtime::cgroup::{CgroupDriver, CgroupWish};
-use crate::runtime::{self, Held, ProcessIo, RootChange, Rootfs, StartRequest, Stdio};
+use crate::runtime::{self, Held, ProcessIo, RootChange, Rootfs, RuntimeError, StartRequest, Stdio};
 use crate::sys::file::write_atomically;
 
 pub fn create(context: &Context, wish: &Create) -> Result<i32> {
@@ -48,7 +48,15 @@ pub fn give_birth(context: &Context, wish: &Create, bundle: &Bundle, terminal: T
     let request = request(context, wish, bundle)?;
     let record = record(&wish.id, bundle, &request.cgroup);
     let folder = context.root.create(&record, &bundle.config)?;
-    make(&folder, record, &request, terminal).inspect_err(|_| undo(context, &folder))
+    make(&folder, record, &request, terminal).inspect_err(|error| match error {
+        // Nothing of the container was there for a hook to clean up after (runtime.md, lifecycle 2).
+        OciError::Runtime(error) if !matches!(error, RuntimeError::Hook(_)) => {
+            if let Err(error) = folder.remove() {
+                log::warn(&context.global, &error.to_string());
+            }
+        }
+        _ => undo(context, &folder),
+    })
 }
 
 fn make(folder: &Folder, mut record: Record, request: &StartRequest, terminal: Terminal<'_>) -> Result<Born> {

@@ -9,7 +9,7 @@ use super::arguments::Delete;
 use super::folder::Folder;
 use super::record::Process;
 use super::status::{self, Status};
-use super::{Context, OciError, Result};
+use super::{Context, OciError, Result, hooks};
 
 /// How long a killed process may take to be gone: one in the middle of a slow disk access takes its time.
 const PATIENCE_S: i64 = 10;
@@ -36,7 +36,7 @@ pub fn delete(context: &Context, wish: &Delete) -> Result<i32> {
 
 /// Ends what runs, removes the cgroups, runs the poststop hooks and removes the folder: all of it, whatever fails in between.
 /// The first failure is given.
-pub fn destroy(_context: &Context, folder: &Folder) -> Result<()> {
+pub fn destroy(context: &Context, folder: &Folder) -> Result<()> {
     let record = match folder.read() {
         Ok(record) => record,
         // A record that cannot be read names nothing that could be ended.
@@ -61,6 +61,7 @@ pub fn destroy(_context: &Context, folder: &Folder) -> Result<()> {
         // Its processes or groups are still there: the record must stay, so that it can be tried again.
         return first;
     }
+    hooks::poststop(context, folder, &record);
     folder.remove()
 }
 

@@ -15,6 +15,7 @@ mod exec;
 mod features;
 mod folder;
 mod foreground;
+mod hooks;
 mod kill;
 mod list;
 mod log;

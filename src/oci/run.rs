@@ -6,7 +6,7 @@ use super::arguments::Run;
 use super::bundle::Bundle;
 use super::console::Terminal;
 use super::create::{self, Born};
-use super::{Context, Result, delete, foreground, log};
+use super::{Context, Result, delete, foreground, hooks, log};
 use crate::runtime;
 
 pub fn run(context: &Context, wish: &Run) -> Result<i32> {
@@ -17,7 +17,7 @@ pub fn run(context: &Context, wish: &Run) -> Result<i32> {
     let signals = if wish.detach { None } else { Some(foreground::hold_signals()?) };
     let born = create::give_birth(context, &wish.create, &bundle, terminal)?;
     let folder = born.folder.clone();
-    let begun = begin(wish, &bundle, born);
+    let begun = begin(context, wish, &bundle, born);
     let (pidfd, master) = match begun {
         Ok(begun) => begun,
         Err(error) => {
@@ -36,7 +36,7 @@ pub fn run(context: &Context, wish: &Run) -> Result<i32> {
 }
 
 /// Lets the command run. The process and, for this process to serve, its terminal.
-fn begin(wish: &Run, bundle: &Bundle, born: Born) -> Result<(OwnedFd, Option<OwnedFd>)> {
+fn begin(context: &Context, wish: &Run, bundle: &Bundle, born: Born) -> Result<(OwnedFd, Option<OwnedFd>)> {
     let Born { folder, init, pidfd, held, master } = born;
     create::write_pid_file(wish.create.pid_file.as_deref(), init.pid)?;
     let hooks = bundle.spec.hooks().as_ref();
@@ -51,5 +51,6 @@ fn begin(wish: &Run, bundle: &Bundle, born: Born) -> Result<(OwnedFd, Option<Own
         folder.mark_started()?;
         held.release()?;
     }
+    hooks::poststart(context, &folder, &folder.read()?);
     Ok((pidfd, master))
 }

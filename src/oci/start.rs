@@ -3,7 +3,7 @@
 use super::arguments::One;
 use super::record::Record;
 use super::status::{self, Status};
-use super::{Context, OciError, Result};
+use super::{Context, OciError, Result, hooks};
 use crate::runtime;
 
 pub fn start(context: &Context, wish: &One) -> Result<i32> {
@@ -16,6 +16,7 @@ pub fn start(context: &Context, wish: &One) -> Result<i32> {
     }
     folder.mark_started()?;
     runtime::release(&folder.path)?;
+    hooks::poststart(context, &folder, &record);
     Ok(0)
 }
 

@@ -48,6 +48,9 @@ pub fn of(folder: &Folder, record: &Record) -> Result<Status> {
     if !init.lives() {
         return Ok(Status::Stopped);
     }
+    if record.place().is_frozen() {
+        return Ok(Status::Paused);
+    }
     let held = crate::runtime::is_held(&folder.path)?;
     Ok(if held {
         Status::Created

@@ -192,6 +192,16 @@ impl CgroupPlace {
         self.freezer()?.freeze(Freeze::Thawed)
     }
 
+    /// Whether every process of the container is stopped where it stands, or about to be.
+    pub fn is_frozen(&self) -> bool {
+        let reads = |folder: &Path, file, values: &[&str]| {
+            fs::read_to_string(folder.join(file)).is_ok_and(|text| values.contains(&text.trim()))
+        };
+        let legacy = self.legacy.iter().find(|(names, _)| names.split(',').any(|name| name == "freezer"));
+        self.unified.as_ref().is_some_and(|folder| reads(folder, "cgroup.freeze", &["1"]))
+            || legacy.is_some_and(|(_, folder)| reads(folder, "freezer.state", &["FROZEN", "FREEZING"]))
+    }
+
     fn freezer(&self) -> Result<Box<dyn Group + '_>, RuntimeError> {
         self.first_with(Subject::Freezer).ok_or(RuntimeError::NoCgroup("pausing a container"))
     }
