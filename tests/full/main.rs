@@ -12,4 +12,7 @@ mod oci_spec;
 mod registry;
 mod rootless;
 mod run_flags;
+// Its programs are machine code.
+#[cfg(target_arch = "x86_64")]
+mod seccomp;
 mod security;
