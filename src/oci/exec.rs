@@ -46,6 +46,7 @@ pub fn exec(context: &Context, wish: &Exec) -> Result<i32> {
         },
         preserve_fds: wish.preserve_fds,
         die_with_parent: false,
+        cgroups: wish.cgroup.clone(),
     };
     let signals = if wish.detach { None } else { Some(foreground::hold_signals()?) };
     let started = runtime::exec(init.pid, std::os::fd::AsFd::as_fd(&pidfd), &record.place(), &request, &stdio)?;

@@ -43,7 +43,7 @@ pub fn exec(
         streams.give_pipes_to(root);
     }
     let agent = Agent::of(request.seccomp.as_ref(), request.container.told(pid))?;
-    let membership = Membership::of(cgroup);
+    let membership = Membership::of(cgroup, &request.cgroups)?;
     let join = Join { pidfd, namespaces, request, streams: &streams, membership: &membership, agent: agent.as_ref() };
     // The stage itself is born in the v2 group: once in a user namespace it may not put anybody there any more.
     let into_group = CloneOptions { flags: 0, cgroup: membership.born_in() };

@@ -133,6 +133,9 @@ pub struct ExecRequest {
     /// SIGKILL the process when its creator dies.
     #[serde(default = "yes")]
     pub die_with_parent: bool,
+    /// Groups below the container's to run in, as `[CONTROLLER,…:]PATH`. None is the container's own.
+    #[serde(default)]
+    pub cgroups: Vec<String>,
 }
 
 /// The container that an exec's process belongs to.

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cgroup_v2;
 mod faults;
 mod fixtures;
 mod live_limits;

@@ -9,6 +9,7 @@ use oci_spec::runtime::LinuxResources;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::apply::Moment;
+use super::below;
 use super::processes::start_time;
 use super::unified::enable_above;
 use super::{CgroupPlace, CgroupWish, Roots, read_pids, write_io};
@@ -68,17 +69,18 @@ fn refuse_taken(folder: &Path) -> Result<(), RuntimeError> {
 }
 
 impl Membership {
-    /// That of a container which already runs, for one more process.
-    pub fn of(place: &CgroupPlace) -> Self {
+    /// That of a container which already runs, for one more process; see [`super::below`] for `wishes`.
+    pub fn of(place: &CgroupPlace, wishes: &[String]) -> Result<Self, RuntimeError> {
+        let joined = below::joined(place, wishes)?;
         let open = |folder: &PathBuf| {
             openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
         };
-        Self {
-            place: place.clone(),
+        Ok(Self {
+            born_in: joined.unified.as_ref().and_then(open),
+            legacy: joined.legacy,
             name: place.name.clone(),
-            born_in: place.unified.as_ref().and_then(open),
-            legacy: place.legacy.clone(),
-        }
+            place: CgroupPlace { spare: Vec::new(), ..place.clone() },
+        })
     }
 
     /// The v2 group to clone into.
@@ -104,6 +106,9 @@ impl Membership {
                 Err(_) => continue,
             }
             self.place.legacy.push((names.clone(), folder.clone()));
+        }
+        for (_, folder) in self.place.spare.iter().filter(|(_, folder)| folder.exists()) {
+            refuse_taken(folder)?;
         }
         if !self.place.legacy.is_empty() || self.place.unified.is_some() {
             self.name.clone_into(&mut self.place.name);

@@ -4,6 +4,7 @@
 //! processes as /proc shows them. Each subject (memory, cpu, …) is served by the first group that has it.
 
 mod apply;
+mod below;
 mod counters;
 mod create;
 mod devices;
@@ -65,6 +66,8 @@ trait Group {
     /// Fills all that is counted of one subject.
     fn report(&self, subject: Subject, statistics: &mut Statistics);
     fn freeze(&self, wish: Freeze) -> Result<(), RuntimeError>;
+    /// Whether it is stopped, or about to be.
+    fn is_frozen(&self) -> bool;
     /// Sends SIGKILL to every process in it.
     fn kill(&self) -> Result<(), RuntimeError>;
     fn processes(&self) -> Vec<i32>;
@@ -192,14 +195,9 @@ impl CgroupPlace {
         self.freezer()?.freeze(Freeze::Thawed)
     }
 
-    /// Whether every process of the container is stopped where it stands, or about to be.
+    /// Whether it is paused, as the kernel says it. Without a cgroup nothing ever is.
     pub fn is_frozen(&self) -> bool {
-        let reads = |folder: &Path, file, values: &[&str]| {
-            fs::read_to_string(folder.join(file)).is_ok_and(|text| values.contains(&text.trim()))
-        };
-        let legacy = self.legacy.iter().find(|(names, _)| names.split(',').any(|name| name == "freezer"));
-        self.unified.as_ref().is_some_and(|folder| reads(folder, "cgroup.freeze", &["1"]))
-            || legacy.is_some_and(|(_, folder)| reads(folder, "freezer.state", &["FROZEN", "FREEZING"]))
+        self.first_with(Subject::Freezer).is_some_and(|group| group.is_frozen())
     }
 
     fn freezer(&self) -> Result<Box<dyn Group + '_>, RuntimeError> {

@@ -86,6 +86,10 @@ impl Group for Processes {
         Err(RuntimeError::NoCgroup("pausing a container"))
     }
 
+    fn is_frozen(&self) -> bool {
+        false
+    }
+
     /// Killing the first process of a pid namespace kills all of them.
     fn kill(&self) -> Result<(), RuntimeError> {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };

@@ -60,7 +60,9 @@ impl Roots {
         }
         // Groups of v2 freeze since Linux 5.2, before clone3: v1's freezer is not needed beside them.
         if roots.unified.is_some() {
-            roots.legacy.retain(|(names, _)| names != "freezer");
+            let (freezer, others) = roots.legacy.into_iter().partition(|(names, _)| names == "freezer");
+            roots.legacy = others;
+            roots.spare.extend::<Vec<_>>(freezer);
         }
         if !privileged {
             roots.unified = roots.unified.and_then(|root| delegated(&root, own, uid).ok().flatten());
@@ -131,7 +133,10 @@ mod tests {
             let names = |list: Vec<(String, PathBuf)>| list.into_iter().map(|(names, _)| names).collect::<Vec<_>>();
             (names(roots.legacy), names(roots.spare))
         };
-        assert_eq!(names(None), (vec!["cpu,cpuacct".to_owned(), "memory".to_owned()], vec!["cpuset".to_owned()]));
+        assert_eq!(
+            names(None),
+            (vec!["cpu,cpuacct".to_owned(), "memory".to_owned()], vec!["cpuset".to_owned(), "freezer".to_owned()])
+        );
         assert_eq!(names(Some(SYSTEMD)).0, ["cpu,cpuacct", "memory", "systemd"]);
         let roots = Roots::from_texts(HYBRID, "", 0, true, None);
         assert_eq!(roots.unified, Some(PathBuf::from("/sys/fs/cgroup/unified")));

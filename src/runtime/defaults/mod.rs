@@ -162,6 +162,7 @@ pub fn exec_request(config: &ContainerConfig, wish: &ExecProcess) -> Result<Exec
         container: Whose::default(),
         preserve_fds: 0,
         die_with_parent: true,
+        cgroups: Vec::new(),
     })
 }
 

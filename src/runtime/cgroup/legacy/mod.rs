@@ -113,6 +113,11 @@ impl Group for Legacy<'_> {
         }
     }
 
+    fn is_frozen(&self) -> bool {
+        let state = |folder: &Path| std::fs::read_to_string(folder.join("freezer.state")).ok();
+        self.folder(Subject::Freezer).and_then(state).is_some_and(|state| state.trim() != "THAWED")
+    }
+
     fn kill(&self) -> Result<(), RuntimeError> {
         kill_pids(&self.processes());
         Ok(())

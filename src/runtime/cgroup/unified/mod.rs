@@ -132,6 +132,10 @@ impl Group for Unified {
         }
     }
 
+    fn is_frozen(&self) -> bool {
+        fs::read_to_string(self.folder.join("cgroup.freeze")).is_ok_and(|text| text.trim() == "1")
+    }
+
     fn kill(&self) -> Result<(), RuntimeError> {
         let file = self.folder.join("cgroup.kill");
         // Linux 5.14; before, one by one. A removed group has nobody to kill.
