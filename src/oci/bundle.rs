@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::Spec;
 
 use super::{OciError, Result};
+use crate::runtime::read_spec;
 
 /// What was read of a bundle.
 pub struct Bundle {
@@ -41,7 +42,6 @@ impl Bundle {
 
 /// A config.json and warnings about what of it has no effect.
 pub fn parse(bytes: &[u8]) -> Result<(Spec, Vec<String>)> {
-    let spec = serde_json::from_slice(bytes)
-        .map_err(|source| OciError::Json { path: PathBuf::from("config.json"), source })?;
-    Ok((spec, Vec::new()))
+    let read = read_spec(bytes).map_err(|error| OciError::Wish(format!("config.json: {error}")))?;
+    Ok((read.spec, read.warnings))
 }

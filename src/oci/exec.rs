@@ -120,7 +120,9 @@ fn read_process(path: &Path) -> Result<Process> {
         std::fs::read(path).map(|bytes| text = bytes)
     };
     read.map_err(|error| OciError::file("read", path, error))?;
-    serde_json::from_slice(&text).map_err(|source| OciError::Json { path: path.to_owned(), source })
+    let read = runtime::read_process(&text);
+    let (process, _) = read.map_err(|error| OciError::Wish(format!("{}: {error}", path.display())))?;
+    Ok(process)
 }
 
 /// `UID[:GID]`.

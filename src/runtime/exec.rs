@@ -20,6 +20,7 @@ use super::rootfs::inside::{self, Symlinks};
 use super::seccomp::Agent;
 use super::stage;
 use super::start::{await_execution, kill_and_reap, never_return, reap};
+use super::validate;
 use super::{CgroupPlace, ExecRequest, RuntimeError, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 
@@ -36,6 +37,7 @@ pub fn exec(
     request: &ExecRequest,
     stdio: &Stdio,
 ) -> Result<Started, RuntimeError> {
+    validate::process(&request.process)?;
     let namespaces = foreign_namespaces(pid)?;
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;

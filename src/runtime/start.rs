@@ -20,6 +20,7 @@ use super::rootfs::mapped::{Apart, Owner};
 use super::seccomp::{Agent, Told};
 use super::setup::Setup;
 use super::stage;
+use super::validate;
 use super::{Held, RuntimeError, StartRequest, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::program;
@@ -29,6 +30,7 @@ use crate::sys::program;
 /// The caller must have a single thread and owns the process: it reaps it and removes its cgroup in the end.
 /// A caller that is killed takes the container with it (parent death signal).
 pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeError> {
+    validate::spec(&request.spec)?;
     let namespaces = Namespaces::of(&request.spec)?;
     let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;

@@ -19,7 +19,7 @@ use super::{command, init, limits, streams, user, workdir};
 use crate::runtime::hooks::{self, Moment};
 use crate::runtime::report::{Lower, Release};
 use crate::runtime::seccomp::Agent;
-use crate::runtime::{RuntimeError, seccomp};
+use crate::runtime::{RuntimeError, labels, seccomp};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::{keyring, program, socket};
 
@@ -58,6 +58,7 @@ impl Finish<'_> {
         Self::become_user(&account)?;
         workdir::verify_inside()?;
         let command = self.prepare_command(&account)?;
+        labels::wish(self.process)?;
         self.die_with_the_creator()?;
         self.close_descriptors()?;
         program::reset_signals();
