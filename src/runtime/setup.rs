@@ -1,12 +1,13 @@
 //! What the cloned process does to become the container: a plain list of steps, each with its name in the error.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{Linux, Mount, Process};
+use oci_spec::runtime::{Linux, LinuxDevice, Mount, Process};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::system::{setdomainname, sethostname};
 
@@ -18,6 +19,7 @@ use super::process::oom_score;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::Lower;
 use super::rootfs::handed::{Handed, Plan};
+use super::rootfs::options::{self, Options};
 use super::rootfs::{become_root, cgroups, devices, files, host, inside, masks, mounts, overlay};
 use super::seccomp::Agent;
 use super::stage;
@@ -63,32 +65,38 @@ impl Setup<'_> {
         stage::hide_from_tracers()?;
         self.take_streams()?;
         let prepared = mounts::prepare(self.mounts(), &self.request.bundle, &mut handed)?;
+        let copy = self.copy_root(handed)?;
         self.separate_mounts()?;
-        let nodes = devices::host_nodes()?;
-        let root = overlay::mount(&self.request.rootfs, self.namespaces.user(), handed.root.take())?;
-        let attached = self.attach_mounts(&root, prepared)?;
-        if let Some(dev) = &attached.dev {
-            devices::fill(dev.as_fd(), nodes)?;
-        }
+        let root = overlay::mount(&self.request.rootfs, self.namespaces.user(), copy)?;
+        let joined = Cell::new(false);
+        let mut attached = self.attach_mounts(&root, prepared, (line, &joined))?;
+        let dev = devices::set_up(root.as_fd(), self.mounts(), self.devices())?;
         self.bind_etc_files(&root)?;
         self.set_sysctls(attached.proc.as_ref())?;
-        self.join_cgroups(line)?;
-        self.mount_cgroups(&root)?;
+        self.join_cgroups(line, &joined)?;
+        for (mount, options) in std::mem::take(&mut attached.cgroups) {
+            self.mount_cgroups(&root, mount, &options)?;
+        }
         self.await_hooks(line)?;
         self.run_create_hooks()?;
-        self.take_terminal(line, &attached)?;
+        self.take_terminal(line, &attached, &dev)?;
         self.mask_paths(&root)?;
         self.name_host()?;
         self.raise_loopback()?;
         become_root(&root, self.request.root_change).map_err(|error| RuntimeError::step("pivot_root", error))?;
-        drop(attached);
+        drop((attached, dev));
         self.protect_root(&root)?;
+        self.set_root_propagation(&root)?;
         drop(root);
         self.finish(line, pid)
     }
 
     fn linux(&self) -> Option<&Linux> {
         self.request.spec.linux().as_ref()
+    }
+
+    fn devices(&self) -> &[LinuxDevice] {
+        self.linux().and_then(|linux| linux.devices().as_deref()).unwrap_or_default()
     }
 
     fn mounts(&self) -> &[Mount] {
@@ -135,21 +143,35 @@ impl Setup<'_> {
         self.streams.take().map_err(|error| RuntimeError::step("take the standard streams", error))
     }
 
+    /// A root that is a folder as it is: copied while it still hears of mounts on the machine, if that is wished.
+    fn copy_root(&self, handed: Handed) -> Result<Option<OwnedFd>, RuntimeError> {
+        match (&handed.root, &self.request.rootfs) {
+            (None, Rootfs::Folder { path }) => {
+                overlay::copy_of_folder(path, options::of_root_while_made(&self.request.spec)?).map(Some)
+            }
+            _ => Ok(handed.root),
+        }
+    }
+
     /// No mount made here shows on the host.
     fn separate_mounts(&self) -> Result<(), RuntimeError> {
         change_root(Depth::Whole, &Change::propagation(Propagation::Private))
             .map_err(|error| RuntimeError::step("make mounts private", error))
     }
 
-    fn attach_mounts(
+    fn attach_mounts<'b>(
         &self,
         root: &OwnedFd,
-        prepared: Vec<mounts::Prepared<'_>>,
-    ) -> Result<mounts::Attached, RuntimeError> {
+        prepared: Vec<mounts::Prepared<'b>>,
+        (line, joined): (&Lower, &Cell<bool>),
+    ) -> Result<mounts::Attached<'b>, RuntimeError> {
         if let Rootfs::Host { hide, .. } = &self.request.rootfs {
             host::cover(root.as_fd(), hide)?;
         }
-        mounts::attach_all(root.as_fd(), prepared)
+        mounts::attach_all(root.as_fd(), prepared, &mut |mount, options| {
+            self.join_cgroups(line, joined)?;
+            self.mount_cgroups(root, mount, options)
+        })
     }
 
     fn bind_etc_files(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
@@ -177,7 +199,10 @@ impl Setup<'_> {
     }
 
     /// On the starting side's sign: it makes the groups while this side makes mounts.
-    fn join_cgroups(&self, line: &Lower) -> Result<(), RuntimeError> {
+    fn join_cgroups(&self, line: &Lower, joined: &Cell<bool>) -> Result<(), RuntimeError> {
+        if joined.replace(true) {
+            return Ok(());
+        }
         let doors = line.receive().map_err(|error| RuntimeError::step("wait for the cgroups", error))?;
         cgroup::enter(&doors).map_err(|error| RuntimeError::step("join the cgroups", error))?;
         if !self.namespaces.new_cgroup() {
@@ -187,10 +212,8 @@ impl Setup<'_> {
             .map_err(|error| RuntimeError::step("unshare the cgroup namespace", error))
     }
 
-    fn mount_cgroups(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
-        let wanted = self.mounts().iter().find(|mount| mount.typ().as_deref() == Some("cgroup"));
-        let Some(wanted) = wanted else { return Ok(()) };
-        cgroups::mount(root.as_fd(), wanted.destination(), &self.membership.expected_place())
+    fn mount_cgroups(&self, root: &OwnedFd, mount: &Mount, options: &Options) -> Result<(), RuntimeError> {
+        cgroups::mount(root.as_fd(), mount, options, &self.membership.expected_place())
     }
 
     /// The caller runs those of its own namespaces.
@@ -214,17 +237,14 @@ impl Setup<'_> {
         hooks::Container { id: &self.request.id, bundle: &self.request.bundle, pid: Some(pid) }
     }
 
-    fn take_terminal(&self, line: &Lower, attached: &mounts::Attached) -> Result<(), RuntimeError> {
+    fn take_terminal(&self, line: &Lower, attached: &mounts::Attached<'_>, dev: &OwnedFd) -> Result<(), RuntimeError> {
         let Streams::Terminal(size) = self.streams else { return Ok(()) };
         let failed = |error: io::Error| RuntimeError::step("open the terminal", error);
         let missing = || RuntimeError::InvalidRequest("a terminal needs a devpts at /dev/pts".to_owned());
         let devpts = attached.devpts.as_ref().ok_or_else(missing)?;
         let (master, slave) = open_terminal(devpts.as_fd(), *size).map_err(failed)?;
         take_terminal(&slave).map_err(failed)?;
-        if let Some(dev) = &attached.dev {
-            devices::bind_console(dev.as_fd(), &slave)
-                .map_err(|error| RuntimeError::step("bind /dev/console", error))?;
-        }
+        devices::bind_console(dev.as_fd(), &slave).map_err(|error| RuntimeError::step("bind /dev/console", error))?;
         line.terminal(&master).map_err(failed)
     }
 
@@ -266,6 +286,13 @@ impl Setup<'_> {
         made.map_err(|error| RuntimeError::step(format!("make {}", folder.display()), error))?;
         change(root, Depth::One, &Change::read_only())
             .map_err(|error| RuntimeError::step("make the root read-only", error))
+    }
+
+    /// `linux.rootfsPropagation`, once nothing more is mounted here.
+    fn set_root_propagation(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
+        let Some((propagation, depth)) = options::of_root(&self.request.spec)? else { return Ok(()) };
+        change(root, depth, &Change::propagation(propagation))
+            .map_err(|error| RuntimeError::step("set linux.rootfsPropagation", error))
     }
 
     fn finish(&self, line: &mut Lower, pid: i32) -> Result<Infallible, RuntimeError> {

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-    fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsconfig_reconfigure,
+    fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick, move_mount, open_tree,
 };
 
 /// Flags of one mount, such as `MOUNT_ATTR_RDONLY`.
@@ -54,6 +54,12 @@ impl Change {
 /// A new detached mount of a file system. An option without a value is a flag.
 pub fn new_mount(kind: &str, options: &[(&str, Option<&str>)], attributes: Attributes) -> io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    configure(&context, kind, options)?;
+    fsconfig_create(context.as_fd())?;
+    Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+fn configure(context: &OwnedFd, kind: &str, options: &[(&str, Option<&str>)]) -> io::Result<()> {
     for (key, value) in options {
         match value {
             Some(value) => fsconfig_set_string(context.as_fd(), *key, *value),
@@ -61,8 +67,14 @@ pub fn new_mount(kind: &str, options: &[(&str, Option<&str>)], attributes: Attri
         }
         .map_err(|error| io::Error::new(io::Error::from(error).kind(), format!("{kind} option {key}: {error}")))?;
     }
-    fsconfig_create(context.as_fd())?;
-    Ok(fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+    Ok(())
+}
+
+/// Changes the options of the file system that is mounted at an open place.
+pub fn reconfigure(place: impl AsFd, options: &[(&str, Option<&str>)]) -> io::Result<()> {
+    let context = fspick(place, "", FsPickFlags::FSPICK_EMPTY_PATH | FsPickFlags::FSPICK_CLOEXEC)?;
+    configure(&context, "mount", options)?;
+    Ok(fsconfig_reconfigure(context.as_fd())?)
 }
 
 /// A detached copy of the mount that `path` is on, rooted at `path`: a bind mount to be. Follows symlinks.
@@ -87,8 +99,8 @@ pub fn attach(mount: impl AsFd, target: impl AsFd) -> io::Result<()> {
 }
 
 /// Attaches a detached mount onto `name` below an open folder; a symlink there is refused.
-pub fn attach_at(mount: impl AsFd, folder: impl AsFd, name: &str) -> io::Result<()> {
-    Ok(move_mount(mount, "", folder, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+pub fn attach_at(mount: impl AsFd, folder: impl AsFd, name: impl AsRef<Path>) -> io::Result<()> {
+    Ok(move_mount(mount, "", folder, name.as_ref(), MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
 /// Changes an open mount's attributes or propagation, recursively if wished (mount_setattr(2)).

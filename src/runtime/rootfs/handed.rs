@@ -11,11 +11,11 @@ use oci_spec::runtime::Mount;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::mapped::{self, Apart};
-use super::options::Options;
+use super::options::{self, Options};
 use super::{mounts, overlay};
 use crate::runtime::elsewhere;
 use crate::runtime::idmap::IdMaps;
-use crate::runtime::{RuntimeError, StartRequest};
+use crate::runtime::{Rootfs, RuntimeError, StartRequest};
 use crate::sys::mount::Depth;
 
 /// What is to be handed over. Both sides work it out from the request, so that only descriptors have to travel.
@@ -52,7 +52,11 @@ impl Plan {
     pub fn make(&self, request: &StartRequest, apart: Option<Apart<'_>>) -> Result<Vec<OwnedFd>, RuntimeError> {
         let mut made = Vec::with_capacity(1 + self.mounts.len());
         if let (true, Some(apart)) = (self.root, apart) {
-            made.push(overlay::mount_mapped(&request.rootfs, apart)?);
+            made.push(match &request.rootfs {
+                // Whose files they are is up to who made the folder.
+                Rootfs::Folder { path } => overlay::copy_of_folder(path, options::of_root_while_made(&request.spec)?)?,
+                layered => overlay::mount_mapped(layered, apart)?,
+            });
         }
         let mut namespaces = MapNamespaces { own: apart.map(|apart| apart.user_namespace), made: Vec::new() };
         let listed = request.spec.mounts().as_deref().unwrap_or_default();

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 /// statfs's magic numbers (linux/magic.h).
 const PROC_MAGIC: FsWord = 0x9fa0;
 const SYSFS_MAGIC: FsWord = 0x6265_6572;
+const TMPFS_MAGIC: FsWord = 0x0102_1994;
+const CGROUP_MAGIC: FsWord = 0x0027_e0eb;
+const CGROUP2_MAGIC: FsWord = 0x6367_7270;
 
 /// What a mount point has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +105,12 @@ pub fn is_on_proc(place: impl AsFd) -> io::Result<bool> {
 /// Whether an open place is on sysfs.
 pub fn is_on_sysfs(place: impl AsFd) -> io::Result<bool> {
     Ok(is_magic(place, SYSFS_MAGIC)?)
+}
+
+/// Whether an open place is on a cgroup hierarchy or the tmpfs that holds some.
+pub fn is_on_cgroups(place: impl AsFd) -> io::Result<bool> {
+    let found = fstatfs(place)?.f_type;
+    Ok([CGROUP_MAGIC, CGROUP2_MAGIC, TMPFS_MAGIC].contains(&found))
 }
 
 fn is_magic(place: impl AsFd, magic: FsWord) -> Result<bool, Errno> {

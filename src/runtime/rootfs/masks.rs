@@ -9,8 +9,19 @@ use super::inside::{self, Symlinks};
 use crate::runtime::RuntimeError;
 use crate::sys::mount::{Change, Depth, attach, change, clone_tree_of};
 
+/// The values of both lists must be absolute (config-linux.md).
+fn check(paths: &[String], field: &str) -> Result<(), RuntimeError> {
+    match paths.iter().position(|path| !path.starts_with('/')) {
+        Some(at) => {
+            Err(RuntimeError::InvalidRequest(format!("linux.{field}[{at}]: {:?} is not an absolute path", paths[at])))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Lays an empty folder or /dev/null over each path. What is not there needs no mask.
 pub fn mask(root: BorrowedFd<'_>, paths: &[String]) -> Result<(), RuntimeError> {
+    check(paths, "maskedPaths")?;
     let mut null = None;
     let mut empty: Option<OwnedFd> = None;
     for path in paths {
@@ -45,6 +56,7 @@ fn dev_null(root: BorrowedFd<'_>) -> Result<OwnedFd, RuntimeError> {
 
 /// Makes each path read-only, with everything mounted below it.
 pub fn protect(root: BorrowedFd<'_>, paths: &[String]) -> Result<(), RuntimeError> {
+    check(paths, "readonlyPaths")?;
     for path in paths {
         let failed = |source: io::Error| RuntimeError::step(format!("make {path} read-only"), source);
         let Some(target) = find_verified(root, path)? else { continue };
@@ -55,19 +67,22 @@ pub fn protect(root: BorrowedFd<'_>, paths: &[String]) -> Result<(), RuntimeErro
     Ok(())
 }
 
-/// Opens a path without following links. Below /proc and /sys it must really be on procfs and sysfs
+/// Opens a path. Below /proc and /sys no links are followed, and it must really be on procfs and sysfs
 /// (CVE-2019-16884: an image's /proc that is none; CVE-2025-52881: something swapped in).
 fn find_verified(root: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>, RuntimeError> {
     let failed = |source: io::Error| RuntimeError::step(format!("open {path}"), source);
-    let Some(place) = inside::find(root, Path::new(path), Symlinks::Refused).map_err(failed)? else {
+    let clean = inside::relative(Path::new(path));
+    let (in_proc, in_sys) = (clean.starts_with("proc"), clean.starts_with("sys"));
+    let symlinks = if in_proc || in_sys { Symlinks::Refused } else { Symlinks::InsideRoot };
+    let Some(place) = inside::find(root, &clean, symlinks).map_err(failed)? else {
         return Ok(None);
     };
-    let genuine = if path.starts_with("/proc/") {
+    let genuine = if in_proc {
         inside::is_on_proc(place.as_fd()).map_err(failed)?
-    } else if path.starts_with("/sys/") {
-        inside::is_on_sysfs(place.as_fd()).map_err(failed)?
     } else {
-        true
+        !in_sys
+            || inside::is_on_sysfs(place.as_fd()).map_err(failed)?
+            || inside::is_on_cgroups(place.as_fd()).map_err(failed)?
     };
     if genuine {
         return Ok(Some(place));

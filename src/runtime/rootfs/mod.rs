@@ -3,6 +3,7 @@
 //! Every place inside is opened by [`inside`], so that no symlink of an image leads a mount out of the container.
 
 pub(super) mod cgroups;
+mod copy_up;
 pub(super) mod devices;
 pub(super) mod files;
 pub(super) mod handed;
@@ -23,12 +24,11 @@ use rustix::process::{fchdir, pivot_root};
 
 use super::RootChange;
 
-/// Makes the open mount the root of this mount namespace and lets everything else go.
+/// Makes the open mount, which stands on `/`, the root of this mount namespace and lets everything else go.
 pub(super) fn become_root(root: impl AsFd, how: RootChange) -> io::Result<()> {
     fchdir(root)?;
     if how == RootChange::MoveMount {
-        // The old root stays mounted below, out of sight and reach of this process and its children.
-        rustix::mount::mount_move(".", "/")?;
+        // The old root stays mounted below, covered: even a way up and out of the new root ends on it again.
         rustix::process::chroot(".")?;
         return Ok(rustix::process::chdir("/")?);
     }

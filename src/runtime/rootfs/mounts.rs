@@ -1,32 +1,44 @@
-//! The mounts a specification lists: kernel file systems and binds.
+//! The mounts a specification lists: kernel file systems and binds, made detached, then attached in their order.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Mount;
 use rustix::fs::CWD;
 
+use super::copy_up;
 use super::handed::Handed;
 use super::inside::{self, Shape, Symlinks};
 use super::options::Options;
 use crate::runtime::RuntimeError;
-use crate::sys::mount::{Attributes, Change, Depth, Propagation, attach, change, clone_tree, new_mount};
+use crate::sys::mount::{Attributes, Change, Depth, Propagation, attach, change, clone_tree, new_mount, reconfigure};
 
-/// A mount that is made but not attached yet.
+/// An entry of the list whose mount is made but not attached yet.
 pub struct Prepared<'a> {
     mount: &'a Mount,
-    tree: OwnedFd,
-    shape: Shape,
     options: Options,
+    made: Made,
+}
+
+enum Made {
+    Mount {
+        tree: OwnedFd,
+        shape: Shape,
+    },
+    /// Cgroups are mounted when the container has joined its own.
+    Cgroups,
+    /// Something that is mounted before is to change.
+    Remount,
 }
 
 /// What a caller wants to keep of the mounts that were attached.
 #[derive(Default)]
-pub struct Attached {
+pub struct Attached<'a> {
     pub proc: Option<OwnedFd>,
-    pub dev: Option<OwnedFd>,
     pub devpts: Option<OwnedFd>,
+    /// Cgroups that nothing is mounted on: they may come last, when the groups are made.
+    pub cgroups: Vec<(&'a Mount, Options)>,
 }
 
 /// Files of /proc that may be replaced by a bind, as lxcfs does (runc's list).
@@ -41,16 +53,21 @@ const REPLACEABLE: [&str; 8] = [
     "/proc/slabinfo",
 ];
 
-/// Makes every mount but cgroups, detached, unless it was handed over. Sources are the host's paths, so this comes before
-/// the root changes.
+/// Makes every mount but cgroups, unless it was handed over. Sources are the host's paths, so this comes before the root
+/// changes.
 pub fn prepare<'a>(mounts: &'a [Mount], bundle: &Path, handed: &mut Handed) -> Result<Vec<Prepared<'a>>, RuntimeError> {
-    let wanted = mounts.iter().enumerate().filter(|(_, mount)| mount.typ().as_deref() != Some("cgroup"));
-    wanted.map(|(at, mount)| prepare_one(mount, bundle, handed.mount(at))).collect()
+    mounts.iter().enumerate().map(|(at, mount)| prepare_one((at, mount), bundle, handed.mount(at))).collect()
 }
 
 /// A bind shows what is on the machine already; everything else makes a file system.
 pub fn is_bind(mount: &Mount) -> bool {
-    matches!(mount.typ().as_deref(), None | Some("bind" | "none")) || Options::of(mount).bind.is_some()
+    let options = Options::of(mount);
+    let by_type = matches!(mount.typ().as_deref(), None | Some("bind" | "none"));
+    !options.remount && (by_type || options.bind.is_some())
+}
+
+fn is_cgroups(mount: &Mount) -> bool {
+    matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2")) && !is_bind(mount)
 }
 
 /// A bind's source; a relative one is in the bundle.
@@ -58,32 +75,71 @@ pub fn source(mount: &Mount, bundle: &Path) -> PathBuf {
     bundle.join(mount.source().as_deref().unwrap_or(Path::new("")))
 }
 
-fn prepare_one<'a>(mount: &'a Mount, bundle: &Path, handed: Option<OwnedFd>) -> Result<Prepared<'a>, RuntimeError> {
+fn prepare_one<'a>(
+    (at, mount): (usize, &'a Mount),
+    bundle: &Path,
+    handed: Option<OwnedFd>,
+) -> Result<Prepared<'a>, RuntimeError> {
     let options = Options::of(mount);
-    let kind = mount.typ().as_deref().unwrap_or("bind");
-    if is_bind(mount) {
-        let tree = match handed {
-            Some(tree) => tree,
-            None => {
-                let source = source(mount, bundle);
-                bind(&source, &options)
-                    .map_err(|error| RuntimeError::step(format!("bind {}", source.display()), error))?
-            }
-        };
-        let folder = inside::is_folder(&tree).map_err(|error| failed(mount, error))?;
-        let shape = if folder { Shape::Folder } else { Shape::File };
-        return Ok(Prepared { mount, tree, shape, options });
+    let made = if options.remount {
+        Made::Remount
+    } else if is_bind(mount) {
+        make_bind((at, mount), &options, bundle, handed)?
+    } else if is_cgroups(mount) {
+        Made::Cgroups
+    } else {
+        Made::Mount { tree: make_file_system(mount, &options)?, shape: Shape::Folder }
+    };
+    Ok(Prepared { mount, options, made })
+}
+
+fn make_bind(
+    (at, mount): (usize, &Mount),
+    options: &Options,
+    bundle: &Path,
+    handed: Option<OwnedFd>,
+) -> Result<Made, RuntimeError> {
+    if let Some((unknown, _)) = options.data.first() {
+        return Err(RuntimeError::InvalidRequest(format!(
+            "mounts[{at}].options: {unknown} is no option of a bind ({})",
+            mount.destination().display()
+        )));
     }
+    let tree = match handed {
+        Some(tree) => tree,
+        None => {
+            let source = source(mount, bundle);
+            bind(&source, options).map_err(|error| RuntimeError::step(format!("bind {}", source.display()), error))?
+        }
+    };
+    let folder = inside::is_folder(&tree).map_err(|error| failed(mount, error))?;
+    Ok(Made::Mount { tree, shape: if folder { Shape::Folder } else { Shape::File } })
+}
+
+fn make_file_system(mount: &Mount, options: &Options) -> Result<OwnedFd, RuntimeError> {
+    let kind = mount.typ().as_deref().unwrap_or_default();
     let mut data: Vec<(&str, Option<&str>)> = Vec::with_capacity(options.data.len() + 1);
     data.push(("source", Some(mount.source().as_deref().and_then(Path::to_str).unwrap_or(kind))));
-    data.extend(options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
-    let tree = match new_mount(kind, &data, options.attributes) {
-        // A new sysfs may be mounted only by who owns the network namespace; the host's own, read-only, tells as much.
-        Err(error) if kind == "sysfs" && error.kind() == io::ErrorKind::PermissionDenied => host_sysfs(),
-        made => made,
+    data.extend(options.flags.iter().map(|flag| (flag.as_str(), None)));
+    for (key, value) in &options.data {
+        match value {
+            // One string has at most 255 bytes; overlayfs takes its layers one by one as well (Linux 6.5).
+            Some(layers) if kind == "overlay" && key == "lowerdir" && layers.len() > 255 => {
+                data.extend(layers.split(':').map(|layer| ("lowerdir+", Some(layer))));
+            }
+            value => data.push((key, value.as_deref())),
+        }
     }
-    .map_err(|error| failed(mount, error))?;
-    Ok(Prepared { mount, tree, shape: Shape::Folder, options })
+    let made = match new_mount(kind, &data, options.own.set) {
+        // Only who owns the network or ipc namespace may mount its view; the host's own tells as much.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => match kind {
+            "sysfs" => host_view("/sys", options.own.set | Attributes::MOUNT_ATTR_RDONLY),
+            "mqueue" => host_view("/dev/mqueue", options.own.set),
+            _ => Err(error),
+        },
+        made => made,
+    };
+    made.map_err(|error| failed(mount, error))
 }
 
 /// A detached copy of what is at `source`, with the attributes of the options.
@@ -99,72 +155,134 @@ pub fn bind(source: &Path, options: &Options) -> io::Result<OwnedFd> {
     // The copy still hears of what is mounted on the machine, and tells it: as much of that as is wished stays.
     let (propagation, depth) = options.propagation.unwrap_or((Propagation::Private, Depth::Whole));
     change(&tree, depth, &Change::propagation(propagation))?;
-    let wish = options.change();
-    match change(&tree, Depth::One, &wish) {
-        // Flags of a mount that came from the host's namespace are locked for a user: what is read-only stays so.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            change(&tree, Depth::One, &Change { clear: Attributes::empty(), ..wish })?;
+    if !options.own.is_none() {
+        let wish = options.own.change();
+        match change(&tree, Depth::One, &wish) {
+            // Flags of a mount that came from the host's namespace are locked for a user: what is read-only stays so.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                change(&tree, Depth::One, &Change { clear: Attributes::empty(), ..wish })?;
+            }
+            changed => changed?,
         }
-        changed => changed?,
     }
-    if !options.recursive.is_empty() {
-        change(&tree, Depth::Whole, &Change::set(options.recursive))?;
+    if !options.recursive.is_none() {
+        change(&tree, Depth::Whole, &options.recursive.change())?;
     }
     Ok(tree)
 }
 
-fn host_sysfs() -> io::Result<OwnedFd> {
-    let tree = clone_tree(CWD, Path::new("/sys"), Depth::Whole)?;
-    let wish = Attributes::MOUNT_ATTR_RDONLY
-        | Attributes::MOUNT_ATTR_NOSUID
-        | Attributes::MOUNT_ATTR_NODEV
-        | Attributes::MOUNT_ATTR_NOEXEC;
-    change(&tree, Depth::Whole, &Change::set(wish))?;
+fn host_view(path: &str, attributes: Attributes) -> io::Result<OwnedFd> {
+    let tree = clone_tree(CWD, Path::new(path), Depth::Whole)?;
+    let wish = Attributes::MOUNT_ATTR_NOSUID | Attributes::MOUNT_ATTR_NODEV | Attributes::MOUNT_ATTR_NOEXEC;
+    change(&tree, Depth::Whole, &Change::propagation(Propagation::Private))?;
+    change(&tree, Depth::Whole, &Change::set(attributes | wish))?;
     Ok(tree)
 }
 
-/// Attaches them in their order below the root, making the mount points.
-pub fn attach_all(root: BorrowedFd<'_>, prepared: Vec<Prepared<'_>>) -> Result<Attached, RuntimeError> {
+/// Attaches them in their order below the root, making the mount points. `cgroups` is called for those that something
+/// else is mounted on.
+pub fn attach_all<'a>(
+    root: BorrowedFd<'_>,
+    prepared: Vec<Prepared<'a>>,
+    cgroups: &mut dyn FnMut(&Mount, &Options) -> Result<(), RuntimeError>,
+) -> Result<Attached<'a>, RuntimeError> {
     let mut attached = Attached::default();
-    for one in prepared {
-        attach_one(root, &one)?;
-        match (one.mount.typ().as_deref(), one.mount.destination().to_str()) {
-            (Some("proc"), Some("/proc")) => attached.proc = Some(one.tree),
-            (Some("tmpfs"), Some("/dev")) => attached.dev = Some(one.tree),
-            (Some("devpts"), Some("/dev/pts")) => attached.devpts = Some(one.tree),
-            _ => {}
+    for Prepared { mount, options, made } in prepared {
+        let place = inside::relative(mount.destination());
+        let below = |(above, _): &mut (&Mount, Options)| place.starts_with(inside::relative(above.destination()));
+        for (above, options) in attached.cgroups.extract_if(.., below).collect::<Vec<_>>() {
+            cgroups(above, &options)?;
+        }
+        match made {
+            Made::Cgroups => attached.cgroups.push((mount, options)),
+            Made::Remount => remount(root, mount, &options)?,
+            Made::Mount { tree, shape } => {
+                attach_one(root, mount, &options, (&tree, shape))?;
+                match (mount.typ().as_deref(), inside::relative(mount.destination()).to_str()) {
+                    (Some("proc"), Some("proc")) => attached.proc = Some(tree),
+                    (Some("devpts"), Some("dev/pts")) => attached.devpts = Some(tree),
+                    _ => {}
+                }
+            }
         }
     }
     Ok(attached)
 }
 
-fn attach_one(root: BorrowedFd<'_>, one: &Prepared<'_>) -> Result<(), RuntimeError> {
-    let destination = one.mount.destination();
-    let is_bind = is_bind(one.mount);
-    let symlinks = if is_bind { Symlinks::InsideRoot } else { Symlinks::Refused };
-    let target = inside::find_or_make(root, destination, one.shape, symlinks)
+fn attach_one(
+    root: BorrowedFd<'_>,
+    mount: &Mount,
+    options: &Options,
+    (tree, shape): (&OwnedFd, Shape),
+) -> Result<(), RuntimeError> {
+    let destination = mount.destination();
+    let failed = |error| failed(mount, error);
+    // CVE-2019-19921: an image's link would lead the kernel's own file systems astray.
+    let is_kernels = !is_bind(mount) && matches!(mount.typ().as_deref(), Some("proc" | "sysfs"));
+    let symlinks = if is_kernels { Symlinks::Refused } else { Symlinks::InsideRoot };
+    let target = inside::find_or_make(root, destination, shape, symlinks)
         .map_err(|error| RuntimeError::step(format!("make the mount point {}", destination.display()), error))?;
-    if inside::is_folder(&target).map_err(|error| failed(one.mount, error))? != (one.shape == Shape::Folder) {
-        let (is, wanted) = if one.shape == Shape::Folder { ("a file", "a folder") } else { ("a folder", "a file") };
+    if inside::is_folder(&target).map_err(failed)? != (shape == Shape::Folder) {
+        let (is, wanted) = if shape == Shape::Folder { ("a file", "a folder") } else { ("a folder", "a file") };
         return Err(RuntimeError::InvalidRequest(format!(
             "cannot mount {wanted} on {}: it is {is} in the image",
             destination.display()
         )));
     }
-    // CVE-2019-16884, CVE-2025-52881: what is laid over /proc could take in later writes to it.
-    let on_proc = inside::is_on_proc(target.as_fd()).map_err(|error| failed(one.mount, error))?;
-    if is_bind && on_proc && !REPLACEABLE.iter().any(|path| destination == Path::new(path)) {
-        return Err(RuntimeError::InvalidRequest(format!(
-            "cannot mount on {}: it is inside /proc",
-            destination.display()
-        )));
+    guard_proc(mount, tree, &target)?;
+    if options.copy_up && mount.typ().as_deref() == Some("tmpfs") {
+        copy_up::copy(&target, tree)
+            .map_err(|error| RuntimeError::step(format!("copy {} into a tmpfs", destination.display()), error))?;
     }
-    attach(&one.tree, &target).map_err(|error| failed(one.mount, error))?;
-    match one.options.propagation {
-        Some((propagation, depth)) if !is_bind => {
-            change(&one.tree, depth, &Change::propagation(propagation)).map_err(|error| failed(one.mount, error))
-        }
-        _ => Ok(()),
+    attach(tree, &target).map_err(failed)?;
+    if is_bind(mount) {
+        return Ok(());
+    }
+    if !options.recursive.is_none() {
+        change(tree, Depth::Whole, &options.recursive.change()).map_err(failed)?;
+    }
+    match options.propagation {
+        Some((propagation, depth)) => change(tree, depth, &Change::propagation(propagation)).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+/// What is laid over /proc could take in later writes to it (CVE-2019-16884, CVE-2023-27561, CVE-2025-52881): there goes
+/// only a procfs, and in it only what lxcfs and its like replace.
+fn guard_proc(mount: &Mount, tree: &OwnedFd, target: &OwnedFd) -> Result<(), RuntimeError> {
+    let destination = Path::new("/").join(inside::relative(mount.destination()));
+    let failed = |error| failed(mount, error);
+    let is_proc = inside::is_on_proc(tree).map_err(failed)?;
+    let refused = if destination == Path::new("/proc") {
+        !is_proc
+    } else {
+        inside::is_on_proc(target).map_err(failed)? && !REPLACEABLE.iter().any(|path| destination == Path::new(path))
+    };
+    if !refused {
+        return Ok(());
+    }
+    Err(RuntimeError::InvalidRequest(format!("cannot mount on {}: it is inside /proc", mount.destination().display())))
+}
+
+fn remount(root: BorrowedFd<'_>, mount: &Mount, options: &Options) -> Result<(), RuntimeError> {
+    let failed =
+        |error: io::Error| RuntimeError::step(format!("change the mount at {}", mount.destination().display()), error);
+    let target = inside::find(root, mount.destination(), Symlinks::InsideRoot).map_err(failed)?;
+    let target = target.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    if options.bind.is_none() && !(options.flags.is_empty() && options.data.is_empty()) {
+        let flags = options.flags.iter().map(|flag| (flag.as_str(), None));
+        let data = options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+        reconfigure(&target, &flags.chain(data).collect::<Vec<_>>()).map_err(failed)?;
+    }
+    if !options.own.is_none() {
+        change(&target, Depth::One, &options.own.change()).map_err(failed)?;
+    }
+    if !options.recursive.is_none() {
+        change(&target, Depth::Whole, &options.recursive.change()).map_err(failed)?;
+    }
+    match options.propagation {
+        Some((propagation, depth)) => change(&target, depth, &Change::propagation(propagation)).map_err(failed),
+        None => Ok(()),
     }
 }
 

@@ -53,22 +53,24 @@ impl Layers<'_> {
     }
 }
 
-/// Makes the root in this private mount namespace, attaches it, and opens it.
+/// Makes the root in this private mount namespace, unless it is `made` already, and opens it.
 ///
-/// A root that is made already comes to stand on `/`: a mapped root user may not reach any other place.
+/// It comes to stand on `/`: a mapped root user may not reach any other place. This process's root stays the old one.
 pub fn mount(rootfs: &Rootfs, in_user_namespace: bool, made: Option<OwnedFd>) -> Result<OwnedFd, RuntimeError> {
     match (made, rootfs) {
         (Some(root), _) => attach_over_root(root),
         (None, Rootfs::Folder { path }) => attach_over_root(copy_of_folder(path, Propagation::Private)?),
         (None, Rootfs::Host { upper, work, volatile, .. }) if in_user_namespace => {
-            Patchwork { root: upper, parts: work, volatile: *volatile }.mount()
+            attach_over_root(Patchwork { root: upper, parts: work, volatile: *volatile }.mount()?)
         }
         (None, Rootfs::Host { upper, work, volatile, .. }) => {
             let lower = [PathBuf::from("/")];
-            mount_layers(&Layers { lower: &lower, upper, work, volatile: *volatile }, in_user_namespace)
+            let layers = Layers { lower: &lower, upper, work, volatile: *volatile };
+            attach_over_root(mount_layers(&layers, in_user_namespace)?)
         }
         (None, Rootfs::Overlay { lower, upper, work, volatile }) => {
-            mount_layers(&Layers { lower, upper, work, volatile: *volatile }, in_user_namespace)
+            let layers = Layers { lower, upper, work, volatile: *volatile };
+            attach_over_root(mount_layers(&layers, in_user_namespace)?)
         }
     }
 }
@@ -90,10 +92,7 @@ fn mount_layers(layers: &Layers<'_>, in_user_namespace: bool) -> Result<OwnedFd,
     let kind = Kind { in_user_namespace, volatile: layers.volatile };
     let opened = layers.open(&mut |folder| open(folder))?;
     match mount_detached(&opened.lower, &opened.upper, &opened.work, kind) {
-        Ok(mount) => {
-            attach(&mount, &opened.upper).map_err(|error| layers.failed(error))?;
-            Ok(mount)
-        }
+        Ok(mount) => Ok(mount),
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             mount_by_text(&opened, layers.upper, kind).map_err(|_| layers.failed(error))?;
             open(layers.upper)
@@ -109,7 +108,6 @@ pub fn mount_mapped(rootfs: &Rootfs, apart: Apart<'_>) -> Result<OwnedFd, Runtim
     let layers = match rootfs {
         Rootfs::Overlay { lower, upper, work, volatile } => Layers { lower, upper, work, volatile: *volatile },
         Rootfs::Host { upper, work, volatile, .. } => Layers { lower: &root_folder, upper, work, volatile: *volatile },
-        // Whose files they are is up to who made the folder.
         Rootfs::Folder { path } => return copy_of_folder(path, Propagation::Private),
     };
     let mut mapped = Mapped::new(apart);
