@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attacks;
 mod cgroup_v2;
 mod faults;
 mod fixtures;

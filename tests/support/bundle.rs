@@ -85,6 +85,8 @@ pub struct Bundle {
     /// What `config.json` will say at the next `create` or `run`.
     pub config: Value,
     pub id: String,
+    /// teu itself, or a copy of it that a test may lose.
+    pub program: PathBuf,
     folder: tempfile::TempDir,
     calls: Cell<usize>,
     is_expected_to_fail: Cell<bool>,
@@ -103,7 +105,8 @@ impl Bundle {
         let id = format!("must-{}-{number}", std::process::id());
         make_rootfs(&folder.path().join("bundle/rootfs"));
         let config = plain_config(&id);
-        Self { runtime, config, id, folder, calls: Cell::new(0), is_expected_to_fail: Cell::new(false) }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_teu"));
+        Self { runtime, config, id, program, folder, calls: Cell::new(0), is_expected_to_fail: Cell::new(false) }
     }
 
     pub fn is_teu(&self) -> bool {
@@ -135,7 +138,7 @@ impl Bundle {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.runtime {
             Runtime::Teu => {
-                let mut command = Command::new(env!("CARGO_BIN_EXE_teu"));
+                let mut command = Command::new(&self.program);
                 command.arg("oci").current_dir(self.folder());
                 command
             }
