@@ -38,7 +38,21 @@ pub fn warn(global: &Global, message: &str) {
     tell(global, Level::Warning, message);
 }
 
+/// The most characters of a message that are told: its start and its end. What is broken in a config can be huge.
+const LONGEST: usize = 2000;
+
+fn shortened(message: &str) -> std::borrow::Cow<'_, str> {
+    let count = message.chars().count();
+    if count <= LONGEST {
+        return message.into();
+    }
+    let start: String = message.chars().take(LONGEST * 3 / 4).collect();
+    let end: String = message.chars().skip(count - LONGEST / 4).collect();
+    format!("{start}… ({count} characters) …{end}").into()
+}
+
 fn tell(global: &Global, level: Level, message: &str) {
+    let message = &shortened(message);
     let prefix = if level == Level::Warning { "warning: " } else { "" };
     eprintln!("teu oci: {prefix}{}", printable_line(message));
     // A log that can't be written has been told by `check`.

@@ -86,6 +86,11 @@ impl Finish<'_> {
             )),
             _ => RuntimeError::step(format!("become {what}"), error),
         };
+        // The kernel's word for "leave it as it is".
+        if account.uid == u32::MAX || account.gid == u32::MAX || account.groups.contains(&u32::MAX) {
+            let why = format!("process.user: {} is no user or group id", u32::MAX);
+            return Err(RuntimeError::InvalidRequest(why));
+        }
         set_keep_capabilities(true).map_err(|error| RuntimeError::step("keep capabilities", error))?;
         let groups: Vec<Gid> = account.groups.iter().map(|gid| Gid::from_raw(*gid)).collect();
         match set_thread_groups(&groups) {
@@ -136,10 +141,12 @@ impl Finish<'_> {
     fn wait_for_release(&self, line: &mut Lower) -> Result<Option<OwnedFd>, RuntimeError> {
         let failed = |error: io::Error| RuntimeError::step("wait to be started", error);
         line.held().map_err(failed)?;
-        let Release::Later { listener, lock } = line.await_release().map_err(failed)? else { return Ok(None) };
+        let release = line.await_release().map_err(failed)?;
+        // Either way the container is written down now, and outlives who made it.
         if !self.die_with_parent {
             set_parent_process_death_signal(None).map_err(|error| failed(error.into()))?;
         }
+        let Release::Later { listener, lock } = release else { return Ok(None) };
         line.held().map_err(failed)?;
         let connection = socket::accept_blocking(&listener).map_err(failed)?;
         line.move_to(&connection).map_err(failed)?;

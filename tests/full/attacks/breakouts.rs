@@ -56,11 +56,11 @@ fn cve_2019_5736_entering_program_cannot_be_overwritten() {
 fn cve_2019_5736_proc_self_exe_as_the_command_is_not_the_program() {
     let (mut lab, program) = lab_with_a_copy();
     let before = sha256(&fs::read(&program).expect("read"));
-    symlink("/proc/self/exe", lab.rootfs().join("bin/link")).expect("a link");
+    symlink("/proc/self/exe", lab.rootfs().join("bin/exe-link")).expect("a link");
     let script = lab.rootfs().join("bin/script");
     fs::write(&script, "#!/proc/self/exe\n").expect("write");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("chmod");
-    for word in ["/proc/self/exe", "/bin/link", "/bin/script"] {
+    for word in ["/proc/self/exe", "/bin/exe-link", "/bin/script"] {
         lab.config["process"]["args"] = json!([word, "oci", "--version"]);
         // Whether it runs a copy that nobody can write or is refused: the program itself is not changed by it.
         let output = lab.run();
@@ -68,7 +68,7 @@ fn cve_2019_5736_proc_self_exe_as_the_command_is_not_the_program() {
         lab.call(&["delete", "--force", &lab.id]);
     }
     lab.sleeping();
-    for word in ["/proc/self/exe", "/bin/link", "/bin/script"] {
+    for word in ["/proc/self/exe", "/bin/exe-link", "/bin/script"] {
         lab.call(&["exec", &lab.id, word, "oci", "--version"]).no_panic();
     }
     assert_eq!(sha256(&fs::read(&program).expect("read")), before, "the program was changed");

@@ -43,6 +43,8 @@ fn alive(pid: i64) -> bool {
 /// What `state` says holds: of a pid that it gives, and of the command that runs or does not run yet.
 #[track_caller]
 fn state_is_true(lab: &Bundle, moment: &str) {
+    // What dies with its creator needs a moment for it.
+    std::thread::sleep(Duration::from_millis(15));
     let output = lab.call(&["state", &lab.id]);
     output.no_panic();
     if output.code != 0 {
