@@ -103,9 +103,9 @@ fn cve_2022_24769_inheritable_capabilities_are_empty() {
         let text = teu.ok(&run);
         assert_eq!(inheritable(&text), "0000000000000000", "{flags:?}");
     }
-    teu.ok(&["run", "-d", "--name", "c", "tiny", "sleep", "1000"]);
+    teu.ok(&["run", "-d", "--name", "long", "tiny", "sleep", "1000"]);
     for flags in [&[][..], &["--user", "1000"], &["--privileged"]] {
-        let exec = [&["exec"], flags, &["c", "cat", "/proc/self/status"]].concat();
+        let exec = [&["exec"], flags, &["long", "cat", "/proc/self/status"]].concat();
         assert_eq!(inheritable(&teu.ok(&exec)), "0000000000000000", "{flags:?}");
     }
 }
