@@ -10,6 +10,7 @@ mod cgroup_v2;
 mod faults;
 mod fixtures;
 mod live_limits;
+mod oci_engines;
 mod oci_spec;
 mod registry;
 mod rootless;
