@@ -46,7 +46,10 @@ pub struct Start {
     /// Keys that detach, such as ctrl-p,ctrl-q
     #[arg(long, value_name = "KEYS")]
     detach_keys: Option<String>,
-    #[arg(required = true, value_name = "CONTAINER")]
+    /// Start those that ran when the machine went down, as their restart policies say
+    #[arg(long, conflicts_with_all = ["attach", "interactive"])]
+    lost: bool,
+    #[arg(required_unless_present = "lost", conflicts_with = "lost", value_name = "CONTAINER")]
     containers: Vec<String>,
 }
 
@@ -133,11 +136,16 @@ pub fn create(engine: &Engine, wish: &Create) -> Outcome {
 }
 
 pub fn start(engine: &Engine, config: &Config, wish: &Start) -> Outcome {
+    let start_one = |target: &str| {
+        engine.start(target, None)?;
+        Ok(())
+    };
+    if wish.lost {
+        let lost: Vec<String> = engine.lost()?.iter().map(|container| container.name.to_string()).collect();
+        return each(&lost, start_one);
+    }
     if !wish.attach && !wish.interactive {
-        return each(&wish.containers, |target| {
-            engine.start(target, None)?;
-            Ok(())
-        });
+        return each(&wish.containers, start_one);
     }
     let [target] = wish.containers.as_slice() else {
         return Err(Failure::usage("you can attach to one container only"));

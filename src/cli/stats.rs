@@ -9,7 +9,7 @@ use super::format::{Column, Format, Row, render, show};
 use super::output::Output;
 use super::wording::{memory, size};
 use crate::engine::{Engine, Process};
-use crate::model::{ContainerSummary, Timestamp, Usage, parse_duration_ms};
+use crate::model::{ContainerSummary, Pressure, Timestamp, Usage, parse_duration_ms};
 
 /// Show what containers use, again and again.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +47,8 @@ pub struct Top {
 const ONE_LOOK: Duration = Duration::from_millis(200);
 const STREAM: Duration = Duration::from_secs(1);
 
+const NONE: &str = "--";
+
 const SHOWN: [Column; 8] = [
     ("ID", "CONTAINER ID"),
     ("Name", "NAME"),
@@ -57,7 +59,15 @@ const SHOWN: [Column; 8] = [
     ("BlockIO", "BLOCK I/O"),
     ("PIDs", "PIDS"),
 ];
-const ALL: [Column; 1] = [("Container", "CONTAINER")];
+const ALL: [Column; 7] = [
+    ("Container", "CONTAINER"),
+    ("CPUPressure", "CPU PRESSURE"),
+    ("MemPressure", "MEM PRESSURE"),
+    ("IOPressure", "I/O PRESSURE"),
+    ("Throttled", "THROTTLED %"),
+    ("ThrottledTime", "THROTTLED TIME"),
+    ("OOMKills", "OOM KILLS"),
+];
 
 const PROCESSES: [Column; 8] = [
     ("User", "UID"),
@@ -134,7 +144,6 @@ fn is_target(container: &ContainerSummary, target: &str) -> bool {
 
 fn row(container: &ContainerSummary, usage: Option<&Usage>, whole: bool) -> Row {
     let id = if whole { container.id.as_str() } else { container.id.short() };
-    const NONE: &str = "--";
     let percent = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), |value| format!("{value:.2}%"));
     let pair = |one: Option<u64>, other: Option<u64>| match (one, other) {
         (None, None) => format!("{NONE} / {NONE}"),
@@ -152,8 +161,30 @@ fn row(container: &ContainerSummary, usage: Option<&Usage>, whole: bool) -> Row 
         ("MemPerc", percent(usage.and_then(|usage| usage.memory_percent))),
         ("NetIO", pair(sample.and_then(|s| s.net_received_bytes), sample.and_then(|s| s.net_sent_bytes))),
         ("BlockIO", pair(sample.and_then(|s| s.disk_read_bytes), sample.and_then(|s| s.disk_written_bytes))),
-        ("PIDs", sample.and_then(|s| s.pids).map_or_else(|| NONE.to_owned(), |pids| pids.to_string())),
+        ("PIDs", count(sample.and_then(|s| s.pids))),
+        ("CPUPressure", pressure(sample.and_then(|s| s.cpu_pressure))),
+        ("MemPressure", pressure(sample.and_then(|s| s.memory_pressure))),
+        ("IOPressure", pressure(sample.and_then(|s| s.disk_pressure))),
+        ("Throttled", percent(usage.and_then(|usage| usage.throttled_percent))),
+        ("ThrottledTime", throttled_time(sample.and_then(|s| s.cpu_throttled_ns))),
+        ("OOMKills", count(sample.and_then(|s| s.oom_kills))),
     ])
+}
+
+fn count(number: Option<u64>) -> String {
+    number.map_or_else(|| NONE.to_owned(), |number| number.to_string())
+}
+
+/// Percent of the last ten seconds in which some, and in which all processes waited.
+fn pressure(pressure: Option<Pressure>) -> String {
+    match pressure {
+        Some(pressure) => format!("{:.2}% / {:.2}%", pressure.some_percent, pressure.full_percent),
+        None => format!("{NONE} / {NONE}"),
+    }
+}
+
+fn throttled_time(nanoseconds: Option<u64>) -> String {
+    nanoseconds.map_or_else(|| NONE.to_owned(), |ns| format!("{:.2}s", ns as f64 / 1e9))
 }
 
 pub fn top(engine: &Engine, wish: &Top) -> Outcome {

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::place::{Entry, names_in};
 use super::state::Hint;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus, Id, Name, Timestamp};
+use crate::model::{
+    ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus, Id, Name, RestartPolicy, Timestamp,
+};
 
 impl Engine {
     /// Containers, newest first: those that run or are paused, and with `all` the others too.
@@ -17,6 +19,21 @@ impl Engine {
         let mut list = if all { self.0.list_all(&lives)? } else { self.0.list_running(&lives)? };
         list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         Ok(list)
+    }
+}
+
+impl Engine {
+    /// Containers that a restart policy wants to run and that do not, because no monitor outlives a reboot (or kill -9): those
+    /// with `unless-stopped` that ended so, and those with `always` however they ended. Oldest first.
+    pub fn lost(&self) -> Result<Vec<ContainerSummary>> {
+        let mut lost = self.list(true)?;
+        lost.retain(|container| match (&container.state, container.restart) {
+            (ContainerState::Exited(_), RestartPolicy::Always) => true,
+            (ContainerState::Exited(exit), RestartPolicy::UnlessStopped) => exit.reason == ExitReason::MonitorDied,
+            _ => false,
+        });
+        lost.reverse();
+        Ok(lost)
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::state::Life;
 use super::{Engine, Inner, Machine, Result};
 use crate::model::{Id, Limits, Sample, Usage};
+use crate::monitor::STATE;
 use crate::runtime::CgroupPlace;
 use crate::runtime::cgroup::Sampler;
 use crate::sys::file::Lock;
@@ -24,7 +25,7 @@ pub struct StatsSampler {
 /// A running container between two looks.
 #[derive(Debug)]
 struct Known {
-    /// Tells this run from a later one of the same container: the monitor's lock file is made at the start and never written.
+    /// Tells this run from a later one, and limits from changed ones: the state file is replaced at each such moment.
     run: (u64, i64, i64),
     place: CgroupPlace,
     limits: Limits,
@@ -63,19 +64,20 @@ impl StatsSampler {
     fn refresh(&mut self, id: &Id) -> Result<bool> {
         let lock = self.engine.monitor_lock(id);
         let held = Lock::is_held(&lock).unwrap_or(false);
-        let Ok(found) = fs::metadata(&lock) else { return Ok(false) };
+        let Ok(found) = fs::metadata(self.engine.life_folder(id).join(STATE)) else { return Ok(false) };
         let run = (found.ino(), found.mtime(), found.mtime_nsec());
         if held && self.known.get(id).is_some_and(|known| known.run == run) {
             return Ok(true);
         }
-        if self.known.remove(id).is_some() {
-            // Open files of the run before read counters of a cgroup that is gone.
-            self.sampler.retain(&|key| key != id.as_str());
-        }
+        let before = self.known.remove(id);
         let Some(record) = self.engine.record(id)? else { return Ok(false) };
         match self.engine.life(id)? {
+            // It has ended, and is about to be started again in other cgroups.
+            Life::Up(state) if state.state.pid().is_none() => Ok(false),
             Life::Up(state) => {
-                let known = Known { run, place: state.cgroup, limits: record.config.limits, last: None };
+                let last = before.filter(|before| before.place == state.cgroup).and_then(|before| before.last);
+                let limits = state.limits.unwrap_or(record.config.limits);
+                let known = Known { run, place: state.cgroup, limits, last };
                 self.known.insert(id.clone(), known);
                 Ok(true)
             }

@@ -48,6 +48,7 @@ impl Trial {
             tty: false,
             log_lost_bytes: 0,
             restarts: 0,
+            limits: None,
         };
         super::record::write(&folder.join(crate::monitor::STATE), &state).expect("state");
     }

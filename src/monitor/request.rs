@@ -101,6 +101,9 @@ pub struct State {
     /// How often its restart policy has started it again.
     #[serde(default)]
     pub restarts: u32,
+    /// The limits in force; none from a monitor of an older teu, which has those of the record.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 impl State {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::engine::Machine;
-use crate::model::{ContainerSummary, Id, ImageSummary, SessionSummary, Timestamp, Usage};
+use crate::model::{ContainerSummary, Id, ImageSummary, Sample, SessionSummary, Timestamp, Usage};
 
 /// Samples kept of each container: five minutes at one a second.
 pub const HISTORY: usize = 300;
@@ -20,6 +20,10 @@ pub struct Track {
     pub network: VecDeque<(f32, f32)>,
     /// Bytes per second, read and written.
     pub disk: VecDeque<(f32, f32)>,
+    /// Percent of the time in which something waited for cpu, memory and disk. Empty where the kernel does not say.
+    pub pressure: VecDeque<[f32; 3]>,
+    /// Percent of the cpu quota's periods in which it was throttled. Empty without a quota.
+    pub throttled: VecDeque<f32>,
 }
 
 impl Track {
@@ -30,7 +34,16 @@ impl Track {
         let pair = |a: Option<f64>, b: Option<f64>| Some((a? as f32, b? as f32));
         keep(&mut self.network, pair(usage.net_received_rate, usage.net_sent_rate));
         keep(&mut self.disk, pair(usage.disk_read_rate, usage.disk_written_rate));
+        keep(&mut self.pressure, pressure(&usage.sample));
+        let limited = usage.sample.cpu_periods.is_some_and(|periods| periods > 0);
+        keep(&mut self.throttled, usage.throttled_percent.filter(|_| limited).map(|percent| percent as f32));
     }
+}
+
+/// One that is missing counts as none, all missing as not known.
+fn pressure(sample: &Sample) -> Option<[f32; 3]> {
+    let all = [sample.cpu_pressure, sample.memory_pressure, sample.disk_pressure];
+    all.iter().any(Option::is_some).then(|| all.map(|one| one.map_or(0.0, |pressure| pressure.some_percent as f32)))
 }
 
 fn keep<T>(history: &mut VecDeque<T>, value: Option<T>) {
@@ -76,7 +89,7 @@ impl Data {
     }
 
     pub fn set_containers(&mut self, containers: Vec<ContainerSummary>) {
-        self.usage.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.is_running()));
+        self.usage.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.pid().is_some()));
         self.sessions.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.is_running()));
         self.containers = Some(containers);
     }

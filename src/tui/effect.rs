@@ -1,6 +1,6 @@
 //! What `update` wants done in the world outside. Performing them is [`super::perform`]'s work.
 
-use crate::model::{CreateRequest, Id, Name, SessionId, Signal, Size};
+use crate::model::{CreateRequest, Id, Name, SessionId, Signal, Size, UpdateRequest};
 
 use super::shell::{PaneId, SharedTerminal};
 
@@ -102,6 +102,8 @@ pub enum Verb {
     Remove,
     RemoveByForce,
     Rename(Name),
+    /// Other limits, another restart policy.
+    Update(Box<UpdateRequest>),
 }
 
 impl Verb {
@@ -116,6 +118,7 @@ impl Verb {
             Self::Kill(_) => "killing",
             Self::Remove | Self::RemoveByForce => "removing",
             Self::Rename(_) => "renaming",
+            Self::Update(_) => "changing",
         }
     }
 }

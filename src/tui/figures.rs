@@ -51,6 +51,11 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
+/// How often the kernel killed at the memory limit: `1 killed for memory`.
+pub fn killed(kills: u64) -> String {
+    format!("{kills} killed for memory")
+}
+
 /// How long ago: `5m ago`, `just now`.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     match then.seconds_until(now) {

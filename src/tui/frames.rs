@@ -366,6 +366,22 @@ const SCENES: &[Scene] = &[
         type_text(app, "not-a-volume");
         press(app, "enter");
     }),
+    ("limits", |app| {
+        press(app, "u");
+    }),
+    ("limits-error", |app| {
+        press(app, "u down down down");
+        type_text(app, "x");
+        press(app, "down down down down down");
+        type_text(app, "sometimes");
+        press(app, "enter");
+    }),
+    ("containers-restarting", |app| {
+        let mut containers = sample::containers();
+        containers[0].state = sample::restarting(1, 2);
+        containers[0].restart = RestartPolicy::OnFailure { most: Some(5) };
+        tell(app, Told::Containers(containers));
+    }),
     ("confirm-remove", |app| {
         press(app, "d");
     }),

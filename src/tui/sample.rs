@@ -2,7 +2,7 @@
 
 use crate::model::{
     BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,
-    Platform, Sample, SessionId, SessionSummary, Timestamp, Usage,
+    Platform, Pressure, Sample, SessionId, SessionSummary, Timestamp, Usage,
 };
 
 /// 2026-11-22 21:00:00 UTC.
@@ -48,6 +48,15 @@ pub fn running(seconds: i64) -> ContainerState {
 pub fn exited(code: u8, reason: ExitReason) -> ContainerState {
     let (finished, started) = (before(600), Some(before(1200)));
     ContainerState::Exited(ExitStatus { code, reason, finished, started, message: None, restarts: 0 })
+}
+
+pub fn restarting(code: u8, seconds: i64) -> ContainerState {
+    match exited(code, ExitReason::Exit) {
+        ContainerState::Exited(status) => {
+            ContainerState::Restarting(ExitStatus { finished: before(seconds), restarts: 3, ..status })
+        }
+        other => other,
+    }
 }
 
 /// Containers in every state.
@@ -101,6 +110,7 @@ pub fn images() -> Vec<ImageSummary> {
 /// One second's usage of the running samples; figures move with `second`.
 pub fn usage(second: u64) -> Vec<(Id, Usage)> {
     let wave = |base: f64, swing: f64, period: f64| (base + swing * (second as f64 / period).sin()).max(0.0);
+    let pressure = |percent: f64| Pressure { some_percent: percent, ..Pressure::default() };
     let make = |number: u8, cpu: f64, memory: u64, limit: Option<u64>, net: f64, disk: f64| {
         let sample = Sample {
             taken_ns: second * 1_000_000_000,
@@ -111,7 +121,11 @@ pub fn usage(second: u64) -> Vec<(Id, Usage)> {
             net_sent_bytes: Some((net * 300.0) as u64),
             disk_read_bytes: Some((disk * 800.0) as u64),
             disk_written_bytes: Some((disk * 1400.0) as u64),
-            oom_kills: Some(0),
+            oom_kills: Some(if number == 3 { 2 } else { 0 }),
+            cpu_pressure: Some(pressure(cpu / 9.0)),
+            memory_pressure: Some(pressure(if number == 3 { 6.2 } else { 0.0 })),
+            disk_pressure: Some(pressure((disk / 1e6).min(30.0))),
+            cpu_periods: limit.map(|_| second * 10),
             ..Sample::default()
         };
         let limit_bytes = limit.unwrap_or(24 << 30);
@@ -124,7 +138,7 @@ pub fn usage(second: u64) -> Vec<(Id, Usage)> {
             net_sent_rate: Some(net / 4.0),
             disk_read_rate: Some(disk),
             disk_written_rate: Some(disk / 2.0),
-            throttled_percent: None,
+            throttled_percent: limit.map(|_| (cpu - 20.0).clamp(0.0, 100.0)),
         };
         (id(number), usage)
     };

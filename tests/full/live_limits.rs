@@ -385,3 +385,32 @@ fn out_of_memory_is_the_reason_everywhere_and_a_policy_restarts_after_it() {
     assert_eq!(field(&teu, "child", "{{.State.OOMKilled}} {{.RestartCount}}"), "true 1");
     assert_eq!(named(&events(&teu, "child"), "oom"), 2);
 }
+
+#[test]
+fn start_lost_brings_back_what_a_reboot_ended_and_its_policy_wants() {
+    need::root();
+    let teu = Teu::new();
+    for (name, policy) in
+        [("forever", "always"), ("unless", "unless-stopped"), ("failing", "on-failure"), ("plain", "no")]
+    {
+        shell(&teu, name, &["--restart", policy], "sleep 1000");
+    }
+    shell(&teu, "stopped", &["--restart", "unless-stopped"], "sleep 1000");
+    teu.ok(&["stop", "-t", "0", "stopped"]);
+    // As a reboot does: no monitor lives, and what they had on the tmpfs is gone.
+    for name in ["forever", "unless", "failing", "plain"] {
+        let id = field(&teu, name, "{{.Id}}");
+        let folder = teu.runroot().join("containers").join(id);
+        let state = fs::read_to_string(folder.join("state.json")).expect("state");
+        let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+        for pid in [state["state"]["pid"].as_i64(), state["monitor_pid"].as_i64()].into_iter().rev().flatten() {
+            let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().expect("kill");
+        }
+        teu.wait_state(name, "exited");
+    }
+    assert_eq!(teu.ok(&["start", "--lost"]), "forever\nunless");
+    assert_eq!((teu.state("forever").as_str(), teu.state("unless").as_str()), ("running", "running"));
+    assert_eq!((teu.state("stopped").as_str(), teu.state("plain").as_str()), ("exited", "exited"));
+    assert_eq!(teu.ok(&["start", "--lost"]), "");
+    teu.run(&["start", "--lost", "plain"]).fails(125, &["--lost"]);
+}

@@ -82,6 +82,7 @@ impl Container {
             tty: self.tty,
             log_lost_bytes,
             restarts: self.restarts.count,
+            limits: Some(self.limits.clone()),
         }
     }
 

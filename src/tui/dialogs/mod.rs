@@ -2,6 +2,8 @@
 
 mod confirm;
 mod help;
+mod limits_form;
+mod limits_wish;
 mod palette;
 mod prompt;
 mod run_form;
@@ -16,6 +18,7 @@ use super::theme::Role;
 
 pub use confirm::Confirm;
 pub use help::Help;
+pub use limits_form::LimitsForm;
 pub use palette::Palette;
 pub use prompt::Prompt;
 pub use run_form::RunForm;
@@ -27,6 +30,7 @@ pub enum Dialog {
     Confirm(Confirm),
     Prompt(Prompt),
     Run(RunForm),
+    Limits(LimitsForm),
     Help(Help),
     Palette(Palette),
 }
@@ -37,6 +41,7 @@ impl Dialog {
             Self::Confirm(dialog) => dialog.key(key),
             Self::Prompt(dialog) => dialog.key(key),
             Self::Run(dialog) => dialog.key(key),
+            Self::Limits(dialog) => dialog.key(key),
             Self::Help(dialog) => dialog.key(key, world.keymap),
             Self::Palette(dialog) => dialog.key(key),
         }
@@ -46,6 +51,7 @@ impl Dialog {
         match self {
             Self::Prompt(dialog) => dialog.paste(text),
             Self::Run(dialog) => dialog.paste(text),
+            Self::Limits(dialog) => dialog.paste(text),
             Self::Palette(dialog) => dialog.paste(text),
             Self::Confirm(_) | Self::Help(_) => {}
         }
@@ -58,6 +64,8 @@ impl Dialog {
             (Some(Target::Button(index)), Self::Confirm(dialog)) => dialog.click(index),
             (Some(Target::Button(index)), Self::Run(dialog)) => dialog.click_button(index),
             (Some(Target::Field(index)), Self::Run(dialog)) => dialog.click_field(index),
+            (Some(Target::Button(index)), Self::Limits(dialog)) => dialog.click_button(index),
+            (Some(Target::Field(index)), Self::Limits(dialog)) => dialog.click_field(index),
             (Some(Target::Row(index)), Self::Palette(dialog)) => dialog.click(index),
             _ => Vec::new(),
         }
@@ -67,7 +75,7 @@ impl Dialog {
         match self {
             Self::Help(dialog) => dialog.scroll(lines),
             Self::Palette(dialog) => dialog.go(lines),
-            Self::Confirm(_) | Self::Prompt(_) | Self::Run(_) => {}
+            Self::Confirm(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
         }
     }
 
@@ -77,6 +85,7 @@ impl Dialog {
             Self::Confirm(dialog) => dialog.draw(canvas, area),
             Self::Prompt(dialog) => dialog.draw(canvas, area),
             Self::Run(dialog) => dialog.draw(canvas, area),
+            Self::Limits(dialog) => dialog.draw(canvas, area, world.data),
             Self::Help(dialog) => dialog.draw(canvas, area, world.keymap),
             Self::Palette(dialog) => dialog.draw(canvas, area, world.keymap),
         }

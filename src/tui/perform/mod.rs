@@ -220,5 +220,9 @@ fn perform_verb(engine: &Engine, id: &Id, name: &Name, verb: &Verb) -> Result<St
             engine.rename(target, new)?;
             format!("{name} is {new} now")
         }
+        Verb::Update(request) => {
+            engine.update(target, request)?;
+            format!("the limits of {name} are changed")
+        }
     })
 }

@@ -1,4 +1,4 @@
-//! The charts of one container: cpu, memory, network and disk over a minute or more.
+//! The charts of one container over a minute or more: cpu, memory, network, disk, pressure, throttling.
 
 use ratatui::layout::Rect;
 
@@ -43,14 +43,7 @@ impl Charts {
             return draw_notice(canvas, area, &["measuring …"]);
         };
         let span = if self.long { HISTORY as f64 } else { 60.0 };
-        let two_columns = area.width >= 100;
-        let four = two_columns && area.height >= 16 || area.height >= 28;
-        let (columns, rows): (u16, u16) = match (two_columns, four) {
-            (true, true) => (2, 2),
-            (true, false) => (2, 1),
-            (false, true) => (1, 4),
-            (false, false) => (1, 2),
-        };
+        let (columns, rows) = grid(area);
         let (width, height) = ((area.width - (columns - 1) * 3) / columns, (area.height - (rows - 1)) / rows);
         let place = |index: u16| {
             let (column, row) = (index % columns, index / columns);
@@ -58,9 +51,25 @@ impl Charts {
         };
         curves::cpu(canvas, place(0), track, span);
         curves::memory(canvas, place(1), track, container, span);
-        if four {
+        if columns * rows >= 4 {
             curves::network(canvas, place(2), track, container, span);
             curves::disk(canvas, place(3), track, span);
         }
+        if columns * rows >= 6 {
+            curves::pressure(canvas, place(4), track, span);
+            curves::throttling(canvas, place(5), track, span);
+        }
+    }
+}
+
+/// Columns and rows of charts that a place has room for: six charts, four, or two.
+fn grid(area: Rect) -> (u16, u16) {
+    match (area.width >= 100, area.height) {
+        (true, 23..) => (2, 3),
+        (true, 16..) => (2, 2),
+        (true, _) => (2, 1),
+        (false, 42..) => (1, 6),
+        (false, 28..) => (1, 4),
+        (false, _) => (1, 2),
     }
 }

@@ -10,7 +10,7 @@ use crate::model::{ContainerState, ContainerSummary, Id, NetworkMode, Signal};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::{Data, Track};
-use crate::tui::dialogs::{Confirm, Dialog, Prompt};
+use crate::tui::dialogs::{Confirm, Dialog, LimitsForm, Prompt};
 use crate::tui::effect::{Effect, Verb};
 use crate::tui::figures;
 use crate::tui::filter::{Matched, matcher};
@@ -258,6 +258,7 @@ fn act(command: Command, container: &ContainerSummary) -> Vec<Step> {
             verb(Verb::Restart),
         )),
         Command::Restart => vec![Step::Do(verb(Verb::Start))],
+        Command::Limits => vec![Step::Open(Box::new(Dialog::Limits(LimitsForm::new(container))))],
         Command::Pause => match container.state {
             ContainerState::Paused { .. } => vec![Step::Do(verb(Verb::Unpause))],
             ContainerState::Running { .. } => vec![Step::Do(verb(Verb::Pause))],

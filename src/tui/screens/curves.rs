@@ -100,6 +100,47 @@ pub fn disk(canvas: &mut Canvas, area: Rect, track: &Track, span_seconds: f64) {
     );
 }
 
+/// Pressure (PSI) in percent of the time in which something waited.
+pub fn pressure(canvas: &mut Canvas, area: Rect, track: &Track, span_seconds: f64) {
+    let kinds = [("cpu", Role::ChartCpu), ("memory", Role::ChartMemory), ("disk", Role::ChartDisk)];
+    let series: Vec<Series> = kinds
+        .iter()
+        .enumerate()
+        .map(|(at, (name, role))| Series { name, role: *role, points: points(&track.pressure, |all| all[at]) })
+        .collect();
+    let format = |value: f64| format!("{value:.0}%");
+    let theme = canvas.theme;
+    let ceiling = Ceiling::Decimal(10.0);
+    let chart = Chart { theme, series: &series, span_seconds, ceiling, format: &format, filled: false };
+    let newest = track.pressure.back();
+    let value: Vec<(String, Role)> = match newest {
+        Some(all) => kinds
+            .iter()
+            .zip(all)
+            .map(|((name, role), percent)| (format!("  {name} {}", figures::percent(Some(f64::from(*percent)))), *role))
+            .collect(),
+        None => vec![("the kernel does not say".to_owned(), Role::Dim)],
+    };
+    titled(canvas, area, ("Pressure", "% of the time something waited", &value), &chart);
+}
+
+/// Throttling in percent of the quota's periods, and how often the memory limit killed.
+pub fn throttling(canvas: &mut Canvas, area: Rect, track: &Track, span_seconds: f64) {
+    let series = [Series { name: "throttled", role: Role::Warn, points: points(&track.throttled, |percent| *percent) }];
+    let format = |value: f64| format!("{value:.0}%");
+    let theme = canvas.theme;
+    let ceiling = Ceiling::Fixed(100.0);
+    let chart = Chart { theme, series: &series, span_seconds, ceiling, format: &format, filled: true };
+    let mut value = match track.throttled.back() {
+        Some(percent) => vec![(format!("{} %", figures::percent(Some(f64::from(*percent)))), Role::Text)],
+        None => vec![("no limit on cpus".to_owned(), Role::Dim)],
+    };
+    if let Some(kills) = track.latest.sample.oom_kills.filter(|kills| *kills > 0) {
+        value.push((format!("  {}", figures::killed(kills)), Role::Error));
+    }
+    titled(canvas, area, ("Throttled", "% of periods", &value), &chart);
+}
+
 fn two(
     canvas: &mut Canvas,
     area: Rect,

@@ -4,9 +4,9 @@ use ratatui::layout::Rect;
 
 use super::containers::state_role;
 use super::curves;
-use crate::model::{ContainerState, ContainerSummary, NetworkMode};
+use crate::model::{ContainerState, ContainerSummary, Limits, NetworkMode, RestartPolicy};
 use crate::tui::canvas::Canvas;
-use crate::tui::data::Data;
+use crate::tui::data::{Data, Track};
 use crate::tui::figures;
 use crate::tui::theme::Role;
 
@@ -80,6 +80,10 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             let (received, sent) = (bytes(sample.net_received_bytes), bytes(sample.net_sent_bytes));
             lines.push(("traffic", format!("{received} received, {sent} sent")));
         }
+        lines.extend(pressure(track));
+        if let Some(kills) = sample.oom_kills.filter(|kills| *kills > 0) {
+            lines.push(("memory", format!("{} at its limit", figures::killed(kills))));
+        }
         if sample.from_proc {
             lines.push(("figures", "from /proc: no cgroup was given to this user".to_owned()));
         }
@@ -91,17 +95,11 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             NetworkMode::Host => "the host's own".to_owned(),
         },
     ));
-    let limits = &container.limits;
-    let limit = |name: &str, value: Option<String>| value.map(|value| format!("{name} {value}"));
-    let limits: Vec<String> = [
-        limit("memory", limits.memory_bytes.map(figures::bytes_long)),
-        limit("cpus", limits.cpu_milli.map(|milli| format!("{:.2}", milli as f64 / 1000.0))),
-        limit("pids", limits.pids.map(|pids| pids.to_string())),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let limits: Vec<String> = limits(&container.limits).iter().map(|(name, value)| format!("{name} {value}")).collect();
     lines.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }));
+    if container.restart != RestartPolicy::No {
+        lines.push(("restart", container.restart.to_string()));
+    }
     for mount in &container.mounts {
         let mode = if mount.read_only { " (read-only)" } else { "" };
         lines.push(("mount", format!("{} → {}{mode}", mount.source.display(), mount.target.display())));
@@ -111,4 +109,40 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
         lines.push(("session", format!("{}  {}  {since}", session.id, session.command.join(" "))));
     }
     lines
+}
+
+/// How much it waits, where the kernel says, and how much it is held back.
+fn pressure(track: &Track) -> Option<(&'static str, String)> {
+    let percent = |value: f32| figures::percent(Some(f64::from(value)));
+    let waits = track.pressure.back().map(|[cpu, memory, disk]| {
+        format!("cpu {} %, memory {} %, disk {} %", percent(*cpu), percent(*memory), percent(*disk))
+    });
+    let throttled = track.throttled.back().map(|value| format!("throttled {} %", percent(*value)));
+    let parts: Vec<String> = waits.into_iter().chain(throttled).collect();
+    (!parts.is_empty()).then(|| ("pressure", parts.join(", ")))
+}
+
+/// What is limited, each with its value, in words.
+pub fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
+    let swap = |bytes: i64| u64::try_from(bytes).map_or_else(|_| "no limit".to_owned(), figures::bytes_long);
+    let quota = |quota: u64| format!("{quota} µs in {}", limits.cpu_period_us.unwrap_or(100_000));
+    let devices =
+        [&limits.device_read_bps, &limits.device_write_bps, &limits.device_read_iops, &limits.device_write_iops];
+    let devices = devices.into_iter().flatten().count();
+    [
+        ("memory", limits.memory_bytes.map(figures::bytes_long)),
+        ("with swap", limits.memory_swap_bytes.map(swap)),
+        ("reserved", limits.memory_reservation_bytes.map(figures::bytes_long)),
+        ("cpus", limits.cpu_milli.map(|milli| format!("{:.2}", milli as f64 / 1000.0))),
+        ("cpu quota", limits.cpu_quota_us.map(quota)),
+        ("cpu weight", limits.cpu_shares.map(|shares| shares.to_string())),
+        ("on cpus", limits.cpuset_cpus.clone()),
+        ("on nodes", limits.cpuset_mems.clone()),
+        ("pids", limits.pids.map(|pids| pids.to_string())),
+        ("disk weight", limits.blkio_weight.map(|weight| weight.to_string())),
+        ("disk rates", (devices > 0).then(|| devices.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
 }

@@ -135,6 +135,7 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
             Line::pair("Stdin stays open", on_off(config.stdin_open)),
             Line::pair("Init", on_off(config.init)),
             Line::pair("Auto-remove", on_off(config.auto_remove)),
+            Line::pair("Restart", restart(inspect)),
             Line::pair(
                 "Stop",
                 format!("{}, then SIGKILL after {} s", config.stop_signal, config.stop_timeout_ms as f64 / 1000.0),
@@ -144,16 +145,20 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
     let limits = &config.limits;
     let none = || "no limit".to_owned();
     section(&mut lines, "Limits", {
-        let mut limits = vec![
+        let mut limit_lines = vec![
             Line::pair("Memory", limits.memory_bytes.map_or_else(none, figures::bytes_long)),
             Line::pair("CPUs", limits.cpu_milli.map_or_else(none, |milli| format!("{:.2}", milli as f64 / 1000.0))),
             Line::pair("Processes", limits.pids.map_or_else(none, |pids| pids.to_string())),
-            Line::pair("Cgroup", inspect.cgroup.as_deref().unwrap_or("none: figures come from /proc")),
         ];
-        limits.extend(
+        let shown = ["memory", "cpus", "pids"];
+        let more = super::details::limits(limits).into_iter().filter(|(name, _)| !shown.contains(name));
+        limit_lines.extend(more.map(|(name, value)| Line::pair(capitalised(name), value)));
+        limit_lines
+            .extend([Line::pair("Cgroup", inspect.cgroup.as_deref().unwrap_or("none: figures come from /proc"))]);
+        limit_lines.extend(
             config.rlimits.iter().map(|limit| Line::pair(&limit.name, format!("{} / {}", limit.soft, limit.hard))),
         );
-        limits
+        limit_lines
     });
     let seccomp = match &config.seccomp {
         SeccompChoice::Default => "default profile",
@@ -195,6 +200,20 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
     section(&mut lines, "Labels", config.labels.iter().map(|(key, value)| Line::pair(key, value)).collect());
     section(&mut lines, "Layers", layers(&record.layers));
     lines
+}
+
+/// The restart policy, and how often it was needed.
+fn restart(inspect: &ContainerInspect) -> String {
+    match (inspect.record.config.restart, inspect.restarts) {
+        (policy, 0) => policy.to_string(),
+        (policy, 1) => format!("{policy}, once so far"),
+        (policy, restarts) => format!("{policy}, {restarts} times so far"),
+    }
+}
+
+fn capitalised(name: &str) -> String {
+    let (first, rest) = name.split_at(name.len().min(1));
+    first.to_uppercase() + rest
 }
 
 fn state_lines(inspect: &ContainerInspect) -> Vec<Line> {

@@ -279,6 +279,7 @@ fn pictures() -> Vec<(&'static str, Buffer)> {
         ("shells", shells("dark")),
         ("shells-light", shells("light")),
         ("charts", charts()),
+        ("limits", scene("limits", SIZE)),
         ("logs", logs()),
         ("inspect", scene("inspect", SIZE)),
         ("palette", scene("palette", SIZE)),
