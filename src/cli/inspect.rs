@@ -10,7 +10,8 @@ use super::output::Output;
 use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
 use crate::model::{
-    ContainerInspect, ContainerState, ErrorKind, ExitReason, ImageInspect, NetworkMode, Reference, SeccompChoice,
+    ContainerInspect, ContainerState, ErrorKind, ExitReason, ImageInspect, NamespaceMode, NetworkMode, Reference,
+    SeccompChoice, UserNamespaceMode,
 };
 
 /// Show everything known of containers or images.
@@ -19,6 +20,9 @@ pub struct Inspect {
     /// A template such as {{.State.Status}}, or json
     #[arg(short, long, value_name = "FORMAT")]
     format: Option<String>,
+    /// Show what keeps a running container apart from this machine, read back from the kernel
+    #[arg(long, conflicts_with = "size")]
+    security: bool,
     /// Count the bytes in the writable layer
     #[arg(short, long)]
     size: bool,
@@ -43,6 +47,9 @@ impl Inspect {
 }
 
 pub fn inspect(engine: &Engine, wish: &Inspect) -> Outcome {
+    if wish.security {
+        return super::security::security(engine, wish.format.as_deref(), &wish.names);
+    }
     let template = match wish.format.as_deref() {
         None | Some("json" | "") => None,
         Some(text) => Some(text.parse::<Template>()?),
@@ -94,6 +101,15 @@ fn look_up(engine: &Engine, wish: &Inspect, name: &str) -> Result<Value, Failure
 
 /// Docker's zero of a time.
 const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// Docker's word for a private one.
+fn mode(mode: &NamespaceMode) -> String {
+    match mode {
+        NamespaceMode::Private => "private".to_owned(),
+        NamespaceMode::Host => "host".to_owned(),
+        NamespaceMode::Container(name) => format!("container:{name}"),
+    }
+}
 
 fn container_value(inspect: &ContainerInspect) -> Value {
     let record = &inspect.record;
@@ -164,7 +180,12 @@ fn container_value(inspect: &ContainerInspect) -> Value {
             "Init": config.init,
             "LogConfig": {"Type": "json-file", "Config": {}},
             "NetworkMode": network,
-            "Privileged": false,
+            "Privileged": config.isolation.privileged,
+            "UsernsMode": if config.isolation.user_namespace == UserNamespaceMode::Host { "host" } else { "private" },
+            "PidMode": mode(&config.isolation.pid),
+            "IpcMode": mode(&config.isolation.ipc),
+            "UTSMode": mode(&config.isolation.uts),
+            "CgroupnsMode": mode(&config.isolation.cgroup),
             "ReadonlyRootfs": config.read_only,
             "RestartPolicy": {"Name": config.restart.name(), "MaximumRetryCount": config.restart.most()},
             "SecurityOpt": security,

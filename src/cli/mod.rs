@@ -21,6 +21,7 @@ mod parse;
 mod progress;
 mod pull;
 mod run;
+mod security;
 mod stats;
 mod table;
 mod template;

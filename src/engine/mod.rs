@@ -28,6 +28,7 @@ mod record;
 mod recover;
 mod remove;
 mod rename;
+mod security;
 mod spec;
 mod start;
 mod state;

@@ -14,6 +14,7 @@ mod printable;
 mod quantity;
 mod reference;
 mod restart;
+mod security;
 mod session;
 mod signal;
 mod stats;
@@ -38,6 +39,10 @@ pub use printable::{printable, printable_line};
 pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
 pub use reference::Reference;
 pub use restart::{ParseRestartError, RestartPolicy};
+pub use security::{
+    CapabilitySets, IdMapping, NamespaceSeen, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict,
+    WritableMount,
+};
 pub use session::{SessionId, Size};
 pub use signal::Signal;
 pub use stats::{Pressure, Sample, Usage};

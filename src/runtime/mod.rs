@@ -32,6 +32,7 @@ pub use error::RuntimeError;
 pub use exec::exec;
 pub use hold::{Held, is_held, release};
 pub use process::capabilities::NAMES as CAPABILITY_NAMES;
+pub use process::capabilities::names_of as capability_names;
 pub use read::{ReadSpec, read_process, read_spec};
 pub use remove::{remove_tree, remove_tree_verb};
 pub use request::{ExecRequest, ProcessIo, RootChange, Rootfs, StartRequest, Started, StdinWish, Stdio, Whose};

@@ -263,7 +263,7 @@ mod tests {
         let read: Spec = serde_json::from_str(&text).expect("read");
         assert_eq!(read, spec);
         let linux = spec.linux().as_ref().expect("linux");
-        assert_eq!(linux.namespaces().as_ref().map(Vec::len), Some(6));
+        assert_eq!(linux.namespaces().as_ref().map(Vec::len), Some(7));
         assert!(linux.seccomp().is_some());
         assert_eq!(spec.process().as_ref().and_then(|p| p.user().username().clone()), Some("web:staff".to_owned()));
     }

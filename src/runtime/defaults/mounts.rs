@@ -91,8 +91,9 @@ pub(super) fn mounts(config: &ContainerConfig, kind: &Kind) -> Result<Vec<Mount>
     ];
     if isolation.ipc == NamespaceMode::Host {
         // Shared memory and queues belong together.
-        mounts.push(mount("/dev/mqueue", "bind", "/dev/mqueue", "bind,nosuid,noexec,nodev")?);
-        mounts.push(mount("/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev")?);
+        for path in ["/dev/mqueue", "/dev/shm"].into_iter().filter(|path| Path::new(path).exists()) {
+            mounts.push(mount(path, "bind", path, "bind,nosuid,noexec,nodev")?);
+        }
     } else {
         mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev")?);
         mounts.push(mount("/dev/shm", "tmpfs", "shm", &shm)?);

@@ -1,7 +1,7 @@
 //! Which namespaces a container gets, and the kernel's settings in them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType};
 
@@ -26,6 +26,9 @@ pub(super) fn namespaces(
         (LinuxNamespaceType::Network, &network),
     ];
     let mut namespaces = Vec::with_capacity(8);
+    if isolation.time == NamespaceMode::Private && Path::new("/proc/self/ns/time").exists() {
+        namespaces.push(namespace(LinuxNamespaceType::Time, None));
+    }
     for (typ, mode) in wished {
         namespaces.extend(match mode {
             NamespaceMode::Private => Some(namespace(typ, None)),

@@ -124,6 +124,12 @@ fn bits(capabilities: Option<&Capabilities>) -> u64 {
     capabilities.into_iter().flatten().filter_map(|capability| number(&capability.to_string())).map(|n| 1 << n).sum()
 }
 
+/// The names of a set of the kernel's, without `CAP_`; those this program does not know as numbers.
+pub fn names_of(bits: u64) -> Vec<String> {
+    let set = (0..64).filter(|number| bits & (1 << number) != 0);
+    set.map(|number| NAMES.get(number).map_or_else(|| number.to_string(), |name| (*name).to_owned())).collect()
+}
+
 /// A capability's number; its name may have `CAP_` before it, in any case.
 pub fn number(name: &str) -> Option<usize> {
     let upper = name.to_ascii_uppercase();
