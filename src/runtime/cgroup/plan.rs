@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxBlockIo, LinuxHugepageLimit, LinuxThrottleDevice};
+use oci_spec::runtime::{LinuxBlockIo, LinuxHugepageLimit, LinuxThrottleDevice, LinuxWeightDevice};
 
 use super::write_io;
 use crate::runtime::RuntimeError;
@@ -158,6 +158,15 @@ pub(super) fn throttles(io: &LinuxBlockIo) -> [Throttle<'_>; 4] {
         ("throttleReadIOPSDevice", "riops", io.throttle_read_iops_device().as_deref().unwrap_or_default()),
         ("throttleWriteIOPSDevice", "wiops", io.throttle_write_iops_device().as_deref().unwrap_or_default()),
     ]
+}
+
+/// Devices with a weight of their own: "you MUST specify at least one of weight or leafWeight" (config-linux.md).
+pub(super) fn weights(io: &LinuxBlockIo) -> Result<&[LinuxWeightDevice], RuntimeError> {
+    let devices = io.weight_device().as_deref().unwrap_or_default();
+    match devices.iter().position(|device| device.weight().or(device.leaf_weight()).is_none()) {
+        Some(index) => Err(refused(format!("blockIO.weightDevice[{index}]"), "it needs a weight or a leafWeight")),
+        None => Ok(devices),
+    }
 }
 
 /// A page size as the specification writes it, such as `2MB`: digits, one of K, M, G, and B.

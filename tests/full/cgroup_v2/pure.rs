@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Group, pure_machine, resources, text_of};
 use crate::support::bundle::{Bundle, Runtime};
 use crate::support::user::Range;
-use crate::support::{SECOND, Teu, User, process, wait_for};
+use crate::support::{SECOND, Teu, User, need, process, wait_for};
 
 #[track_caller]
 fn teu() -> Teu {
@@ -246,7 +246,8 @@ impl Delegated {
         let inner = teu.command(arguments);
         let mut command = Command::new("sh");
         command.args(["-c", "echo $$ > \"$0\"/cgroup.procs && exec \"$@\""]).arg(&self.leaf);
-        command.arg(inner.get_program()).args(inner.get_args()).current_dir(teu.work()).env_clear();
+        // By its path: a shell that is busybox takes its own setpriv.
+        command.arg(need::program("setpriv", "util-linux")).args(inner.get_args()).current_dir(teu.work()).env_clear();
         command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         process::run(&mut command, b"", SECOND * 60)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
 use super::super::Subject;
-use super::super::plan::{Plan, maximum, page_size, refused, throttles};
+use super::super::plan::{Plan, maximum, page_size, refused, throttles, weights};
 use crate::runtime::RuntimeError;
 
 /// Everything that one subject's files are to hold. `folder` is the group's, if there is one: where kernels name a file
@@ -37,7 +37,7 @@ pub(in super::super) fn plan(
                 plan.set_unless(pids.limit() <= 0, "pids.limit", "pids.max", maximum(pids.limit()));
             }
         }
-        Subject::Disk => resources.block_io().iter().for_each(|io| plan_disk(io, folder, &mut plan)),
+        Subject::Disk => resources.block_io().iter().try_for_each(|io| plan_disk(io, folder, &mut plan))?,
         Subject::HugePages => plan_huge_pages(resources, folder, &mut plan)?,
         Subject::NetworkClass => {
             for class in resources.network().iter().filter_map(|network| network.class_id()) {
@@ -51,7 +51,7 @@ pub(in super::super) fn plan(
                 plan.set(format!("network.priorities[{index}]"), "net_prio.ifpriomap", value);
             }
         }
-        Subject::Rdma => plan_rdma(resources, &mut plan),
+        Subject::Rdma => plan_rdma(resources, &mut plan)?,
         Subject::CpuUsage | Subject::Devices | Subject::Freezer | Subject::Kill | Subject::UnifiedMap => {}
     }
     Ok(plan)
@@ -142,7 +142,7 @@ fn plan_cpu(cpu: &LinuxCpu, plan: &mut Plan) {
     }
 }
 
-fn plan_disk(io: &LinuxBlockIo, folder: Option<&Path>, plan: &mut Plan) {
+fn plan_disk(io: &LinuxBlockIo, folder: Option<&Path>, plan: &mut Plan) -> Result<(), RuntimeError> {
     // BFQ has files of its own; CFQ, which had the others, went with Linux 5.0.
     let has = |file: &str| folder.is_some_and(|folder| folder.join(file).exists());
     let named = |name: &str| match format!("blkio.bfq.{name}") {
@@ -155,7 +155,7 @@ fn plan_disk(io: &LinuxBlockIo, folder: Option<&Path>, plan: &mut Plan) {
     if let Some(weight) = io.leaf_weight().filter(|weight| *weight != 0) {
         plan.set("blockIO.leafWeight", named("leaf_weight"), weight);
     }
-    for (index, device) in io.weight_device().iter().flatten().enumerate() {
+    for (index, device) in weights(io)?.iter().enumerate() {
         let (major, minor) = (device.major(), device.minor());
         if let Some(weight) = device.weight().filter(|weight| *weight != 0) {
             let field = format!("blockIO.weightDevice[{index}].weight");
@@ -173,6 +173,7 @@ fn plan_disk(io: &LinuxBlockIo, folder: Option<&Path>, plan: &mut Plan) {
             plan.set(format!("blockIO.{field}[{index}]"), format!("blkio.throttle.{file}"), value);
         }
     }
+    Ok(())
 }
 
 fn plan_huge_pages(resources: &LinuxResources, folder: Option<&Path>, plan: &mut Plan) -> Result<(), RuntimeError> {
@@ -190,7 +191,7 @@ fn plan_huge_pages(resources: &LinuxResources, folder: Option<&Path>, plan: &mut
 }
 
 /// The same file in v1 and v2.
-pub(in super::super) fn plan_rdma(resources: &LinuxResources, plan: &mut Plan) {
+pub(in super::super) fn plan_rdma(resources: &LinuxResources, plan: &mut Plan) -> Result<(), RuntimeError> {
     let mut devices: Vec<_> = resources.rdma().iter().flatten().collect();
     devices.sort_by_key(|(name, _)| name.as_str());
     for (name, limit) in devices {
@@ -201,8 +202,10 @@ pub(in super::super) fn plan_rdma(resources: &LinuxResources, plan: &mut Plan) {
         if let Some(objects) = limit.hca_objects() {
             value.push_str(&format!(" hca_object={objects}"));
         }
-        if value != *name {
-            plan.set(format!("rdma.{name}"), "rdma.max", value);
+        if value == *name {
+            return Err(refused(format!("rdma.{name}"), "it needs hcaHandles or hcaObjects"));
         }
+        plan.set(format!("rdma.{name}"), "rdma.max", value);
     }
+    Ok(())
 }

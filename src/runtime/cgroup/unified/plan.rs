@@ -6,7 +6,7 @@ use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxResources};
 
 use super::super::Subject;
 use super::super::legacy::plan::{check_usage, plan_rdma};
-use super::super::plan::{Plan, maximum, page_size, refused, throttles};
+use super::super::plan::{Plan, maximum, page_size, refused, throttles, weights};
 use crate::runtime::RuntimeError;
 
 /// Everything that one subject's files in the group `folder` are to hold.
@@ -46,7 +46,7 @@ pub(super) fn plan(subject: Subject, resources: &LinuxResources, folder: &Path) 
                 plan.set_unless(limit.limit() < 0, field, format!("hugetlb.{size}.max"), value);
             }
         }
-        Subject::Rdma => plan_rdma(resources, &mut plan),
+        Subject::Rdma => plan_rdma(resources, &mut plan)?,
         Subject::UnifiedMap => plan_map(resources, &mut plan)?,
         Subject::NetworkClass
         | Subject::NetworkPriority
@@ -178,7 +178,7 @@ fn plan_disk(io: &LinuxBlockIo, folder: &Path, plan: &mut Plan) -> Result<(), Ru
         let value = if bfq { scaled(weight).to_string() } else { format!("default {}", scaled(weight)) };
         plan.set("blockIO.weight", file, value);
     }
-    for (index, device) in io.weight_device().iter().flatten().enumerate() {
+    for (index, device) in weights(io)?.iter().enumerate() {
         if device.leaf_weight().is_some_and(|weight| weight != 0) {
             let field = format!("blockIO.weightDevice[{index}].leafWeight");
             return Err(refused(field, "cgroup v2 has no weights of leaves"));
