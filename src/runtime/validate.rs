@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use oci_spec::runtime::{
-    Hook, Hooks, IOPriorityClass, Linux, LinuxNamespaceType, LinuxSchedulerPolicy, PosixRlimit, Process, Scheduler,
-    Spec,
+    Hook, Hooks, IOPriorityClass, Linux, LinuxNamespaceType, LinuxResources, LinuxSchedulerPolicy, PosixRlimit,
+    Process, Scheduler, Spec,
 };
 
 use super::RuntimeError;
@@ -206,7 +206,25 @@ fn linux(linux: &Linux) -> Checked {
     for key in linux.sysctl().iter().flat_map(|wanted| wanted.keys()) {
         sysctl(linux, key)?;
     }
+    linux.resources().as_ref().map_or(Ok(()), resources)?;
     not_done(linux)
+}
+
+/// Entries that say nothing; what the machine refuses is told where it is written.
+fn resources(wish: &LinuxResources) -> Checked {
+    let weights = wish.block_io().iter().flat_map(|io| io.weight_device().iter().flatten());
+    for (number, device) in weights.enumerate() {
+        if device.weight().is_none() && device.leaf_weight().is_none() {
+            let field = format!("linux.resources.blockIO.weightDevice[{number}]");
+            return refused(&field, "has neither weight nor leafWeight");
+        }
+    }
+    for (name, limits) in wish.rdma().iter().flatten() {
+        if limits.hca_handles().is_none() && limits.hca_objects().is_none() {
+            return refused(&format!("linux.resources.rdma.{name}"), "has neither hcaHandles nor hcaObjects");
+        }
+    }
+    Ok(())
 }
 
 /// Settings that belong to no namespace are the machine's.
@@ -322,6 +340,9 @@ mod tests {
         assert_eq!(linux("uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}])), "linux.uidMappings");
         assert_eq!(linux("timeOffsets", json!({"realtime": {"secs": 1}})), "linux.timeOffsets");
         assert_eq!(linux("intelRdt", json!({})), "linux.intelRdt");
+        assert_eq!(linux("resources", json!({"rdma": {"mlx5_1": {}}})), "linux.resources.rdma.mlx5_1");
+        let weight = json!({"blockIO": {"weightDevice": [{"major": 7, "minor": 0}]}});
+        assert_eq!(linux("resources", weight), "linux.resources.blockIO.weightDevice[0]");
     }
 
     #[test]

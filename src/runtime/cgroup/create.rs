@@ -34,6 +34,11 @@ pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Mem
     let below = |hierarchies: &[(String, PathBuf)]| -> Vec<(String, PathBuf)> {
         hierarchies.iter().map(|(names, root)| (names.clone(), root.join(&name))).collect()
     };
+    // Before anything is made, so that a group that is refused is also left as it is.
+    let all = roots.unified.iter().chain(roots.legacy.iter().chain(&roots.spare).map(|(_, root)| root));
+    for folder in all.map(|root| root.join(&name)).filter(|folder| folder.is_dir()) {
+        refuse_taken(&folder)?;
+    }
     let mut unified = None;
     if let Some(root) = &roots.unified {
         unified = match make_unified(&root.join(&name), roots.legacy.is_empty()) {
@@ -41,9 +46,6 @@ pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Mem
             // Not this user's to make: the container goes without.
             Err(_) => None,
         };
-    }
-    if let Some(folder) = &unified {
-        refuse_taken(folder)?;
     }
     let born_in = unified
         .as_ref()

@@ -15,6 +15,7 @@ on_every_runtime! {
     path_that_is_unset_gives_a_group_all_the_same;
     path_that_leads_out_is_refused_or_kept_inside, crun = "1.8.1 makes folders outside of the hierarchy";
     group_that_is_frozen_is_refused, crun = "1.8.1 hangs or starts frozen";
+    group_that_is_in_use_is_refused_and_left_alone, crun = "1.8.1 takes it", runc = "1.1.5 only warns";
     group_is_removed_by_delete;
     memory_limit_is_set;
     memory_reservation_is_set;
@@ -119,7 +120,10 @@ fn path_that_is_unset_gives_a_group_all_the_same(lab: &mut Bundle) {
 fn path_that_leads_out_is_refused_or_kept_inside(lab: &mut Bundle) {
     lab.config["linux"]["cgroupsPath"] = json!(format!("/../../../../../../tmp/{}", lab.id));
     let output = lab.create();
-    assert!(fs::remove_dir(Path::new("/tmp").join(&lab.id)).is_err(), "a folder outside: {output}");
+    let outside = Path::new("/tmp").join(&lab.id);
+    let was_made = outside.exists();
+    let _ = fs::remove_dir_all(&outside);
+    assert!(!was_made, "a folder outside: {output}");
     if output.code == 0 {
         assert!(group(lab.pid(), "pids").starts_with("/sys/fs/cgroup"));
         let folder = group(lab.pid(), "pids");
@@ -156,6 +160,17 @@ fn group_that_is_frozen_is_refused(lab: &mut Bundle) {
     let _ = fs::remove_dir(&folder);
     assert_ne!(output.code, 0, "{output}");
     output.explains(&[]);
+}
+
+/// config-linux.md, Control groups: "for create operation a non-empty cgroup"; whoever is in it lives on.
+fn group_that_is_in_use_is_refused_and_left_alone(lab: &mut Bundle) {
+    let pid = lab.sleeping();
+    let second = format!("{}-second", lab.id);
+    let output = lab.create_as(&second);
+    let deleted = lab.call(&["delete", "--force", &second]);
+    assert_ne!(output.code, 0, "{output}");
+    assert_eq!((lab.status().as_str(), lab.pid()), ("running", pid), "{deleted}");
+    assert!(group(pid, "memory").to_string_lossy().contains(&lab.id));
 }
 
 fn group_is_removed_by_delete(lab: &mut Bundle) {
