@@ -38,6 +38,7 @@ pub fn exec(context: &Context, wish: &Exec) -> Result<i32> {
     let request = ExecRequest {
         process,
         seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()),
+        personality: spec.linux().as_ref().and_then(|linux| linux.personality().clone()),
         container: Whose {
             oci_version: spec.version().clone(),
             id: record.id.clone(),

@@ -13,7 +13,7 @@ use super::cgroup::Membership;
 use super::idmap;
 use super::namespaces::become_root;
 use super::process::finish::Finish;
-use super::process::oom_score;
+use super::process::outward;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::{self, Lower};
 use super::rootfs::inside::{self, Symlinks};
@@ -106,9 +106,12 @@ struct Join<'a> {
 impl Join<'_> {
     fn run(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         // Before the container's /proc is in sight, and while this process has the caller's rights.
-        oom_score::set(&self.request.process, None)?;
+        outward::set(&self.request.process, None)?;
         stage::hide_from_tracers()?;
+        let affinity = outward::Affinity(&self.request.process);
+        affinity.before()?;
         self.membership.join().map_err(|error| RuntimeError::step("join the cgroups", error))?;
+        affinity.after()?;
         self.enter_namespaces()?;
         let options = CloneOptions::default();
         stage::clone_process(line, &options, |line, pid| self.become_process(line, pid))
@@ -136,6 +139,7 @@ impl Join<'_> {
                 line.terminal(&master).map_err(failed)?;
             }
         }
+        outward::set_personality(self.request.personality.as_ref())?;
         let finish = Finish {
             process: &self.request.process,
             seccomp: self.request.seccomp.as_ref(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use oci_spec::runtime::{LinuxSeccomp, Process, Spec};
+use oci_spec::runtime::{LinuxPersonality, LinuxSeccomp, Process, Spec};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::{CgroupPlace, CgroupWish};
@@ -124,6 +124,8 @@ pub struct ExecRequest {
     /// `user.username` as in [`StartRequest::spec`].
     pub process: Process,
     pub seccomp: Option<LinuxSeccomp>,
+    #[serde(default)]
+    pub personality: Option<LinuxPersonality>,
     /// Whose process it is, for a seccomp agent.
     #[serde(default)]
     pub container: Whose,

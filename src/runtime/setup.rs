@@ -15,7 +15,7 @@ use super::cgroup::{self, Membership};
 use super::hooks::{self, Moment};
 use super::namespaces::{Namespaces, become_root as become_root_user};
 use super::process::finish::Finish;
-use super::process::oom_score;
+use super::process::outward;
 use super::process::streams::{Streams, lead_session, open_terminal, take_terminal};
 use super::report::Lower;
 use super::rootfs::handed::{Handed, Plan};
@@ -42,7 +42,7 @@ impl Setup<'_> {
     /// Becomes the container's process, by way of a stage where namespaces are to be joined first. Returns only on failure.
     pub fn become_container(&self, line: &mut Lower) -> Result<Infallible, RuntimeError> {
         if !self.namespaces.new_user() {
-            self.set_oom_score()?;
+            self.set_outward()?;
         }
         if !self.namespaces.need_stage() {
             let pid = self.pid_on_the_host();
@@ -88,6 +88,7 @@ impl Setup<'_> {
         self.protect_root(&root)?;
         self.set_root_propagation(&root)?;
         drop(root);
+        self.set_personality()?;
         self.finish(line, pid)
     }
 
@@ -115,8 +116,8 @@ impl Setup<'_> {
     }
 
     /// In a new user namespace the caller does it.
-    fn set_oom_score(&self) -> Result<(), RuntimeError> {
-        oom_score::set(self.process()?, None)
+    fn set_outward(&self) -> Result<(), RuntimeError> {
+        outward::set(self.process()?, None)
     }
 
     fn await_id_maps(&self, line: &Lower) -> Result<(), RuntimeError> {
@@ -293,6 +294,11 @@ impl Setup<'_> {
         let Some((propagation, depth)) = options::of_root(&self.request.spec)? else { return Ok(()) };
         change(root, depth, &Change::propagation(propagation))
             .map_err(|error| RuntimeError::step("set linux.rootfsPropagation", error))
+    }
+
+    /// Last: it changes what the kernel says of itself.
+    fn set_personality(&self) -> Result<(), RuntimeError> {
+        outward::set_personality(self.linux().and_then(|linux| linux.personality().as_ref()))
     }
 
     fn finish(&self, line: &mut Lower, pid: i32) -> Result<Infallible, RuntimeError> {

@@ -12,7 +12,7 @@ use super::elsewhere;
 use super::hooks::{self, Moment};
 use super::idmap::{self, IdMaps};
 use super::namespaces::Namespaces;
-use super::process::oom_score;
+use super::process::outward;
 use super::process::streams::Streams;
 use super::report::{self, Lower, Report, Upper};
 use super::rootfs::handed::Plan;
@@ -151,7 +151,7 @@ impl Begun {
     ) -> Result<(), RuntimeError> {
         let Some(maps) = maps else { return Ok(()) };
         idmap::write(self.pid, maps)?;
-        self.set_oom_score(request)?;
+        self.set_outward(request)?;
         if let Some((uid, _)) = maps.root() {
             streams.give_pipes_to(uid);
         }
@@ -190,10 +190,10 @@ impl Begun {
         self.go()
     }
 
-    /// Who is in a user namespace of his own may not lower the score.
-    fn set_oom_score(&self, request: &StartRequest) -> Result<(), RuntimeError> {
+    /// Who is in a user namespace of his own may not.
+    fn set_outward(&self, request: &StartRequest) -> Result<(), RuntimeError> {
         let process = request.spec.process().as_ref();
-        process.map_or(Ok(()), |process| oom_score::set(process, Some(self.pid)))
+        process.map_or(Ok(()), |process| outward::set(process, Some(self.pid)))
     }
 
     fn go(&self) -> Result<(), RuntimeError> {

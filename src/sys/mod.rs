@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod process;
 pub mod program;
 pub mod random;
+pub mod scheduling;
 pub mod seccomp;
 pub mod signal;
 pub mod signalfd;

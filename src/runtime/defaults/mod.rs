@@ -161,6 +161,7 @@ pub fn exec_request(config: &ContainerConfig, wish: &ExecProcess) -> Result<Exec
         seccomp: filter(&config)?,
         container: Whose::default(),
         preserve_fds: 0,
+        personality: None,
         die_with_parent: true,
         cgroups: Vec::new(),
     })

@@ -5,7 +5,7 @@ pub(super) mod command;
 pub(super) mod finish;
 pub(super) mod init;
 pub(super) mod limits;
-pub(super) mod oom_score;
+pub(super) mod outward;
 pub(super) mod streams;
 pub(super) mod user;
 pub(super) mod workdir;
