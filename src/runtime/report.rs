@@ -226,9 +226,9 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
     let received = loop {
         let mut parts = [IoSliceMut::new(&mut bytes)];
         match recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
-            Err(rustix::io::Errno::INTR) => {}
-            // The other end was killed with unread messages in its queue.
-            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            // CONNRESET, told once: the other end closed with unread messages in its queue. What it sent before is still to
+            // be read, then the end.
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNRESET) => {}
             received => break received?,
         }
     };
@@ -360,6 +360,16 @@ mod tests {
         drop(connection);
         lower.executing().expect("report");
         assert!(matches!(other.next().expect("report"), Report::Executing));
+        assert!(matches!(upper.next().expect("end"), Report::Closed));
+    }
+
+    #[test]
+    fn failure_is_heard_from_an_end_that_left_signs_unread() {
+        let (upper, lower) = line().expect("line");
+        upper.go().expect("go");
+        lower.failed(&RuntimeError::InvalidRequest("why".to_owned()));
+        drop(lower);
+        assert!(matches!(upper.next().expect("report"), Report::Failed(error) if error.to_string() == "why"));
         assert!(matches!(upper.next().expect("end"), Report::Closed));
     }
 

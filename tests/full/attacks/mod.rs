@@ -4,3 +4,4 @@ mod breakouts;
 mod killed;
 mod malformed;
 mod misbehaviour;
+mod mounts;
