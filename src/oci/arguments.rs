@@ -92,12 +92,10 @@ impl Verb {
     pub fn failure_code(&self) -> i32 {
         if matches!(self, Self::Exec(_)) { 255 } else { 1 }
     }
-
-    /// Whether a process of this very program goes into a container.
-    pub fn enters_containers(&self) -> bool {
-        matches!(self, Self::Create(_) | Self::Run(_) | Self::Exec(_))
-    }
 }
+
+/// Verbs by which a process of this very program goes into a container.
+pub const ENTERING: [&str; 3] = ["create", "run", "exec"];
 
 #[derive(Args, Clone, Debug)]
 pub struct One {

@@ -51,6 +51,10 @@ pub fn is_called_by_name(program: &Path) -> bool {
 
 /// Does what the words after `teu oci` say, and gives the exit code. The process must have one thread.
 pub fn main(words: &[OsString]) -> i32 {
+    // Before anything else, as everything else is done again by the program that this one becomes.
+    if words.iter().any(|word| arguments::ENTERING.iter().any(|verb| word == verb)) {
+        seal::run_from_read_only_mount();
+    }
     let parsed = match parse::parse(words) {
         Ok(parse::Parsed::Verb(global, verb)) => (*global, *verb),
         Ok(parse::Parsed::Said) => return 0,
@@ -76,9 +80,6 @@ pub fn main(words: &[OsString]) -> i32 {
 }
 
 fn perform(global: Global, verb: Verb) -> Result<i32> {
-    if verb.enters_containers() {
-        seal::run_from_read_only_mount();
-    }
     let root = folder::Root::new(global.root.clone())?;
     let context = Context { root, global };
     match verb {

@@ -8,6 +8,7 @@ mod support;
 
 mod hundred;
 mod interface;
+mod oci;
 mod peers;
 mod place;
 mod report;
@@ -34,13 +35,19 @@ fn main() {
     let wants = |name: &str| wanted.is_empty() || wanted.contains(&name);
     let place = Place::new();
     report::machine(&place);
-    let contenders = peers::find(&place);
-    report::versions(&contenders);
+    let engines = ["starts", "hundred", "interface"].into_iter().any(wants);
+    let contenders = if engines { peers::find(&place) } else { Vec::new() };
+    if engines {
+        report::versions(&contenders);
+    }
     if wants("starts") {
         starts::measure(&place, &contenders, &plan);
     }
     if wants("hundred") {
         hundred::measure(&place, &contenders, &plan);
+    }
+    if wants("oci") {
+        oci::measure(&place, &plan);
     }
     if wants("interface") {
         interface::measure(&place, &contenders[0]);

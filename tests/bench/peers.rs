@@ -204,7 +204,7 @@ fn unshare(place: &Place) -> Option<Contender> {
 }
 
 /// The first line of `NAME --version`; none if there is no such program.
-fn version_of(name: &str) -> Option<String> {
+pub fn version_of(name: &str) -> Option<String> {
     let output = Command::new(name).arg("--version").output().ok()?;
     Some(String::from_utf8_lossy(&output.stdout).lines().next()?.replace(" version ", " "))
 }

@@ -16,6 +16,14 @@ pub fn median(times: &[Duration]) -> f64 {
     }
 }
 
+/// What all but one in a hundred of some durations stay below, in milliseconds.
+pub fn ninety_ninth(times: &[Duration]) -> f64 {
+    let mut sorted: Vec<f64> = times.iter().map(|time| time.as_secs_f64() * 1e3).collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = (sorted.len() * 99).div_ceil(100).saturating_sub(1);
+    sorted.get(at).copied().unwrap_or(f64::NAN)
+}
+
 /// The longest of some durations, in milliseconds.
 pub fn worst(times: &[Duration]) -> f64 {
     times.iter().map(|time| time.as_secs_f64() * 1e3).fold(f64::NAN, f64::max)

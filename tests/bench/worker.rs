@@ -1,5 +1,6 @@
 //! A small process that starts programs and times them, told so over its stdin.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ struct Answer {
     code: i32,
     stdout: String,
     stderr: String,
+    /// How long each took, of several.
+    each: Vec<u64>,
 }
 
 /// The worker's own side: reads orders until its stdin closes.
@@ -53,6 +56,7 @@ fn run_one(order: &Order) -> Answer {
         code: status.map_or(-1, |status| status.code().unwrap_or(-1)),
         stdout: whole(out),
         stderr: whole(error),
+        each: Vec::new(),
     }
 }
 
@@ -63,29 +67,35 @@ fn whole(mut file: std::fs::File) -> String {
 }
 
 fn run_many(order: &Order) -> Answer {
-    let mut running: Vec<Child> = Vec::new();
+    use rustix::process::{WaitOptions, wait};
+    let errors = tempfile::tempfile().expect("a temporary file");
+    let mut running: HashMap<i32, Instant> = HashMap::new();
+    let mut each = Vec::with_capacity(order.count);
     let mut code = 0;
-    let mut reap_one = |running: &mut Vec<Child>| loop {
-        let ended = running.iter_mut().position(|child| matches!(child.try_wait(), Ok(Some(_))));
-        if let Some(index) = ended {
-            let status = running.swap_remove(index).wait().expect("wait");
-            code = code.max(status.code().unwrap_or(255));
-            return;
+    let mut reap_one = |running: &mut HashMap<i32, Instant>| {
+        let (pid, status) = wait(WaitOptions::empty()).expect("wait").expect("a child");
+        if let Some(start) = running.remove(&pid.as_raw_nonzero().get()) {
+            each.push(start.elapsed().as_nanos() as u64);
+            code = code.max(status.exit_status().unwrap_or(255));
         }
-        std::thread::sleep(Duration::from_micros(300));
     };
     let start = Instant::now();
     for number in 0..order.count {
-        if running.len() == order.at_a_time {
+        while running.len() == order.at_a_time {
             reap_one(&mut running);
         }
         let mut command = command(order, number);
-        running.push(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start"));
+        command.stdout(Stdio::null()).stderr(errors.try_clone().expect("dup"));
+        let begun = Instant::now();
+        // The handle is let go: whoever ends is reaped above.
+        let pid = command.spawn().expect("start").id() as i32;
+        running.insert(pid, begun);
     }
     while !running.is_empty() {
         reap_one(&mut running);
     }
-    Answer { nanoseconds: start.elapsed().as_nanos() as u64, code, stdout: String::new(), stderr: String::new() }
+    let nanoseconds = start.elapsed().as_nanos() as u64;
+    Answer { nanoseconds, code, stdout: String::new(), stderr: whole(errors), each }
 }
 
 /// Another worker, seen from the benchmark.
@@ -102,6 +112,8 @@ pub struct Run {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+    /// How long each took, of several.
+    pub each: Vec<Duration>,
 }
 
 impl Run {
@@ -156,6 +168,7 @@ impl Worker {
             code: answer.code,
             stdout: answer.stdout,
             stderr: answer.stderr,
+            each: answer.each.into_iter().map(Duration::from_nanos).collect(),
         }
     }
 }
