@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use oci_spec::runtime::LinuxSeccomp;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::Plan;
 use crate::peers::{teu_environment, version_of, words};
@@ -69,6 +71,7 @@ pub fn measure(place: &Place, plan: &Plan) {
     rows.extend(parts(&variants[1], &runtimes, plan));
     rows.push(execs(&variants[1], &runtimes, floor.as_ref(), plan));
     report::table("an OCI bundle, ms", &names, &rows);
+    compile_or_read(place);
     parallel(&variants[1], &runtimes, floor.as_ref(), &names);
     engine_above(place, &variants[1], &runtimes[0], plan);
 }
@@ -171,8 +174,12 @@ fn variants(place: &Place, network: &Network) -> [Variant; 3] {
     ]
 }
 
+fn default_profile() -> LinuxSeccomp {
+    teu::runtime::seccomp::default_profile(&["CAP_AUDIT_WRITE", "CAP_KILL"]).expect("the default profile")
+}
+
 /// As the kernel lays instructions out, for the floor.
-fn filter_bytes(profile: &oci_spec::runtime::LinuxSeccomp) -> Vec<u8> {
+fn filter_bytes(profile: &LinuxSeccomp) -> Vec<u8> {
     let filter = teu::runtime::seccomp::compile(profile).expect("compiles");
     let words = filter.instructions.iter().flat_map(|instruction| {
         let [low, high] = instruction.code.to_le_bytes();
@@ -315,6 +322,33 @@ fn parallel(variant: &Variant, runtimes: &[Runtime], floor: Option<&Floor>, name
         rows.push(Row { what: format!("{count} at once: p99 / median (a ratio)"), figures: ratio });
     }
     report::table("`run`, seccomp, many at once; none failed; ms", names, &rows);
+}
+
+/// Whether a cache of compiled filters would pay: compiling, against finding and checking what was compiled before.
+fn compile_or_read(place: &Place) {
+    let profile = default_profile();
+    let file = place.run.join("oci-cached");
+    fs::write(&file, filter_bytes(&profile)).expect("write");
+    let timed = |deed: &dyn Fn() -> usize| {
+        let once = || {
+            let start = Instant::now();
+            let size = deed();
+            assert!(size > 0);
+            start.elapsed()
+        };
+        median(&(0..300).map(|_| once()).collect::<Vec<_>>()) * 1e3
+    };
+    let compile = timed(&|| teu::runtime::seccomp::compile(&profile).expect("compiles").instructions.len());
+    // The key is of the profile's content; the file is on a tmpfs, and its content is verified.
+    let read = timed(&|| {
+        let key = Sha256::digest(serde_json::to_vec(&profile).expect("JSON"));
+        let content = fs::read(&file).expect("read");
+        key.len() + Sha256::digest(&content).len() + fs::metadata(&file).expect("stat").len() as usize
+    });
+    let size = fs::metadata(&file).expect("stat").len() / 8;
+    println!(
+        "Compiling the default profile ({size} instructions): {compile:.0} µs; hashing it and reading the compiled file back: {read:.0} µs.\n"
+    );
 }
 
 /// What `teu run` takes beyond `teu oci run`: the engine, the monitor, an image's layers, a user namespace.
