@@ -92,6 +92,8 @@ fn grammar(verb: Option<&str>) -> Command {
         .bin_name("teu oci")
         .about("An OCI runtime: runc's commands for podman, containerd, Docker and Kubernetes nodes")
         .disable_help_subcommand(true)
+        // The last one counts, as in runc.
+        .args_override_self(true)
         .subcommand_required(true)
         .arg_required_else_help(true);
     grammar = Global::augment_args(grammar);
@@ -214,6 +216,8 @@ mod tests {
     fn a_containers_name_may_be_a_verbs() {
         assert!(matches!(verb("state run"), Ok(Verb::State(one)) if one.id == "run"));
         assert!(matches!(verb("--root list state x"), Ok(Verb::State(one)) if one.id == "x"));
+        assert!(matches!(verb("--root /a --root /b state x"), Ok(Verb::State(one)) if one.id == "x"));
+        assert!(matches!(verb("exec -d -d x true"), Ok(Verb::Exec(exec)) if exec.detach));
     }
 
     #[test]

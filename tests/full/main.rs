@@ -11,6 +11,7 @@ mod faults;
 mod fixtures;
 mod live_limits;
 mod oci_engines;
+mod oci_foreground;
 mod oci_spec;
 mod registry;
 mod rootless;
