@@ -44,7 +44,6 @@ pub enum LogFormat {
 pub enum CgroupManager {
     Cgroupfs,
     Systemd,
-    Disabled,
 }
 
 impl Global {

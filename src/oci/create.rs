@@ -68,7 +68,14 @@ fn make(folder: &Folder, mut record: Record, request: &StartRequest, terminal: T
     let init = Process::of(started.pid);
     record.init = Some(init);
     record.cgroup = Some(started.cgroup);
-    folder.write(&record)?;
+    if let Err(error) = folder.write(&record) {
+        // Somebody has deleted the folder meanwhile: what was made is known only here.
+        drop(started.held);
+        let place = record.place();
+        let _ = place.kill_all();
+        let _ = place.remove();
+        return Err(error);
+    }
     let mut master = match started.io {
         ProcessIo::Terminal(master) => Some(master),
         ProcessIo::Pipes { .. } | ProcessIo::Inherited => None,
@@ -98,7 +105,8 @@ fn request(context: &Context, wish: &Create, bundle: &Bundle) -> Result<StartReq
     };
     let path = linux.and_then(|linux| linux.cgroups_path().as_deref());
     let cgroup = CgroupWish::of_spec(path, &wish.id, driver)?;
-    let preserve_fds = wish.preserve_fds + pass_listening_sockets(&mut spec);
+    let preserve_fds = wish.preserve_fds.saturating_add(pass_listening_sockets(&mut spec));
+    check_descriptors(preserve_fds)?;
     Ok(StartRequest {
         id: wish.id.clone(),
         bundle: bundle.folder.clone(),
@@ -123,6 +131,15 @@ fn pass_listening_sockets(spec: &mut Spec) -> u32 {
         process.set_env(Some(environment));
     }
     count
+}
+
+/// Those that are to be passed on are there.
+pub fn check_descriptors(count: u32) -> Result<()> {
+    let missing = (3..count.saturating_add(3)).find(|number| !Path::new(&format!("/proc/self/fd/{number}")).exists());
+    match missing {
+        Some(number) => Err(OciError::Wish(format!("--preserve-fds {count}: there is no descriptor {number}"))),
+        None => Ok(()),
+    }
 }
 
 fn record(id: &str, bundle: &Bundle, cgroup: &CgroupWish) -> Record {

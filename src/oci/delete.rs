@@ -15,7 +15,9 @@ use super::{Context, OciError, Result, hooks};
 const PATIENCE_S: i64 = 10;
 
 pub fn delete(context: &Context, wish: &Delete) -> Result<i32> {
-    let folder = match context.root.open(&wish.id) {
+    let folder = context.root.open(&wish.id);
+    context.root.sweep(&wish.id);
+    let folder = match folder {
         Err(OciError::Missing(_)) if wish.force => return Ok(0),
         folder => folder?,
     };
@@ -52,7 +54,9 @@ pub fn destroy(context: &Context, folder: &Folder) -> Result<()> {
     let place = record.place();
     let init = record.init.and_then(kill);
     // Also what shares its groups, and it thaws what is frozen, which would not die of the signal.
-    keep(place.kill_all().map_err(OciError::from));
+    if place.path().is_some() {
+        keep(place.kill_all().map_err(OciError::from));
+    }
     if let Some(init) = &init {
         keep(await_end(init));
     }

@@ -8,7 +8,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::arguments::Exec;
 use super::console::{self, Terminal};
-use super::create::write_pid_file;
+use super::create::{check_descriptors, write_pid_file};
 use super::status::{self, Status};
 use super::{Context, OciError, Result, foreground};
 use crate::runtime::{self, ExecRequest, ProcessIo, Stdio, Whose};
@@ -30,6 +30,7 @@ pub fn exec(context: &Context, wish: &Exec) -> Result<i32> {
     let pidfd = pidfd.filter(|_| init.lives()).ok_or_else(|| refused("its process has just ended"))?;
     let spec = folder.spec()?;
     let process = process(wish, &spec)?;
+    check_descriptors(wish.preserve_fds)?;
     let terminal = Terminal::of(Some(&process), wish.console_socket.as_deref(), wish.detach)?;
     let stdio = match terminal {
         Terminal::None => Stdio::Inherit,

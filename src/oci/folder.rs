@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use oci_spec::runtime::Spec;
 
@@ -16,6 +17,10 @@ const RECORD: &str = "state.json";
 const CONFIG: &str = "config.json";
 /// Stands there from just before the container's command is let run.
 const STARTED: &str = "started";
+/// How names of things that are being made end.
+const TEMPORARY: &str = ".tmp";
+/// No creator takes longer between making its folder and writing the record into it.
+const MAKING: Duration = Duration::from_secs(10);
 /// Where root's containers are; on a tmpfs, so that a reboot forgets them as it ends them.
 const DEFAULT_ROOT: &str = "/run/teu-oci";
 
@@ -42,7 +47,7 @@ impl Root {
         let temporary = temporary_beside(&folder.path).map_err(failed)?;
         fs::DirBuilder::new().mode(0o711).create(&temporary).map_err(failed)?;
         let young = Folder { id: record.id.clone(), path: temporary.clone() };
-        let written = young.write_config(config).and_then(|()| young.write(record)).and_then(|()| {
+        let written = young.write(record).and_then(|()| young.write_config(config)).and_then(|()| {
             // Of two creators of one id one fails here: a folder is not renamed over one that holds something.
             fs::rename(&temporary, &folder.path).map_err(|error| match error.kind() {
                 io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists => OciError::Exists(record.id.clone()),
@@ -69,9 +74,23 @@ impl Root {
             Err(error) => return Err(OciError::file("list", &self.0, error)),
         };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let mut folders: Vec<Folder> = names.filter_map(|name| self.open(&name).ok()).collect();
+        let mut folders: Vec<Folder> =
+            names.filter(|name| !is_temporary(name)).filter_map(|name| self.open(&name).ok()).collect();
         folders.sort_by(|one, other| one.id.cmp(&other.id));
         Ok(folders)
+    }
+
+    /// Removes what a creator of this id that was killed left before its container could be seen by others.
+    pub fn sweep(&self, id: &str) {
+        let prefix = format!(".{id}.");
+        for entry in fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let random = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(TEMPORARY));
+            // The ids `a` and `a.b` have the prefix `.a.` in common.
+            if random.is_some_and(|random| !random.contains('.')) && was_left(&entry.path()) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     fn folder(&self, id: &str) -> Result<Folder> {
@@ -165,6 +184,22 @@ fn missing_is_fine(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
+/// As [`temporary_beside`] names what is being made.
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(TEMPORARY)
+}
+
+/// Whether nobody makes this folder any more. Its record is the first thing in it.
+fn was_left(folder: &Path) -> bool {
+    let young = Folder { id: String::new(), path: folder.to_owned() };
+    match young.read() {
+        Ok(record) => !record.maker.lives(),
+        Err(_) => fs::metadata(folder)
+            .and_then(|found| found.modified())
+            .is_ok_and(|then| then.elapsed().is_ok_and(|age| age > MAKING)),
+    }
+}
+
 /// runc's rule. An id becomes a folder's name, so it must not lead anywhere else.
 fn check_id(id: &str) -> Result<()> {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
@@ -222,6 +257,23 @@ mod tests {
         folder.remove().expect("remove");
         assert!(matches!(root.open("x"), Err(OciError::Missing(_))));
         assert!(root.all().expect("all").is_empty());
+    }
+
+    #[test]
+    fn leftovers_of_killed_creators_are_swept_and_never_listed() {
+        let (_folder, root) = root();
+        let record = Record::sample("x");
+        root.create(&record, b"{}").expect("create");
+        let left = root.0.join(".x.0123.tmp");
+        fs::create_dir(&left).expect("folder");
+        fs::write(left.join(RECORD), serde_json::to_vec(&record).expect("json")).expect("write");
+        let young = root.0.join(".x.4567.tmp");
+        fs::create_dir(&young).expect("folder");
+        let other = root.0.join(".x.y.0123.tmp");
+        fs::create_dir(&other).expect("folder");
+        assert_eq!(root.all().expect("all").len(), 1);
+        root.sweep("x");
+        assert!(!left.exists() && young.exists() && other.exists());
     }
 
     #[test]

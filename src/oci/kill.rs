@@ -34,10 +34,10 @@ pub fn kill(context: &Context, wish: &Kill) -> Result<i32> {
 /// To a stopped container too: processes that shared another's pid namespace may have outlived its first one.
 fn kill_all(record: &Record, signal: Signal) -> Result<()> {
     let place = record.place();
-    if signal == Signal::KILL {
+    if signal == Signal::KILL && place.path().is_some() {
         return Ok(place.kill_all()?);
     }
-    for pid in place.processes() {
+    for pid in record.processes() {
         // What ends meanwhile needs no signal.
         send(Process::of(pid), signal)?;
     }

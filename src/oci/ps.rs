@@ -11,7 +11,7 @@ pub fn ps(context: &Context, wish: &Ps) -> Result<i32> {
     let folder = context.root.open(&wish.id)?;
     let record = folder.read()?;
     let status = status::of(&folder, &record)?;
-    let mut pids = if status.has_process() { record.place().processes() } else { Vec::new() };
+    let mut pids = if status.has_process() { record.processes() } else { Vec::new() };
     pids.sort_unstable();
     match wish.format {
         Format::Json => print_json(&pids)?,

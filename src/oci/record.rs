@@ -61,6 +61,23 @@ impl Record {
         let found = || self.cgroup_wish.as_ref().map(CgroupPlace::find);
         self.cgroup.clone().or_else(found).unwrap_or_default()
     }
+
+    /// Host ids of the container's processes: those in its cgroup, or where it has none, in its pid namespace.
+    pub fn processes(&self) -> Vec<i32> {
+        let place = self.place();
+        if place.path().is_some() {
+            return place.processes();
+        }
+        let Some(init) = self.init.filter(|init| init.lives()) else { return Vec::new() };
+        let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own = namespace(&init.pid.to_string());
+        if own.is_none() || own == namespace("self") {
+            return vec![init.pid];
+        }
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().into_string().ok()?.parse::<i32>().ok());
+        pids.filter(|pid| namespace(&pid.to_string()) == own).collect()
+    }
 }
 
 #[cfg(test)]
