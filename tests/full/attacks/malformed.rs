@@ -214,6 +214,75 @@ fn every_field_broken_4_of_4() {
     break_fields(3);
 }
 
+/// What `tests/fuzz` does for hours, for a moment and always alike: bytes of a whole config, changed at random. The parser
+/// gives a specification or an error, and understands what it has understood when that is written down.
+#[test]
+fn random_changes_of_the_bytes_never_panic() {
+    let lab = lab();
+    let whole = serde_json::to_vec(&lab.config).expect("JSON");
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).expect("a small number")
+    };
+    let words: [&[u8]; 14] = [
+        b"null",
+        b"-1",
+        b"18446744073709551616",
+        b"1e400",
+        b"\"\"",
+        b"[]",
+        b"{}",
+        b"true",
+        b"\"\\u0000\"",
+        b"\xff",
+        b"\"SCMP_ACT_NOTIFY\"",
+        b"\"/..\"",
+        b",",
+        b"\"CAP_ALL\"",
+    ];
+    let mut understood = 0;
+    for _ in 0..2500 {
+        let mut bytes = whole.clone();
+        for _ in 0..=random(3) {
+            let place = random(bytes.len());
+            let end = (place + random(12)).min(bytes.len());
+            match random(5) {
+                0 => bytes[place] = u8::try_from(random(256)).expect("a byte"),
+                1 => drop(bytes.drain(place..end)),
+                2 => drop(bytes.splice(place..end, words[random(words.len())].iter().copied())),
+                3 => {
+                    // A whole value gives way to a word, which stays JSON more often.
+                    let start = bytes[place..].iter().position(|byte| *byte == b':').map_or(place, |at| place + at + 1);
+                    let end = bytes[start..]
+                        .iter()
+                        .position(|byte| matches!(byte, b',' | b'}' | b']'))
+                        .map_or(start, |at| start + at);
+                    bytes.splice(start..end, words[random(words.len())].iter().copied());
+                }
+                _ => {
+                    let copy = bytes[place..end].to_vec();
+                    bytes.splice(place..place, copy);
+                }
+            }
+        }
+        let read = std::panic::catch_unwind(|| teu::runtime::read_spec(&bytes));
+        let read = read.unwrap_or_else(|_| panic!("a panic at:\n{}", String::from_utf8_lossy(&bytes)));
+        match read {
+            Ok(read) => {
+                understood += 1;
+                let text = serde_json::to_vec(&read.spec).expect("JSON");
+                let again = teu::runtime::read_spec(&text);
+                assert!(again.is_ok(), "{:?}:\n{}", again.err(), String::from_utf8_lossy(&text));
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    assert!((200..2400).contains(&understood), "{understood} of 2500 were understood: the changes are no good test");
+}
+
 /// The file as a whole: truncated, doubled keys, deep, huge, not text, no JSON.
 #[test]
 fn whole_file_broken() {
