@@ -232,3 +232,42 @@ fn configuration_chooses_the_theme() {
     };
     assert_ne!(colours("dark"), colours("light"));
 }
+
+#[test]
+fn limits_form_says_what_is_wrong_and_changes_a_running_container() {
+    let teu = Teu::new();
+    teu.ok(&["run", "-d", "--name", "changing", "host", "sleep", "1000"]);
+    let mut pty = teu.pty(&[]);
+    pty.wait_for("changing");
+    pty.send("u");
+    pty.wait_for("Limits of changing");
+    pty.wait_for("used now");
+    // Up from the first row is the last one: the restart policy.
+    pty.send(key::UP);
+    pty.send("sometimes");
+    pty.wait_for("no restart policy");
+    pty.send("\r");
+    pty.wait_for("Limits of changing");
+    pty.send("\x15on-failure:4");
+    pty.wait_gone("no restart policy");
+    pty.send("\r");
+    pty.wait_gone("Limits of changing");
+    crate::support::wait_for("the policy is recorded", SECOND * 20, || {
+        let policy = teu.ok(&[
+            "inspect",
+            "--format",
+            "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}",
+            "changing",
+        ]);
+        (policy == "on-failure 4").then_some(())
+    });
+    pty.wait_for("the limits of changing are changed");
+    // What holds is what the form shows the next time.
+    pty.send("u");
+    pty.wait_for("on-failure:4");
+    pty.send("\x1b");
+    pty.wait_gone("Limits of changing");
+    pty.send("q");
+    assert_eq!(pty.wait_exit(), 0);
+    pty.assert_restored();
+}

@@ -30,7 +30,7 @@ pub enum Dialog {
     Confirm(Confirm),
     Prompt(Prompt),
     Run(RunForm),
-    Limits(LimitsForm),
+    Limits(Box<LimitsForm>),
     Help(Help),
     Palette(Palette),
 }

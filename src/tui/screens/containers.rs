@@ -258,7 +258,7 @@ fn act(command: Command, container: &ContainerSummary) -> Vec<Step> {
             verb(Verb::Restart),
         )),
         Command::Restart => vec![Step::Do(verb(Verb::Start))],
-        Command::Limits => vec![Step::Open(Box::new(Dialog::Limits(LimitsForm::new(container))))],
+        Command::Limits => vec![Step::Open(Box::new(Dialog::Limits(Box::new(LimitsForm::new(container)))))],
         Command::Pause => match container.state {
             ContainerState::Paused { .. } => vec![Step::Do(verb(Verb::Unpause))],
             ContainerState::Running { .. } => vec![Step::Do(verb(Verb::Pause))],
