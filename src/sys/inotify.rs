@@ -47,6 +47,11 @@ impl Inotify {
         Ok(Watched(inotify::add_watch(&self.0, folder, flags)?))
     }
 
+    /// Makes the descriptor readable when a file was written to. [`read`](Self::read) gives no notice of it.
+    pub fn add_file(&self, file: &Path) -> io::Result<Watched> {
+        Ok(Watched(inotify::add_watch(&self.0, file, WatchFlags::MODIFY)?))
+    }
+
     /// What happened since the last call; empty if nothing did. Never blocks.
     pub fn read(&self) -> io::Result<Vec<Notice>> {
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];

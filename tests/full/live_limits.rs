@@ -414,3 +414,39 @@ fn start_lost_brings_back_what_a_reboot_ended_and_its_policy_wants() {
     assert_eq!(teu.ok(&["start", "--lost"]), "");
     teu.run(&["start", "--lost", "plain"]).fails(125, &["--lost"]);
 }
+
+#[test]
+fn memory_kills_are_told_and_counted_while_the_container_goes_on() {
+    need::root();
+    let teu = Teu::new();
+    shell(&teu, "survivor", &["-m", "16m", "--memory-swap", "16m"], "tail /dev/zero; echo goes on; exec sleep 1000");
+    wait_for("the event", SECOND * 20, || (named(&events(&teu, "survivor"), "oom") == 1).then_some(()));
+    wait_for("its parent", SECOND * 20, || teu.ok(&["logs", "survivor"]).contains("goes on").then_some(()));
+    assert_eq!(teu.state("survivor"), "running");
+    assert_eq!(teu.ok(&["stats", "--no-stream", "--format", "{{.OOMKills}}", "survivor"]), "1");
+    teu.ok(&["stop", "-t", "0", "survivor"]);
+    assert_eq!(named(&events(&teu, "survivor"), "oom"), 1, "told once");
+    // A limit that comes later is watched from then on.
+    shell(&teu, "later", &[], "while [ ! -e /tmp/go ]; do sleep 0.05; done; tail /dev/zero; exec sleep 1000");
+    teu.ok(&["update", "--memory", "16m", "--memory-swap", "16m", "later"]);
+    teu.ok(&["exec", "later", "touch", "/tmp/go"]);
+    wait_for("the event", SECOND * 20, || (named(&events(&teu, "later"), "oom") == 1).then_some(()));
+}
+
+#[test]
+fn pressure_and_throttling_are_measured() {
+    need::root();
+    let teu = Teu::new();
+    shell(&teu, "held", &["--cpus", "0.1"], "while :; do :; done");
+    let figures =
+        || teu.ok(&["stats", "--no-stream", "--format", "{{.CPUPressure}} {{.Throttled}} {{.ThrottledTime}}", "held"]);
+    let throttled = |text: &str| -> Option<f64> { text.split(' ').nth(3)?.strip_suffix('%')?.parse().ok() };
+    wait_for("it is throttled", SECOND * 20, || {
+        throttled(&figures()).is_some_and(|percent| percent > 20.0).then_some(())
+    });
+    teu.ok(&["update", "--cpus", "0", "held"]);
+    wait_for("it is let go", SECOND * 20, || throttled(&figures()).is_none_or(|percent| percent == 0.0).then_some(()));
+    let seconds: f64 =
+        figures().rsplit(' ').next().and_then(|time| time.strip_suffix('s')?.parse().ok()).expect("a time");
+    assert!(seconds > 0.0);
+}

@@ -43,6 +43,7 @@ impl Monitor {
         }
         self.container.limits = wanted.limits;
         self.container.restarts.policy = wanted.restart;
+        self.watch_memory();
         // It only tells; what holds is in the kernel and in the record.
         let _ = self.container.write_state(self.log.lost_bytes());
         Ok(())

@@ -32,6 +32,8 @@ pub struct Container {
     pub started: Timestamp,
     /// The same moment, for measuring how long it ran.
     pub since: Instant,
+    /// How many of this run's kills at the memory limit were told.
+    pub oom_kills_told: u64,
 }
 
 impl Container {
@@ -55,6 +57,7 @@ impl Container {
             state: ContainerState::Running { pid, started },
             started,
             since: Instant::now(),
+            oom_kills_told: 0,
         }
     }
 
@@ -125,6 +128,7 @@ impl Container {
         self.cgroup = cgroup;
         self.started = Timestamp::now();
         self.since = Instant::now();
+        self.oom_kills_told = 0;
         self.state = ContainerState::Running { pid, started: self.started };
     }
 
@@ -137,7 +141,7 @@ impl Container {
 
     /// Its processes are gone: the events, and no cgroup. Goes on after failures: the engine's recovery does the same.
     pub fn fall(&mut self, status: &ExitStatus, oom_kills: u64) {
-        if oom_kills > 0 {
+        if oom_kills > self.oom_kills_told {
             self.event(EventAction::Oom, None, None);
         }
         self.event(EventAction::Die, Some(status.code), None);

@@ -74,6 +74,7 @@ impl Monitor {
             self.sessions[0].exited.clone().unwrap_or_else(|| unknown(self.container.started, "not reaped"));
         status.started = Some(self.container.started);
         let oom_kills = self.oom_kills(&status);
+        self.forget_memory();
         if status.code == SIGKILL_CODE && oom_kills > 0 {
             status.reason = ExitReason::OutOfMemory;
         }
@@ -150,6 +151,7 @@ impl Monitor {
                 return Err(error);
             }
         }
+        self.watch_memory();
         let _ = self.container.write_state(self.log.lost_bytes());
         self.container.event(EventAction::Start, None, None);
         idle::give_back();

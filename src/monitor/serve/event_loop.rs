@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::container::Container;
+use super::memory::MemoryWatch;
 use super::peer::{Peer, QUEUE_BYTES};
 use super::registration::Registration;
 use super::session::{Output, Session};
@@ -37,6 +38,7 @@ pub struct Monitor {
     pub(super) next_session: u32,
     /// When SIGKILL follows the stop signal.
     pub(super) kill_at: Option<Instant>,
+    pub(super) memory: MemoryWatch,
     pub(super) listener: Option<OwnedFd>,
     pub(super) lock: Option<Lock>,
     listener_registration: Registration,
@@ -72,6 +74,7 @@ impl Monitor {
             log: parts.log,
             next_session: 1,
             kill_at: None,
+            memory: MemoryWatch::default(),
             listener: Some(parts.listener),
             lock: Some(parts.lock),
             listener_registration: Registration::default(),
@@ -85,6 +88,7 @@ impl Monitor {
     /// Serves until the container has ended and all clients were told.
     pub fn run(mut self) -> io::Result<()> {
         let mut ready = Vec::new();
+        self.watch_memory();
         loop {
             self.settle()?;
             if self.is_over() && self.peers.is_empty() {
@@ -135,6 +139,7 @@ impl Monitor {
             }
             Some(Token::Input(id)) => self.session(id).into_iter().for_each(Session::flush_input),
             Some(Token::Process(id)) => self.reap(id),
+            Some(Token::Memory) => self.take_memory_notice(),
             None => {}
         }
     }
@@ -306,6 +311,7 @@ impl Monitor {
         for session in &mut self.sessions {
             session.register(&self.epoll)?;
         }
+        self.memory.register(&self.epoll)?;
         if let Some(listener) = &self.listener {
             let interest = if self.peers.len() < MAX_PEERS { Interest::READ } else { Interest::NONE };
             self.listener_registration.set(&self.epoll, listener, Token::Listener.into(), interest)?;
@@ -316,7 +322,8 @@ impl Monitor {
     /// How long to wait at most; `None`, for ever, is the rule.
     fn time_left(&self) -> Option<Duration> {
         let stalls = self.peers.iter().filter_map(Peer::stalled_since).map(|since| since + STALL_LIMIT);
-        let next = stalls.chain(self.kill_at).chain(self.container.restarts.at).min()?;
+        let own = [self.kill_at, self.container.restarts.at, self.memory.look_at];
+        let next = stalls.chain(own.into_iter().flatten()).min()?;
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
 
@@ -324,6 +331,9 @@ impl Monitor {
         let now = Instant::now();
         if self.kill_at.take_if(|at| *at <= now).is_some() {
             let _ = self.signal(SessionId::MAIN, Signal::KILL);
+        }
+        if self.memory.look_at.take_if(|at| *at <= now).is_some() {
+            self.look_at_memory();
         }
         if self.container.restarts.at.take_if(|at| *at <= now).is_some() {
             self.start_again();

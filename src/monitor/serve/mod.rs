@@ -12,6 +12,7 @@ mod change;
 mod container;
 mod end;
 mod event_loop;
+mod memory;
 mod peer;
 mod registration;
 mod restart;

@@ -102,6 +102,7 @@ impl Running {
             state: ContainerState::Running { pid: number, started: Timestamp::now() },
             started: Timestamp::now(),
             since: Instant::now(),
+            oom_kills_told: 0,
         };
         container.write_state(0).expect("state");
         let mut monitor = Monitor::new(Parts {

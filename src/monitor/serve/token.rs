@@ -11,6 +11,7 @@ pub enum Token {
     Output(SessionId, LogStream),
     Input(SessionId),
     Process(SessionId),
+    Memory,
 }
 
 impl From<Token> for u64 {
@@ -23,6 +24,7 @@ impl From<Token> for u64 {
             Token::Output(session, LogStream::Stderr) => (4, session.0),
             Token::Input(session) => (5, session.0),
             Token::Process(session) => (6, session.0),
+            Token::Memory => (7, 0),
         };
         kind << 32 | Self::from(id)
     }
@@ -40,6 +42,7 @@ impl Token {
             4 => Self::Output(SessionId(id), LogStream::Stderr),
             5 => Self::Input(SessionId(id)),
             6 => Self::Process(SessionId(id)),
+            7 => Self::Memory,
             _ => return None,
         })
     }
@@ -60,6 +63,7 @@ mod tests {
             Token::Output(session, LogStream::Stderr),
             Token::Input(session),
             Token::Process(SessionId::MAIN),
+            Token::Memory,
         ] {
             assert_eq!(Token::of(token.into()), Some(token));
         }

@@ -10,6 +10,7 @@ mod create;
 mod devices;
 mod figures;
 mod legacy;
+mod oom;
 mod plan;
 mod processes;
 mod roots;
@@ -27,6 +28,7 @@ use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
 pub(super) use create::{Membership, create, enter};
+pub use oom::OomWatch;
 pub use roots::Roots;
 pub use sampler::Sampler;
 pub use statistics::Statistics;
