@@ -39,6 +39,10 @@ pub fn exec(
 ) -> Result<Started, RuntimeError> {
     validate::process(&request.process)?;
     let namespaces = foreign_namespaces(pid)?;
+    // What was just read of the pid was this process's only if it lives still.
+    if crate::sys::signal::send(pidfd, 0).is_err() {
+        return Err(RuntimeError::InvalidRequest("the container's first process has ended".to_owned()));
+    }
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
     if let Some(root) = namespaces.contains(ThreadNameSpaceType::USER).then(|| idmap::root_user_of(pid)).flatten() {

@@ -18,6 +18,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::RuntimeError;
+use crate::sys::program;
 
 /// The moments, in the order of the specification's lifecycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,10 @@ fn run_with(
         return Ok(());
     }
     let state = state(spec, moment, container);
+    if !matches!(moment, Moment::CreateContainer | Moment::StartContainer) {
+        // What the caller's own caller left open is not theirs: one that stays behind would hold it.
+        program::close_on_exec_from(3).map_err(|error| RuntimeError::step("close descriptors", error))?;
+    }
     for (number, hook) in hooks.iter().enumerate() {
         if let Err(why) = run_one(hook, &state, folder) {
             let name = format!("hooks.{}[{number}]: {}", moment.field(), hook.path().display());

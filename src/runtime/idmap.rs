@@ -106,6 +106,16 @@ pub(super) fn root_user_of(pid: i32) -> Option<u32> {
     outside(&parse_map(&text)?, 0)
 }
 
+/// The maps of the user namespace that a process is in.
+pub(super) fn of_process(pid: i32) -> Result<IdMaps, RuntimeError> {
+    let read = |file: &str| {
+        let path = format!("/proc/{pid}/{file}");
+        let text = fs::read_to_string(&path).map_err(|error| RuntimeError::step(format!("read {path}"), error))?;
+        parse_map(&text).ok_or_else(|| RuntimeError::InvalidRequest(format!("{path} is no id map")))
+    };
+    Ok(IdMaps { uids: read("uid_map")?, gids: read("gid_map")? })
+}
+
 /// uid_map's lines, as [`map_text`] writes them; the kernel pads the numbers.
 fn parse_map(text: &str) -> Option<Vec<LinuxIdMapping>> {
     let line = |line: &str| {

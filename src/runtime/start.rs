@@ -1,6 +1,7 @@
 //! Starts a container: clones its first process, which sets itself up and executes the command.
 
 use std::convert::Infallible;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -35,7 +36,7 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
     let (upper, mut lower) = report::line().map_err(|error| RuntimeError::step("socketpair", error))?;
     let streams = Streams::open(stdio).map_err(|error| RuntimeError::step("make pipes", error))?;
-    let plan = Plan::of(request, namespaces.new_user());
+    let plan = Plan::of(request, namespaces.user());
     let agent = Agent::of(seccomp_of(&request.spec), told(request))?;
     let mut membership = cgroup::create(&Roots::discover(), &request.cgroup)?;
     let early = if namespaces.need_stage() { 0 } else { namespaces.clone_flags() };
@@ -68,8 +69,8 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     };
     let begun = Begun { pid, pidfd, line: upper };
     let finished = begun
-        .enter_user_namespace(request, maps.as_ref(), &streams)
-        .and_then(|()| begun.hand_mounts(request, &plan, maps.as_ref()))
+        .enter_user_namespace(request, &namespaces, maps, &streams)
+        .and_then(|maps| begun.hand_mounts(request, &plan, maps.as_ref()))
         .and_then(|()| begun.guide(request, &mut membership));
     let place = membership.into_place(pid, namespaces.new_network());
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
@@ -80,7 +81,7 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
         Err(error) => {
             kill_and_reap(&begun.pidfd);
             let _ = place.remove();
-            Err(error)
+            Err(begun.cause(error))
         }
     }
 }
@@ -142,20 +143,46 @@ struct Begun {
 }
 
 impl Begun {
-    /// Writes the id maps. From here on the process is root of its own namespace, whose pipes its own pipes shall be.
+    /// Writes the id maps of a new user namespace, or reads those of a joined one. From here on the process is root of it,
+    /// whose pipes its own pipes shall be.
     fn enter_user_namespace(
         &self,
         request: &StartRequest,
-        maps: Option<&IdMaps>,
+        namespaces: &Namespaces,
+        wanted: Option<IdMaps>,
         streams: &Streams,
-    ) -> Result<(), RuntimeError> {
-        let Some(maps) = maps else { return Ok(()) };
-        idmap::write(self.pid, maps)?;
-        self.set_outward(request)?;
+    ) -> Result<Option<IdMaps>, RuntimeError> {
+        let maps = match wanted {
+            Some(maps) => {
+                idmap::write(self.pid, &maps)?;
+                self.set_outward(request)?;
+                maps
+            }
+            None if namespaces.user() => idmap::of_process(self.pid)?,
+            None => return Ok(None),
+        };
         if let Some((uid, _)) = maps.root() {
             streams.give_pipes_to(uid);
         }
-        self.go()
+        if namespaces.new_user() {
+            self.go()?;
+        }
+        Ok(Some(maps))
+    }
+
+    /// What really failed: the killed process's own report, if the line to it broke.
+    fn cause(&self, error: RuntimeError) -> RuntimeError {
+        let broken = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset];
+        if !matches!(&error, RuntimeError::Step { source, .. } if broken.contains(&source.kind())) {
+            return error;
+        }
+        loop {
+            match self.line.next() {
+                Ok(Report::Failed(own)) => return own,
+                Ok(Report::Closed) | Err(_) => return error,
+                Ok(_) => {}
+            }
+        }
     }
 
     fn hand_mounts(&self, request: &StartRequest, plan: &Plan, maps: Option<&IdMaps>) -> Result<(), RuntimeError> {

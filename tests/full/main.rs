@@ -16,6 +16,7 @@ mod oci_spec;
 mod registry;
 mod rootless;
 mod run_flags;
+mod runtime_core;
 // Its programs are machine code.
 #[cfg(target_arch = "x86_64")]
 mod seccomp;
