@@ -109,9 +109,10 @@ impl Membership {
             }
             self.place.legacy.push((names.clone(), folder.clone()));
         }
-        for (_, folder) in self.place.spare.iter().filter(|(_, folder)| folder.exists()) {
-            refuse_taken(folder)?;
-        }
+        // What is refused is not the container's, and must not be removed with it.
+        let spare = std::mem::take(&mut self.place.spare);
+        spare.iter().filter(|(_, folder)| folder.exists()).try_for_each(|(_, folder)| refuse_taken(folder))?;
+        self.place.spare = spare;
         if !self.place.legacy.is_empty() || self.place.unified.is_some() {
             self.name.clone_into(&mut self.place.name);
         }
