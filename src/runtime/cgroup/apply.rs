@@ -5,7 +5,7 @@ use oci_spec::runtime::LinuxResources;
 use super::create::make_folder;
 use super::devices::Rules;
 use super::plan::{Done, refused};
-use super::{CgroupPlace, Group, Planned, Subject, legacy, read_below, unified, write_io};
+use super::{CgroupPlace, Group, Planned, Subject, legacy, read_below, systemd, unified, write_io};
 use crate::model::Limits;
 use crate::runtime::RuntimeError;
 
@@ -45,6 +45,9 @@ impl CgroupPlace {
     pub(super) fn apply(&self, resources: &LinuxResources, moment: Moment) -> Result<(), RuntimeError> {
         let rules = Rules::of(resources.devices().as_deref().unwrap_or_default())?;
         let demanded = demanded(resources)?;
+        if let (Some(unit), Moment::Update) = (&self.unit, moment) {
+            systemd::update(unit, resources, self.version())?;
+        }
         self.join_spare(&demanded, moment)?;
         let groups = self.groups();
         let server = |subject| groups.iter().find(|group| group.has(subject));
@@ -64,6 +67,11 @@ impl CgroupPlace {
             Some(group) => limit_devices(group.as_ref(), rules, moment).inspect_err(|_| done.undo()),
             None => Ok(()),
         }
+    }
+
+    /// Whose properties systemd's unit takes.
+    pub(super) fn version(&self) -> systemd::Version {
+        if self.legacy.is_empty() { systemd::Version::Unified } else { systemd::Version::Legacy }
     }
 
     /// Makes and joins what is not joined without need: a v1 hierarchy, a v2 controller.

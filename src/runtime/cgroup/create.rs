@@ -11,8 +11,9 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::apply::Moment;
 use super::below;
 use super::processes::start_time;
+use super::systemd::{self, Version};
 use super::unified::enable_above;
-use super::{CgroupPlace, CgroupWish, Roots, read_pids, write_io};
+use super::{CgroupPlace, CgroupWish, Roots, Unit, read_pids, write_io};
 use crate::runtime::RuntimeError;
 
 /// Groups that are being made. The v2 one stands before the process is cloned (it is born in it); the v1 ones are
@@ -25,6 +26,8 @@ pub(in crate::runtime) struct Membership {
     born_in: Option<OwnedFd>,
     /// v1 folders, made or about to be made.
     legacy: Vec<(String, PathBuf)>,
+    /// What systemd is to make, and where v2 is mounted.
+    unit: Option<(Unit, Option<PathBuf>)>,
 }
 
 /// Makes the wished v2 group below the root; v1 groups follow with [`Membership::complete`]. A group with processes of
@@ -40,18 +43,22 @@ pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Mem
         refuse_taken(&folder)?;
     }
     let mut unified = None;
+    if let Some(unit) = wish.unit() {
+        // systemd makes the group when the process is there.
+        let folder = roots.unified_mount.as_ref().map(|mount| mount.join(unit.path()));
+        let place = CgroupPlace { unified: folder, spare: below(&roots.spare), ..CgroupPlace::default() };
+        let unit = Some((unit.clone(), roots.unified_mount.clone()));
+        return Ok(Membership { place, born_in: None, legacy: below(&roots.legacy), name, unit });
+    }
     if let Some(root) = &roots.unified {
-        unified = match make_unified(&root.join(&name), roots.legacy.is_empty()) {
-            Ok(()) => Some(root.join(&name)),
-            // Not this user's to make: the container goes without.
-            Err(_) => None,
-        };
+        // What is not this user's to make the container goes without.
+        unified = make_unified(&root.join(&name), roots.legacy.is_empty()).ok().map(|()| root.join(&name));
     }
     let born_in = unified
         .as_ref()
         .and_then(|folder| openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok());
     let place = CgroupPlace { unified, spare: below(&roots.spare), ..CgroupPlace::default() };
-    Ok(Membership { place, born_in, legacy: below(&roots.legacy), name })
+    Ok(Membership { place, born_in, legacy: below(&roots.legacy), name, unit: None })
 }
 
 /// An existing group is taken only while nobody is in it and it is not frozen, where a new process would hang.
@@ -82,6 +89,7 @@ impl Membership {
             legacy: joined.legacy,
             name: place.name.clone(),
             place: CgroupPlace { spare: Vec::new(), ..place.clone() },
+            unit: None,
         })
     }
 
@@ -100,10 +108,14 @@ impl Membership {
 
     /// Makes the v1 groups, or has systemd take the process `pid` in, and writes the limits. On failure the caller
     /// calls [`CgroupPlace::remove`] on the place.
-    pub fn complete(&mut self, _pid: i32, resources: Option<&LinuxResources>) -> Result<(), RuntimeError> {
+    pub fn complete(&mut self, pid: i32, resources: Option<&LinuxResources>) -> Result<(), RuntimeError> {
+        if let Some((unit, mount)) = self.unit.clone() {
+            self.start_unit(&unit, mount.as_deref(), pid, resources)?;
+        }
         for (names, folder) in &self.legacy {
             match make_folder(folder) {
                 Ok(Made::New) => {}
+                Ok(Made::Before) if self.place.unit.is_some() => {}
                 Ok(Made::Before) => refuse_taken(folder)?,
                 Err(_) => continue,
             }
@@ -120,6 +132,22 @@ impl Membership {
             Some(resources) => self.place.apply(resources, Moment::Start),
             None => Ok(()),
         }
+    }
+
+    /// Has systemd make the unit with the process in it, and finds its v2 group.
+    fn start_unit(
+        &mut self,
+        unit: &Unit,
+        mount: Option<&Path>,
+        pid: i32,
+        resources: Option<&LinuxResources>,
+    ) -> Result<(), RuntimeError> {
+        let version = if self.legacy.is_empty() { Version::Unified } else { Version::Legacy };
+        self.place.unified = None;
+        self.name = systemd::start(unit, pid, resources, version)?;
+        self.place.unit = Some(unit.clone());
+        self.place.unified = mount.map(|mount| mount.join(&self.name)).filter(|folder| folder.is_dir());
+        Ok(())
     }
 
     /// The v1 groups' doors, opened by the side that may: the kernel asks who opened them, so that a process in a user

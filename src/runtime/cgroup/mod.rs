@@ -16,6 +16,7 @@ mod processes;
 mod roots;
 mod sampler;
 pub mod statistics;
+mod systemd;
 mod unified;
 mod wish;
 
@@ -102,6 +103,9 @@ pub struct CgroupPlace {
     /// v1 hierarchies that the container joins when somebody wants a limit there, and its folder if it does.
     #[serde(default)]
     pub spare: Vec<(String, PathBuf)>,
+    /// The unit whose groups these are, if systemd made them.
+    #[serde(default)]
+    pub unit: Option<Unit>,
     /// The first process, and its start time in clock ticks (so that a reused pid is not mistaken for it).
     pub pid: i32,
     pub pid_start: u64,
@@ -142,6 +146,7 @@ impl CgroupPlace {
             spare: below(roots.spare).collect(),
             unified: roots.unified.map(|root| root.join(&name)).filter(|folder| folder.exists()),
             name,
+            unit: wish.unit().cloned(),
             ..Self::default()
         }
     }
@@ -233,7 +238,8 @@ impl CgroupPlace {
 
     /// Removes the folders. Missing ones are no error; never stops early; gives the first failure.
     pub fn remove(&self) -> Result<(), RuntimeError> {
-        let mut first = Ok(());
+        // systemd takes its groups away itself; what it leaves, such as v1's, goes as ever.
+        let mut first = self.unit.as_ref().map_or(Ok(()), systemd::stop);
         for group in self.groups() {
             let removed = group.remove();
             if first.is_ok() {

@@ -15,6 +15,8 @@ pub struct Roots {
     pub spare: Vec<(String, PathBuf)>,
     /// v2: the hierarchy's root, or the user's delegated group.
     pub unified: Option<PathBuf>,
+    /// v2: where it is mounted.
+    pub unified_mount: Option<PathBuf>,
 }
 
 /// v1 controllers worth joining: those that limit, count or guard. Each costs a folder a container.
@@ -64,6 +66,7 @@ impl Roots {
             roots.legacy = others;
             roots.spare.extend::<Vec<_>>(freezer);
         }
+        roots.unified_mount = roots.unified.clone();
         if !privileged {
             roots.unified = roots.unified.and_then(|root| delegated(&root, own, uid).ok().flatten());
         }
@@ -155,7 +158,8 @@ mod tests {
     fn roots_of_user_without_delegation_are_empty() {
         let mine = rustix::process::geteuid().as_raw();
         let other = if mine == 4_000_000 { 1 } else { 4_000_000 };
-        assert_eq!(Roots::from_texts(HYBRID, "0::/user.slice\n", other, false, None), Roots::default());
+        let roots = Roots::from_texts(HYBRID, "0::/user.slice\n", other, false, None);
+        assert!(roots.legacy.is_empty() && roots.spare.is_empty() && roots.unified.is_none(), "{roots:?}");
     }
 
     #[test]

@@ -67,6 +67,14 @@ impl CgroupWish {
         }
     }
 
+    /// The unit, with systemd's driver.
+    pub(super) fn unit(&self) -> Option<&Unit> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Unit(unit) => Some(unit),
+        }
+    }
+
     /// The path below the hierarchies' roots, without a leading slash. For a unit it is where systemd's system
     /// manager puts it; a user's manager puts it below its own group.
     pub fn path(&self) -> String {
@@ -78,7 +86,8 @@ impl CgroupWish {
 }
 
 impl Unit {
-    fn path(&self) -> String {
+    /// Where the system's manager puts it.
+    pub(super) fn path(&self) -> String {
         let mut path = String::new();
         for (end, _) in self.slice.match_indices('-').filter(|(at, _)| *at > 0) {
             path.push_str(&self.slice[..end]);

@@ -1,6 +1,6 @@
 //! A container's group in the v2 hierarchy, with whatever controllers it has there.
 
-mod plan;
+pub(super) mod plan;
 mod statistics;
 
 use std::fs;

@@ -150,7 +150,7 @@ fn plan_cpu(cpu: &LinuxCpu, folder: &Path, plan: &mut Plan) -> Result<(), Runtim
 
 /// v1's shares (2 to 262144) as v2's weight (1 to 10000): a curve through both defaults (1024 and 100) and both ends, as
 /// runc 1.4 and crun 1.23 draw it; the straight line of before gave 39 for the default.
-fn weight(shares: u64) -> u64 {
+pub(in super::super) fn weight(shares: u64) -> u64 {
     match shares {
         ..=2 => 1,
         262_144.. => 10_000,
