@@ -80,11 +80,14 @@ fn statistics_have_every_key_that_runc_prints() {
     let theirs = statistics(&mut Bundle::new(Runtime::Runc));
     let ours = statistics(&mut Bundle::new(Runtime::Teu));
     // What the kernel counts of one page size, and lists that are left out while they are empty.
-    let left_out = |path: &str| path.starts_with("/hugetlb/") || path.starts_with("/cpuset/") || path.starts_with("/blkio/");
-    let missing: Vec<_> = theirs.iter().filter(|(path, kind)| !left_out(path) && ours.get(*path) != Some(kind)).collect();
+    let left_out =
+        |path: &str| path.starts_with("/hugetlb/") || path.starts_with("/cpuset/") || path.starts_with("/blkio/");
+    let missing: Vec<_> =
+        theirs.iter().filter(|(path, kind)| !left_out(path) && ours.get(*path) != Some(kind)).collect();
     // A figure that is zero is left out by both, and may be zero on one side only.
     let zeros = ["/max", "/usage", "/cache", "/total", "/periods"];
-    let missing: Vec<_> = missing.into_iter().filter(|(path, _)| !zeros.iter().any(|end| path.ends_with(end))).collect();
+    let missing: Vec<_> =
+        missing.into_iter().filter(|(path, _)| !zeros.iter().any(|end| path.ends_with(end))).collect();
     assert!(missing.is_empty(), "runc prints, and teu does not: {missing:?}\nteu: {ours:?}");
 }
 
@@ -135,7 +138,10 @@ fn every_limit_of_a_bundle_is_read_back_from_the_kernel() {
     let list = group(pid, "devices").join("devices.list");
     if list.exists() {
         let list = text_of(&list);
-        assert!(list.lines().any(|line| line == "c 1:3 rwm") && !list.lines().any(|line| line.starts_with('a')), "{list}");
+        assert!(
+            list.lines().any(|line| line == "c 1:3 rwm") && !list.lines().any(|line| line.starts_with('a')),
+            "{list}"
+        );
     }
     // Each group above exists in the hierarchies that were joined, and is the test's to remove.
     let above: Vec<PathBuf> = ["memory", "cpu", "cpuacct", "pids", "cpuset", "devices", "blkio", "unified"]
@@ -211,7 +217,15 @@ fn serve(stream: &mut UnixStream) -> Vec<String> {
         bytes.resize((16 + number(&head, 12)).next_multiple_of(8) + number(&head, 4), 0);
         stream.read_exact(&mut bytes[16..]).expect("a message");
         let position = |text: &str| bytes.windows(text.len()).position(|window| window == text.as_bytes());
-        let members = ["Hello", "Subscribe", "AddMatch", "StartTransientUnit", "StopUnit", "ResetFailedUnit", "SetUnitProperties"];
+        let members = [
+            "Hello",
+            "Subscribe",
+            "AddMatch",
+            "StartTransientUnit",
+            "StopUnit",
+            "ResetFailedUnit",
+            "SetUnitProperties",
+        ];
         let member = *members.iter().find(|member| position(&format!("{member}\0")).is_some()).expect("a known member");
         called.push(member.to_owned());
         if member == "StartTransientUnit" {
@@ -292,7 +306,10 @@ fn systemd_makes_the_scope_when_asked() {
     call(&["delete", "--force", &bundle.id]).ok();
     assert!(!folder.exists() && !pids.exists(), "groups are left");
     let called = systemd.serving.join().expect("the fake systemd");
-    assert_eq!(called, ["Hello", "Subscribe", "AddMatch", "StartTransientUnit", "Hello", "StopUnit", "ResetFailedUnit"]);
+    assert_eq!(
+        called,
+        ["Hello", "Subscribe", "AddMatch", "StartTransientUnit", "Hello", "StopUnit", "ResetFailedUnit"]
+    );
     for controller in ["memory", "cpu", "cpuacct", "pids", "devices", "blkio"] {
         let legacy = Path::new("/sys/fs/cgroup").join(controller).join("teutest.slice");
         let _ = fs::remove_dir(legacy);

@@ -7,6 +7,7 @@ mod support;
 
 mod attacks;
 mod cgroup_v2;
+mod cgroups;
 mod faults;
 mod fixtures;
 mod live_limits;
