@@ -53,6 +53,18 @@ impl Client {
     }
 }
 
+/// The shell in the terminal sees its new size, soon: engines may lose the very first one.
+#[track_caller]
+fn takes_size(pty: &Pty, size: (u16, u16)) {
+    pty.resize(size);
+    let expected = format!("{} {}", size.1, size.0);
+    wait_for(&format!("the size {expected}"), SECOND * 20, || {
+        pty.send("stty size\r");
+        std::thread::sleep(Duration::from_millis(200));
+        pty.screen().contains(&expected).then_some(())
+    });
+}
+
 /// The runtime as engines want it: one program without arguments before the verb.
 fn runtime(teu: &Teu) -> PathBuf {
     let link = teu.work().join("teu-oci");
@@ -198,12 +210,7 @@ mod podman {
         pty.send("stty size; echo answer-$((6*7))\r");
         pty.wait_for("24 80");
         pty.wait_for("answer-42");
-        pty.resize((100, 30));
-        wait_for("the new size", SECOND * 20, || {
-            pty.send("stty size\r");
-            std::thread::sleep(Duration::from_millis(200));
-            pty.screen().contains("30 100").then_some(())
-        });
+        takes_size(&pty, (100, 30));
         pty.send("exit 5\r");
         assert_eq!(pty.wait_exit(), 5, "{}", pty.screen());
         engine.ok(&["run", "-d", "--name", "tty", "--network", "none", "tiny", "sleep", "1000"]);
@@ -570,8 +577,8 @@ mod docker {
         pty.send("tty; echo answer-$((6*7))\r");
         pty.wait_for("/dev/pts/");
         pty.wait_for("answer-42");
-        pty.send("stty size; exit 5\r");
-        pty.wait_for("24 80");
+        takes_size(&pty, (100, 30));
+        pty.send("exit 5\r");
         assert_eq!(pty.wait_exit(), 5);
         client.ok(&["run", "-dit", "--name", "tty", "tiny", "sh"]);
         let mut pty = client.pty(&["exec", "-it", "tty", "sh"]);
