@@ -61,10 +61,8 @@ pub fn destroy(context: &Context, folder: &Folder) -> Result<()> {
         keep(await_end(init));
     }
     keep(place.remove().map_err(OciError::from));
-    if first.is_err() {
-        // Its processes or groups are still there: the record must stay, so that it can be tried again.
-        return first;
-    }
+    // Where its processes or groups are still there, the record must stay, so that it can be tried again.
+    first?;
     hooks::poststop(context, folder, &record);
     folder.remove()
 }
