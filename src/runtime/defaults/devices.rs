@@ -110,7 +110,10 @@ fn look(wish: &DeviceMapping, found: &mut Vec<Node>) -> Result<(), RuntimeError>
         return look_below(&wish.source, &wish.target, found).map_err(failed);
     }
     match node(&wish.source, &wish.target).map_err(failed)? {
-        Some(node) => Ok(found.push(node)),
+        Some(node) => {
+            found.push(node);
+            Ok(())
+        }
         None => Err(failed(io::Error::other("it is no device"))),
     }
 }
