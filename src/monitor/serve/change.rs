@@ -56,7 +56,15 @@ impl Monitor {
         }
         self.check_room(old, new)?;
         // What the kernel took before it refused, the update itself has undone.
-        self.container.cgroup.update(&changes).map_err(|error| refusal(&error))
+        self.container.cgroup.update(&changes).map_err(|error| refusal(&error))?;
+        let held = self.container.cgroup.limits_in_force();
+        match differs(new, &held) {
+            None => Ok(()),
+            Some(what) => {
+                self.take_back(new, old);
+                Err(refuse(ErrorKind::Other, &format!("the kernel took {what} instead; nothing was changed")))
+            }
+        }
     }
 
     /// A limit below what is in use would make the kernel kill (v2) or refuse (v1).
@@ -85,6 +93,23 @@ impl Monitor {
     }
 }
 
+/// What the kernel holds otherwise than it was told. It counts memory in whole pages.
+fn differs(wanted: &Limits, held: &Limits) -> Option<String> {
+    let page = rustix::param::page_size() as u64;
+    if let Some(memory) = wanted.memory_bytes
+        && held.memory_bytes != Some(memory - memory % page)
+    {
+        return Some(format!("a memory limit of {}", held.memory_bytes.map_or("none".to_owned(), mebibytes)));
+    }
+    if wanted.pids.is_some() && held.pids != wanted.pids {
+        return Some(format!("a limit of {} processes", held.pids.map_or("no".to_owned(), |pids| pids.to_string())));
+    }
+    if wanted.cpu_quota_us.is_some() && held.cpu_quota_us != wanted.cpu_quota_us {
+        return Some("another cpu quota".to_owned());
+    }
+    None
+}
+
 fn refusal(error: &RuntimeError) -> MonitorError {
     let busy = |source: &io::Error| source.raw_os_error() == Some(libc::EBUSY);
     let why = match error {
@@ -99,4 +124,20 @@ fn refusal(error: &RuntimeError) -> MonitorError {
 /// `12.5 MiB`.
 fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_holds_may_differ_by_a_part_of_a_page_only() {
+        let memory = |bytes| Limits { memory_bytes: Some(bytes), ..Limits::default() };
+        assert_eq!(differs(&memory((64 << 20) + 5), &memory(64 << 20)), None);
+        assert!(differs(&memory(64 << 20), &memory(128 << 20)).is_some_and(|what| what.contains("128.0 MiB")));
+        assert!(differs(&memory(64 << 20), &Limits::default()).is_some());
+        let pids = Limits { pids: Some(5), ..Limits::default() };
+        assert!(differs(&pids, &Limits::default()).is_some() && differs(&pids, &pids).is_none());
+        assert_eq!(differs(&Limits::default(), &pids), None, "what is not asked for may be anything");
+    }
 }

@@ -9,6 +9,7 @@ mod counters;
 mod create;
 mod devices;
 mod figures;
+mod in_force;
 mod legacy;
 mod oom;
 mod plan;
