@@ -374,6 +374,13 @@ impl Bundle {
                     let _ = Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status();
                 }
             } else if let Some((pid, _)) = row.strip_prefix("process ").and_then(|rest| rest.split_once(':')) {
+                // A container without a mount namespace has mounted in that of all peers, which the others still need.
+                if !self.is_teu() && pid == peers_holder().to_string() {
+                    let script = "grep -F \"$0\" /proc/self/mountinfo | cut -d ' ' -f 5 | sort -r | xargs -r umount -l";
+                    let mut command = in_peers_namespace();
+                    let _ = command.args(["sh", "-c", script]).arg(self.folder()).stderr(Stdio::null()).status();
+                    continue;
+                }
                 let _ = Command::new("kill").args(["-9", pid]).stderr(Stdio::null()).status();
             }
         }
@@ -402,6 +409,13 @@ impl Drop for Bundle {
 /// Debian's crun and runc refuse hybrid cgroups, unless the v2 mount is hidden: in a mount namespace that lives as long as
 /// the test program, since it waits on a pipe of it.
 fn in_peers_namespace() -> Command {
+    let mut command = Command::new("nsenter");
+    command.args(["--target", &peers_holder().to_string(), "--mount", "--"]);
+    command
+}
+
+/// The process whose mount namespace it is.
+fn peers_holder() -> u32 {
     static HOLDER: OnceLock<Child> = OnceLock::new();
     let holder = HOLDER.get_or_init(|| {
         let script = "umount /sys/fs/cgroup/unified 2>/dev/null; echo ready; exec cat";
@@ -412,9 +426,7 @@ fn in_peers_namespace() -> Command {
         BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("ready");
         child
     });
-    let mut command = Command::new("nsenter");
-    command.args(["--target", &holder.id().to_string(), "--mount", "--"]);
-    command
+    holder.id()
 }
 
 fn make_rootfs(rootfs: &Path) {

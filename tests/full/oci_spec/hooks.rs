@@ -37,15 +37,19 @@ fn lines(file: &std::path::Path) -> Vec<String> {
 
 /// A hook inside the container: a script of its own shell.
 fn inside(script: &str) -> Value {
-    json!({"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"]})
+    json!({"path": "/bin/sh", "args": ["sh", "-c", format!("cat > /dev/null; {script}")], "env": ["PATH=/bin"]})
+}
+
+/// A hook that fails, after it has read the state: crun 1.8.1 dies of a hook that does not.
+fn failing() -> Value {
+    json!({"path": "/bin/sh", "args": ["sh", "-c", "cat > /dev/null; exit 1"], "env": ["PATH=/usr/bin:/bin"]})
 }
 
 /// runtime.md, Lifecycle 3 to 13: each kind at its step; prestart before createRuntime before createContainer.
 fn hooks_are_called_in_order_at_their_time(lab: &mut Bundle) {
     let out = lab.bind("out", "/mnt", &["bind"]);
     let file = out.join("log");
-    let host =
-        |word: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", format!("echo {word} >> {}", file.display())]}]);
+    let host = |word: &str| json!([{"path": "/bin/sh", "args": ["sh", "-c", format!("cat > /dev/null; echo {word} >> {}", file.display())]}]);
     lab.config["hooks"] = json!({
         "poststop": host("poststop"),
         "poststart": host("poststart"),
@@ -125,8 +129,10 @@ fn hooks_get_the_state_on_stdin(lab: &mut Bundle) {
 /// config.md, Hooks: `args` are `execv`'s argv, `env` is the environment.
 fn hooks_get_their_arguments_and_environment_only(lab: &mut Bundle) {
     let file = lab.folder().join("log");
-    let script =
-        format!("exec > {}; echo \"$0|$1|$2\"; /usr/bin/env | /bin/grep -v -E '^(PWD|SHLVL|_)='", file.display());
+    let script = format!(
+        "/bin/cat > /dev/null; exec > {}; echo \"$0|$1|$2\"; /usr/bin/env | /bin/grep -v -E '^(PWD|SHLVL|_)='",
+        file.display()
+    );
     lab.config["hooks"] = json!({"createRuntime": [
         {"path": "/bin/sh", "args": ["any name", "-c", script, "zero", "one", "two words"], "env": ["A=1", "B=x y"]},
     ]});
@@ -282,7 +288,7 @@ fn poststop_comes_after_the_container_is_gone(lab: &mut Bundle) {
 #[track_caller]
 fn failing_at_create(lab: &mut Bundle, kind: &str) {
     let (file, stop) = lab.hook("stop", "echo poststop");
-    lab.config["hooks"] = json!({kind: [{"path": "/bin/false"}], "poststop": [stop]});
+    lab.config["hooks"] = json!({kind: [failing()], "poststop": [stop]});
     lab.refused();
     let left = lab.left();
     assert!(left.is_empty(), "{left:?}");
@@ -325,7 +331,7 @@ fn start_container_that_fails_stops_the_container(lab: &mut Bundle) {
 /// runtime.md, Lifecycle 13: "MUST log a warning, but the remaining hooks and lifecycle continue".
 fn poststop_that_fails_is_only_warned_of(lab: &mut Bundle) {
     let (file, last) = lab.hook("log", "echo last");
-    lab.config["hooks"] = json!({"poststop": [{"path": "/bin/false"}, last]});
+    lab.config["hooks"] = json!({"poststop": [failing(), last]});
     lab.create().ok();
     lab.start().ok();
     lab.wait_status("stopped");
