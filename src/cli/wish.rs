@@ -50,7 +50,7 @@ pub struct Wish {
     /// When to start it again: no, on-failure[:N], always, unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", value_parser = restart_policy)]
     pub restart: RestartPolicy,
-    /// Network: none or host
+    /// Network: none or host (with --userns host also for ports below 1024)
     #[arg(long, alias = "net", value_name = "MODE", default_value = "none", value_parser = network)]
     pub network: NetworkMode,
     /// Show a folder or file of this machine inside

@@ -73,6 +73,11 @@ impl Inner {
         self.container(id).join("work")
     }
 
+    /// Nodes of the devices that are shown inside.
+    pub(super) fn devices(&self, id: &Id) -> PathBuf {
+        self.container(id).join("devices")
+    }
+
     pub(super) fn log_file(&self, id: &Id) -> PathBuf {
         self.container(id).join("container.log")
     }

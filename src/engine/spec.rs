@@ -78,7 +78,11 @@ impl Inner {
             let pid = self.state(&other)?.and_then(|state| state.pid());
             Ok((target.clone(), pid.ok_or(EngineError::NotRunning { name: other.name })?))
         });
-        Ok(Around { id_range: record.id_range, others: others.collect::<Result<_>>()? })
+        let devices = rustix::process::geteuid().is_root().then(|| self.devices(&record.id));
+        if let Some(folder) = &devices {
+            defaults::make_device_nodes(&record.config, folder)?;
+        }
+        Ok(Around { id_range: record.id_range, others: others.collect::<Result<_>>()?, devices })
     }
 
     fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {

@@ -177,8 +177,10 @@ impl Setup<'_> {
 
     fn bind_etc_files(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
         let Rootfs::Overlay { .. } = &self.request.rootfs else { return Ok(()) };
+        // Without a name of its own the container has the machine's.
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let wish = files::Wish {
-            hostname: self.request.spec.hostname().as_deref().unwrap_or("localhost"),
+            hostname: self.request.spec.hostname().as_deref().unwrap_or(&machine),
             host_network: !self.namespaces.new_network(),
         };
         let taken = |path: &str| self.mounts().iter().any(|mount| mount.destination() == Path::new(path));

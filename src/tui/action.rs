@@ -5,7 +5,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use crate::engine::{Changes, Machine};
 use crate::model::{
     ContainerInspect, ContainerSummary, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry, Name,
-    PullEvent, SearchHit, SessionId, SessionSummary, Size, Timestamp, Usage,
+    PullEvent, SearchHit, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Usage,
 };
 
 use super::shell::PaneId;
@@ -70,6 +70,10 @@ pub enum Told {
     Inspected {
         id: Id,
         result: Result<Box<ContainerInspect>, Problem>,
+    },
+    Security {
+        id: Id,
+        result: Result<Box<SecurityReport>, Problem>,
     },
     ImageInspected {
         image: String,

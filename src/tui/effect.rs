@@ -58,6 +58,8 @@ pub enum Effect {
         pane: PaneId,
     },
     Inspect(Id),
+    /// Ask the kernel what keeps a running container apart.
+    Security(Id),
     InspectImage(String),
     /// Read a log under a number of the caller's; replaces the one before.
     OpenLog {

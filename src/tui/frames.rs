@@ -369,6 +369,14 @@ const SCENES: &[Scene] = &[
     ("limits", |app| {
         press(app, "u");
     }),
+    ("security", |app| {
+        press(app, "S");
+        tell(app, Told::Security { id: sample::id(1), result: Ok(Box::new(sample::security())) });
+    }),
+    ("security-error", |app| {
+        press(app, "S");
+        tell(app, Told::Security { id: sample::id(1), result: Err(problem()) });
+    }),
     ("limits-error", |app| {
         press(app, "u down down down");
         type_text(app, "x");

@@ -2,7 +2,8 @@
 
 use crate::model::{
     BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,
-    Platform, Pressure, Sample, SessionId, SessionSummary, Timestamp, Usage,
+    Platform, Pressure, Sample, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict, SessionId,
+    SessionSummary, Timestamp, Usage,
 };
 
 /// 2026-11-22 21:00:00 UTC.
@@ -177,4 +178,58 @@ pub fn app(size: crate::model::Size) -> crate::tui::app::App {
     app.data.set_machine(Machine { cpu_busy_ns: 1_840_000_000, ..machine }, 1.0);
     app.data.sessions.insert(id(1), sessions());
     app
+}
+
+/// What the kernel may say of a container that two flags have opened.
+pub fn security() -> SecurityReport {
+    use SecurityVerdict::{Default, Opened, Tightened, Weaker};
+    let own = |kind: &str, inode: u64| format!("its own ({kind}:[{}])", 4_026_532_100 + inode);
+    let names =
+        "CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_ADMIN SYS_CHROOT SETFCAP";
+    let opened = || Opened("--cap-add NET_ADMIN".to_owned());
+    let findings = [
+        ("user namespace", own("user", 1), Default),
+        ("processes", own("pid", 2), Default),
+        ("mounts", own("mnt", 3), Default),
+        ("network", "the machine's (net:[4026531833])".to_owned(), Opened("--network host".to_owned())),
+        ("shared memory", own("ipc", 4), Default),
+        ("host name", own("uts", 5), Default),
+        ("cgroup view", own("cgroup", 6), Default),
+        ("clocks", own("time", 7), Default),
+        ("ids", "0–65535 are 2013265920–2013331455".to_owned(), Default),
+        ("effective", names.to_owned(), opened()),
+        ("inheritable", "none".to_owned(), Default),
+        ("no_new_privs", "on".to_owned(), Default),
+        ("seccomp", "1 filter".to_owned(), Default),
+        ("masked paths", "/proc/acpi /proc/kcore /proc/keys /sys/firmware".to_owned(), Default),
+        ("root file system", "read-only overlay".to_owned(), Tightened("--read-only".to_owned())),
+        ("machine's files", "/data (idmapped)".to_owned(), Opened("--volume".to_owned())),
+        ("limits", "memory 512 MiB, 1.5 cpus".to_owned(), Tightened("flags for limits".to_owned())),
+        ("ambient", "NET_RAW\u{1b}[7m".to_owned(), Weaker("no flag asked for it".to_owned())),
+    ];
+    let finding = |(subject, finding, verdict): (&str, String, _)| SecurityFinding {
+        subject: subject.to_owned(),
+        finding,
+        verdict,
+    };
+    SecurityReport {
+        id: id(1),
+        name: "brave_hopper".parse().expect("a name"),
+        pid: 4000,
+        namespaces: Vec::new(),
+        uid_map: Vec::new(),
+        gid_map: Vec::new(),
+        capabilities: crate::model::CapabilitySets::default(),
+        seccomp: SeccompMode::Filter,
+        seccomp_filters: 1,
+        no_new_privileges: true,
+        modules: Vec::new(),
+        label: None,
+        masked: Vec::new(),
+        read_only: Vec::new(),
+        writable: Vec::new(),
+        limits: Vec::new(),
+        listening: Vec::new(),
+        findings: findings.into_iter().map(finding).collect(),
+    }
 }

@@ -80,6 +80,13 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         }
         Told::Ran { pane, result } => return ran(app, pane, result),
         Told::Inspected { id, result } => app.inspect.told_container(&Page::Inspect(id), result),
+        Told::Security { id, result } => {
+            for dialog in &mut app.dialogs {
+                if let super::dialogs::Dialog::Security(panel) = dialog {
+                    panel.told(&id, result.clone());
+                }
+            }
+        }
         Told::ImageInspected { image, result } => app.inspect.told_image(&Page::InspectImage(image), result),
         Told::Log { view, entries } => app.logs.told(view, entries),
         Told::LogEnd { view, result } => app.logs.ended(view, result),

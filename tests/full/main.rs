@@ -21,4 +21,5 @@ mod runtime_core;
 // Its programs are machine code.
 #[cfg(target_arch = "x86_64")]
 mod seccomp;
+mod secure_defaults;
 mod security;

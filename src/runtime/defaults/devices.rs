@@ -2,15 +2,16 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType,
+    LinuxDevice, LinuxDeviceBuilder, LinuxDeviceCgroup, LinuxDeviceCgroupBuilder, LinuxDeviceType, Mount, MountBuilder,
 };
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use super::malformed;
+use super::{Around, Kind, malformed};
 use crate::model::{ContainerConfig, DeviceMapping};
 use crate::runtime::RuntimeError;
 
@@ -26,6 +27,7 @@ const MADE: [&str; 8] = ["null", "zero", "full", "random", "urandom", "tty", "co
 /// A device's node on the machine, and where it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Node {
+    source: PathBuf,
     target: PathBuf,
     block: bool,
     major: i64,
@@ -35,17 +37,64 @@ struct Node {
     gid: u32,
 }
 
-/// The nodes to make, as the specification lists them. `mapped`: ids of the machine have no meaning inside.
+/// A privileged container's nodes, as the specification lists them. `mapped`: ids of the machine have no meaning inside.
 pub(super) fn nodes(config: &ContainerConfig, mapped: bool) -> Result<Vec<LinuxDevice>, RuntimeError> {
     let mut found = Vec::new();
     if config.isolation.privileged {
         let all = DeviceMapping { source: "/dev".into(), target: "/dev".into(), access: String::new() };
         look(&all, &mut found)?;
     }
-    for wish in &config.isolation.devices {
-        look(wish, &mut found)?;
-    }
     found.iter().map(|node| described(node, mapped).map_err(malformed)).collect()
+}
+
+fn wished(config: &ContainerConfig) -> Result<Vec<Node>, RuntimeError> {
+    let mut found = Vec::new();
+    config.isolation.devices.iter().try_for_each(|wish| look(wish, &mut found))?;
+    Ok(found)
+}
+
+/// Makes the nodes of `--device` in a folder of the container's, to be bound from there: root inside owns them, whoever owns the
+/// machine's (whose file system cannot be idmapped). Needs root.
+pub fn make_device_nodes(config: &ContainerConfig, folder: &Path) -> Result<(), RuntimeError> {
+    let failed = |error: io::Error| RuntimeError::step(format!("make device nodes in {}", folder.display()), error);
+    let nodes = wished(config)?;
+    if nodes.is_empty() {
+        return Ok(());
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => fs::create_dir(folder).map_err(failed)?,
+    }
+    for (index, node) in nodes.iter().enumerate() {
+        let path = folder.join(index.to_string());
+        let kind = if node.block { FileType::BlockDevice } else { FileType::CharacterDevice };
+        let number = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
+        let numbers = makedev(number(node.major), number(node.minor));
+        mknodat(CWD, &path, kind, Mode::from_raw_mode(0o600), numbers).map_err(|error| failed(error.into()))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(node.mode)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Binds of those nodes; for an ordinary user, who can make none, of the machine's.
+pub(super) fn binds(config: &ContainerConfig, kind: &Kind, around: &Around) -> Result<Vec<Mount>, RuntimeError> {
+    let bind = |(index, node): (usize, Node)| {
+        let mut options = vec!["bind", "nosuid", "noexec"];
+        let source = match (kind, &around.devices) {
+            (Kind::Users(_), _) | (_, None) => node.source,
+            (_, Some(folder)) => {
+                options.push("dev");
+                folder.join(index.to_string())
+            }
+        };
+        if matches!(kind, Kind::Leased(_)) {
+            options.push("idmap");
+        }
+        let options: Vec<String> = options.into_iter().map(str::to_owned).collect();
+        let builder = MountBuilder::default().destination(node.target).typ("bind").source(source);
+        builder.options(options).build().map_err(malformed)
+    };
+    wished(config)?.into_iter().enumerate().map(bind).collect()
 }
 
 /// Nothing, then making nodes, then opening the standard ones and those wished for. Everything for a privileged container.
@@ -145,6 +194,7 @@ fn node(path: &Path, target: &Path) -> io::Result<Option<Node>> {
     let (block, character) = (found.file_type().is_block_device(), found.file_type().is_char_device());
     let number = found.rdev();
     Ok((block || character).then(|| Node {
+        source: path.to_owned(),
         target: target.to_owned(),
         block,
         major: i64::from(rustix::fs::major(number)),
@@ -170,9 +220,10 @@ mod tests {
     #[test]
     fn device_is_made_at_its_target_and_may_be_opened() {
         let config = wish("/dev/null", "/dev/other");
-        let nodes = nodes(&config, true).expect("nodes");
-        assert_eq!((nodes[0].path(), nodes[0].major(), nodes[0].minor()), (&PathBuf::from("/dev/other"), 1, 3));
-        assert_eq!((nodes[0].uid(), nodes[0].gid()), (Some(0), Some(0)));
+        let around = Around { devices: Some("/nodes".into()), ..Around::default() };
+        let binds = binds(&config, &Kind::Machine, &around).expect("binds");
+        assert_eq!(binds[0].destination(), Path::new("/dev/other"));
+        assert_eq!(binds[0].source().as_deref(), Some(Path::new("/nodes/0")));
         let last = rules(&config).expect("rules").pop().expect("a rule");
         assert_eq!((last.allow(), last.major(), last.minor()), (true, Some(1), Some(3)));
         assert_eq!(last.access().as_deref(), Some("r"));
@@ -181,7 +232,7 @@ mod tests {
     #[test]
     fn what_is_no_device_is_refused_by_name() {
         for source in ["/etc/passwd", "/dev/none-of-that-name"] {
-            let error = nodes(&wish(source, "/dev/x"), false).expect_err(source).to_string();
+            let error = wished(&wish(source, "/dev/x")).expect_err(source).to_string();
             assert!(error.contains(source), "{error}");
         }
     }

@@ -14,10 +14,11 @@ use oci_spec::runtime::{
 };
 
 pub use self::capabilities::is_default as is_default_capability;
+pub use self::devices::make_device_nodes;
 pub use self::mounts::{default_masked, default_read_only};
 use super::idmap::{self, IdMaps};
 use super::{ExecRequest, RuntimeError, Whose, seccomp};
-use crate::model::{ContainerConfig, IdRange, Rlimit, SeccompChoice, UserNamespaceMode};
+use crate::model::{ContainerConfig, IdRange, NamespaceMode, Rlimit, SeccompChoice, UserNamespaceMode};
 
 /// What a specification depends on beside the container's own configuration.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Around {
     pub id_range: Option<IdRange>,
     /// Containers whose namespaces it joins: the name in the configuration, and the first process.
     pub others: Vec<(String, i32)>,
+    /// Where [`make_device_nodes`] has made nodes.
+    pub devices: Option<PathBuf>,
 }
 
 impl Around {
@@ -103,6 +106,8 @@ pub fn spec(config: &ContainerConfig, around: &Around) -> Result<Spec, RuntimeEr
 
 fn build_spec(config: &ContainerConfig, kind: &Kind, around: &Around) -> Result<Spec, RuntimeError> {
     let process = process(config, &config.command, config.tty)?;
+    let mut mounts = mounts::mounts(config, kind).map_err(malformed)?;
+    mounts.extend(devices::binds(config, kind, around)?);
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces::namespaces(config, kind, around)?)
         .resources(resources(config)?)
@@ -120,13 +125,12 @@ fn build_spec(config: &ContainerConfig, kind: &Kind, around: &Around) -> Result<
         linux = linux.mount_label(label.clone());
     }
     let root = RootBuilder::default().path("rootfs").readonly(config.read_only).build().map_err(malformed)?;
-    let builder = SpecBuilder::default()
-        .root(root)
-        .process(process)
-        .hostname(config.hostname.clone())
-        .mounts(mounts::mounts(config, kind).map_err(malformed)?)
-        .linux(linux.build().map_err(malformed)?);
-    builder.build().map_err(malformed)
+    let builder =
+        SpecBuilder::default().root(root).process(process).mounts(mounts).linux(linux.build().map_err(malformed)?);
+    let mut spec = builder.build().map_err(malformed)?;
+    // The library's own default is a name, too.
+    spec.set_hostname((config.isolation.uts != NamespaceMode::Host).then(|| config.hostname.clone()));
+    Ok(spec)
 }
 
 /// The limits, and the rules for devices.
@@ -283,7 +287,7 @@ mod tests {
     #[test]
     fn spec_of_leased_ids_maps_them_from_nought_and_pings_within_them() {
         let range = IdRange { first_uid: 1 << 20, first_gid: 1 << 21, count: 65_536 };
-        let around = Around { id_range: Some(range), others: Vec::new() };
+        let around = Around { id_range: Some(range), ..Around::default() };
         let spec = build_spec(&config(), &Kind::Leased(IdMaps::of_range(range)), &around).expect("spec");
         let linux = spec.linux().as_ref().expect("linux");
         let kinds: Vec<_> = linux.namespaces().iter().flatten().map(|namespace| namespace.typ()).collect();

@@ -82,7 +82,7 @@ impl Finish<'_> {
     fn become_user(account: &Account) -> Result<(), RuntimeError> {
         let failed = |what: &str, error: io::Error| match error.kind() {
             io::ErrorKind::InvalidInput => RuntimeError::InvalidRequest(format!(
-                "{what} has no id on this machine: only ids of /etc/subuid and /etc/subgid are mapped; `teu doctor` says how to get them"
+                "{what} has no id on this machine: the user namespace does not map it. As root `--userns host` has all ids; an ordinary user has those of /etc/subuid and /etc/subgid, `teu doctor` says how to get them"
             )),
             _ => RuntimeError::step(format!("become {what}"), error),
         };

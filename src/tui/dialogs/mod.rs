@@ -8,6 +8,7 @@ mod palette;
 mod prompt;
 mod run_form;
 mod run_wish;
+mod security;
 
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
@@ -23,6 +24,7 @@ pub use palette::Palette;
 pub use prompt::Prompt;
 pub use run_form::RunForm;
 pub use run_wish::join as join_words;
+pub use security::Security;
 
 /// One dialog.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub enum Dialog {
     Prompt(Prompt),
     Run(RunForm),
     Limits(Box<LimitsForm>),
+    Security(Security),
     Help(Help),
     Palette(Palette),
 }
@@ -42,6 +45,7 @@ impl Dialog {
             Self::Prompt(dialog) => dialog.key(key),
             Self::Run(dialog) => dialog.key(key),
             Self::Limits(dialog) => dialog.key(key),
+            Self::Security(dialog) => dialog.key(key),
             Self::Help(dialog) => dialog.key(key, world.keymap),
             Self::Palette(dialog) => dialog.key(key),
         }
@@ -53,7 +57,7 @@ impl Dialog {
             Self::Run(dialog) => dialog.paste(text),
             Self::Limits(dialog) => dialog.paste(text),
             Self::Palette(dialog) => dialog.paste(text),
-            Self::Confirm(_) | Self::Help(_) => {}
+            Self::Confirm(_) | Self::Help(_) | Self::Security(_) => {}
         }
     }
 
@@ -74,6 +78,7 @@ impl Dialog {
     pub fn wheel(&mut self, lines: isize) {
         match self {
             Self::Help(dialog) => dialog.scroll(lines),
+            Self::Security(dialog) => dialog.scroll(lines),
             Self::Palette(dialog) => dialog.go(lines),
             Self::Confirm(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
         }
@@ -86,6 +91,7 @@ impl Dialog {
             Self::Prompt(dialog) => dialog.draw(canvas, area),
             Self::Run(dialog) => dialog.draw(canvas, area),
             Self::Limits(dialog) => dialog.draw(canvas, area, world.data),
+            Self::Security(dialog) => dialog.draw(canvas, area),
             Self::Help(dialog) => dialog.draw(canvas, area, world.keymap),
             Self::Palette(dialog) => dialog.draw(canvas, area, world.keymap),
         }

@@ -126,6 +126,10 @@ impl Performer {
                 let result = engine.inspect_with_size(id.as_str()).map(Box::new).map_err(Problem::from);
                 Told::Inspected { id, result }
             }),
+            Effect::Security(id) => self.ask(move |engine| {
+                let result = engine.security(id.as_str()).map(Box::new).map_err(Problem::from);
+                Told::Security { id, result }
+            }),
             Effect::InspectImage(image) => self.ask(move |engine| {
                 let result = engine.image_inspect(&image).map(Box::new).map_err(Problem::from);
                 Told::ImageInspected { image, result }

@@ -10,7 +10,7 @@ use crate::model::{ContainerState, ContainerSummary, Id, NetworkMode, Signal};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::{Data, Track};
-use crate::tui::dialogs::{Confirm, Dialog, LimitsForm, Prompt};
+use crate::tui::dialogs::{Confirm, Dialog, LimitsForm, Prompt, Security};
 use crate::tui::effect::{Effect, Verb};
 use crate::tui::figures;
 use crate::tui::filter::{Matched, matcher};
@@ -259,6 +259,10 @@ fn act(command: Command, container: &ContainerSummary) -> Vec<Step> {
         )),
         Command::Restart => vec![Step::Do(verb(Verb::Start))],
         Command::Limits => vec![Step::Open(Box::new(Dialog::Limits(Box::new(LimitsForm::new(container)))))],
+        Command::OpenSecurity => {
+            let (panel, question) = Security::open(id, name.to_string());
+            vec![Step::Open(Box::new(Dialog::Security(panel))), Step::Do(question)]
+        }
         Command::Pause => match container.state {
             ContainerState::Paused { .. } => vec![Step::Do(verb(Verb::Unpause))],
             ContainerState::Running { .. } => vec![Step::Do(verb(Verb::Pause))],

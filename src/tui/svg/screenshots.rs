@@ -280,6 +280,7 @@ fn pictures() -> Vec<(&'static str, Buffer)> {
         ("shells-light", shells("light")),
         ("charts", charts()),
         ("limits", scene("limits", SIZE)),
+        ("security", scene("security", SIZE)),
         ("logs", logs()),
         ("inspect", scene("inspect", SIZE)),
         ("palette", scene("palette", SIZE)),
