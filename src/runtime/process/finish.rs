@@ -19,7 +19,7 @@ use super::{command, init, limits, streams, user, workdir};
 use crate::runtime::hooks::{self, Moment};
 use crate::runtime::report::{Lower, Release};
 use crate::runtime::seccomp::Agent;
-use crate::runtime::{RuntimeError, labels, seccomp};
+use crate::runtime::{RuntimeError, labels, seccomp, stage};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::{keyring, program, socket};
 
@@ -56,6 +56,8 @@ impl Finish<'_> {
         let sets = self.process.capabilities().as_ref().map(Sets::new).unwrap_or_default();
         sets.limit_bounding().map_err(|error| RuntimeError::step("drop bounding capabilities", error))?;
         Self::become_user(&account)?;
+        // fs.suid_dumpable may have made it dumpable at the change, and it may wait long to be started (CVE-2016-9962).
+        stage::hide_from_tracers()?;
         workdir::verify_inside()?;
         let command = self.prepare_command(&account)?;
         labels::wish(self.process)?;
