@@ -42,6 +42,19 @@ impl Runtime {
     }
 }
 
+/// A benchmark that fails leaves no container.
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        for id in ["once", "parts", "sleeper"] {
+            let words = words(&format!("{} delete --force teu-bench-{id}", self.program));
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            if self.program.contains(" --root ") {
+                self.worker.borrow_mut().run(&words);
+            }
+        }
+    }
+}
+
 /// The bundles of one variant, and what the floor is told for it.
 struct Variant {
     what: &'static str,
@@ -231,7 +244,7 @@ fn medians(times: &[Vec<Duration>]) -> Vec<Option<f64>> {
 
 fn whole_runs(variant: &Variant, runtimes: &[Runtime], floor: Option<&Floor>, plan: &Plan) -> Row {
     let mut times = vec![Vec::new(); runtimes.len() + 1];
-    let line = format!("run --bundle {} once", variant.bundle.display());
+    let line = format!("run --bundle {} teu-bench-once", variant.bundle.display());
     for round in 0..rounds(plan) + 2 {
         let mut took: Vec<Option<Duration>> = runtimes.iter().map(|runtime| Some(runtime.call(&line))).collect();
         took.push(floor.map(|floor| floor.call(&floor.words(variant))));
@@ -246,14 +259,14 @@ fn whole_runs(variant: &Variant, runtimes: &[Runtime], floor: Option<&Floor>, pl
 /// create, start and delete, each for itself.
 fn parts(variant: &Variant, runtimes: &[Runtime], plan: &Plan) -> [Row; 3] {
     let mut times = [(); 3].map(|()| vec![Vec::new(); runtimes.len() + 1]);
-    let create = format!("create --bundle {} parts", variant.bundle.display());
+    let create = format!("create --bundle {} teu-bench-parts", variant.bundle.display());
     for round in 0..rounds(plan) + 2 {
         for (at, runtime) in runtimes.iter().enumerate() {
             let created = runtime.call(&create);
-            let started = runtime.call("start parts");
+            let started = runtime.call("start teu-bench-parts");
             // Its command ends at once; a delete that came too early would be another one.
             std::thread::sleep(Duration::from_millis(15));
-            let deleted = runtime.call("delete parts");
+            let deleted = runtime.call("delete teu-bench-parts");
             for (times, took) in times.iter_mut().zip([created, started, deleted]) {
                 if round >= 2 {
                     times[at].push(took);
@@ -267,27 +280,27 @@ fn parts(variant: &Variant, runtimes: &[Runtime], plan: &Plan) -> [Row; 3] {
 }
 
 fn execs(variant: &Variant, runtimes: &[Runtime], floor: Option<&Floor>, plan: &Plan) -> Row {
-    let run = format!("run --detach --bundle {} sleeper", variant.bundle.join("sleep").display());
+    let run = format!("run --detach --bundle {} teu-bench-sleeper", variant.bundle.join("sleep").display());
     for runtime in runtimes {
         runtime.call(&run);
     }
     // The floor has no containers: it enters teu's.
     let teu = &runtimes[0];
-    let state = words(&format!("{} state sleeper", teu.program));
+    let state = words(&format!("{} state teu-bench-sleeper", teu.program));
     let state: Vec<&str> = state.iter().map(String::as_str).collect();
     let state = teu.worker.borrow_mut().run(&state).good("teu oci state").stdout;
     let pid = serde_json::from_str::<Value>(&state).expect("JSON")["pid"].to_string();
     let mut times = vec![Vec::new(); runtimes.len() + 1];
     for round in 0..rounds(plan) + 2 {
         let mut took: Vec<Option<Duration>> =
-            runtimes.iter().map(|runtime| Some(runtime.call("exec sleeper /bin/true"))).collect();
+            runtimes.iter().map(|runtime| Some(runtime.call("exec teu-bench-sleeper /bin/true"))).collect();
         took.push(floor.map(|floor| floor.call(&words(&format!("{} exec {pid} /bin/true", floor.program.display())))));
         if round >= 2 {
             times.iter_mut().zip(took).for_each(|(times, took)| times.extend(took));
         }
     }
     for runtime in runtimes {
-        runtime.call("delete --force sleeper");
+        runtime.call("delete --force teu-bench-sleeper");
     }
     Row { what: "`exec` true".to_owned(), figures: medians(&times) }
 }
@@ -306,7 +319,7 @@ fn parallel(variant: &Variant, runtimes: &[Runtime], floor: Option<&Floor>, name
             }
         };
         for runtime in runtimes {
-            let line = format!("run --bundle {} at-once-{{n}}", variant.bundle.display());
+            let line = format!("run --bundle {} teu-bench-{{n}}", variant.bundle.display());
             let (took, each) = runtime.many(&line, count, count);
             note(took, &each);
         }
@@ -358,7 +371,7 @@ fn engine_above(place: &Place, variant: &Variant, oci: &Runtime, plan: &Plan) {
     worker.run(&[program, "import", &place.tar().to_string_lossy(), "bench"]).good("teu import");
     let engine =
         Runtime { name: "teu", version: String::new(), program: program.to_owned(), worker: RefCell::new(worker) };
-    let below = format!("run --bundle {} once", variant.bundle.display());
+    let below = format!("run --bundle {} teu-bench-once", variant.bundle.display());
     let mut times = vec![Vec::new(); 3];
     for round in 0..rounds(plan) + 2 {
         let took = [
