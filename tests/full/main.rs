@@ -11,6 +11,7 @@ mod cgroups;
 mod faults;
 mod fixtures;
 mod live_limits;
+mod mapped_ids;
 mod oci_engines;
 mod oci_foreground;
 mod oci_spec;

@@ -58,7 +58,7 @@ pub fn set_up(root: BorrowedFd<'_>, mounts: &[Mount], devices: &[LinuxDevice]) -
         return Ok(dev);
     }
     let umask = rustix::process::umask(Mode::empty());
-    let made = wanted(devices).and_then(|nodes| nodes.iter().try_for_each(|node| node.place(root)));
+    let made = wanted(devices).and_then(|nodes| place_all(&nodes, root, &dev));
     rustix::process::umask(umask);
     made?;
     for (target, name) in LINKS {
@@ -68,6 +68,27 @@ pub fn set_up(root: BorrowedFd<'_>, mounts: &[Mount], devices: &[LinuxDevice]) -
         }
     }
     Ok(dev)
+}
+
+fn place_all(nodes: &[Node], root: BorrowedFd<'_>, dev: &OwnedFd) -> Result<(), RuntimeError> {
+    let opens_nothing = |folder: &OwnedFd| {
+        let flags = fstatvfs(folder).map(|found| found.f_flag);
+        flags
+            .map(|flags| flags.contains(StatVfsMountFlags::NODEV))
+            .map_err(|error| RuntimeError::step("look at the container's /dev", error))
+    };
+    let dev_opens_nothing = opens_nothing(dev)?;
+    for node in nodes {
+        let folder = node.path.parent().unwrap_or(Path::new("/"));
+        if folder == Path::new("/dev") {
+            node.place(dev, dev_opens_nothing)?;
+            continue;
+        }
+        let folder = inside::find_or_make(root, folder, Shape::Folder, Symlinks::Refused)
+            .map_err(|error| RuntimeError::step(format!("make {}", folder.display()), error))?;
+        node.place(&folder, opens_nothing(&folder)?)?;
+    }
+    Ok(())
 }
 
 /// The listed ones, and the defaults that none of them replaces.
@@ -118,24 +139,23 @@ impl Node {
         })
     }
 
-    fn place(&self, root: BorrowedFd<'_>) -> Result<(), RuntimeError> {
+    /// Makes it in its folder, or binds it there if nodes of that file system open nothing.
+    fn place(&self, folder: &OwnedFd, opens_nothing: bool) -> Result<(), RuntimeError> {
         let failed = |error: io::Error| RuntimeError::step(format!("make {}", self.path.display()), error);
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let folder = inside::find_or_make(root, folder, Shape::Folder, Symlinks::Refused).map_err(failed)?;
         let name = self.path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
-        let useless = fstatvfs(&folder).map_err(|e| failed(e.into()))?.f_flag.contains(StatVfsMountFlags::NODEV);
-        if useless && self.kind != FileType::Fifo {
-            return self.bind(&folder, name);
+        if opens_nothing && self.kind != FileType::Fifo {
+            return self.bind(folder, name);
         }
-        match mknodat(&folder, name, self.kind, self.mode, self.numbers) {
+        match mknodat(folder, name, self.kind, self.mode, self.numbers) {
+            Ok(()) if self.owner == (0, 0) => Ok(()),
             Ok(()) => {
                 let (uid, gid) = self.owner;
                 let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-                chownat(&folder, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed(e.into()))
+                chownat(folder, name, owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| failed(e.into()))
             }
             // An image's own, or one of an earlier start in the same folder.
-            Err(Errno::EXIST) if self.is_at(&folder, name) => Ok(()),
-            Err(Errno::PERM | Errno::EXIST) => self.bind(&folder, name),
+            Err(Errno::EXIST) if self.is_at(folder, name) => Ok(()),
+            Err(Errno::PERM | Errno::EXIST) => self.bind(folder, name),
             Err(error) => Err(failed(error.into())),
         }
     }
