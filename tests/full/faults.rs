@@ -43,6 +43,7 @@ fn files_below(folder: &Path) -> usize {
 
 #[test]
 fn full_disk_during_a_pull_is_told_and_leaves_nothing() {
+    let _alone = crate::support::alone();
     let disk = SmallDisk::new(60);
     let registry = Registry::new();
     let teu = Teu::within(&disk.0, None);
@@ -59,6 +60,7 @@ fn full_disk_during_a_pull_is_told_and_leaves_nothing() {
 
 #[test]
 fn full_disk_at_every_other_verb_is_told() {
+    let _alone = crate::support::alone();
     let disk = SmallDisk::new(40);
     let teu = Teu::within(&disk.0, None);
     teu.import_tiny();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::support::process::{self, Output, Running};
 use crate::support::tiny::{busybox_image, busybox_tar};
 use crate::support::user::Range;
-use crate::support::{Pty, SECOND, Teu, User, need, wait_for};
+use crate::support::{Pty, SECOND, Teu, User, alone, need, wait_for};
 
 /// No single call of an engine may take longer.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ struct Client {
     teu: Arc<Teu>,
     words: Vec<String>,
     environment: Vec<(&'static str, String)>,
+    /// The last to go, after the test's folder has been looked through.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Client {
@@ -116,7 +118,7 @@ mod podman {
                 ("XDG_RUNTIME_DIR", run.to_string_lossy().into_owned()),
             ];
             let tar = teu.file("tiny.tar", &busybox_tar());
-            let podman = Self(Client { teu: Arc::new(teu), words, environment });
+            let podman = Self(Client { teu: Arc::new(teu), words, environment, _alone: alone() });
             podman.0.ok(&["import", &tar.to_string_lossy(), "tiny"]);
             podman
         }
@@ -359,7 +361,7 @@ mod containerd {
             let mut daemon = daemon(&teu, &program.to_string_lossy(), &arguments, &log);
             let runtime = runtime(&teu).to_string_lossy().into_owned();
             let words = ["ctr", "-a", &text("sock"), "-n", &own_name(&teu)].map(str::to_owned).to_vec();
-            let ctr = Client { teu: Arc::new(teu), words, environment: vec![] };
+            let ctr = Client { teu: Arc::new(teu), words, environment: vec![], _alone: alone() };
             started(&mut daemon, &log, || ctr.run(&["version"]).code == 0);
             busybox_image().write_layout(&work.join("layout"), IMAGE);
             let tar = text("tiny.tar");
@@ -474,7 +476,7 @@ mod docker {
                 arguments.into_iter().chain(fixed.into_iter().chain(storage).map(str::to_owned)).collect();
             let mut daemon = daemon(&teu, &program.to_string_lossy(), &arguments, &log);
             let words = ["docker", "-H", &socket].map(str::to_owned).to_vec();
-            let client = Client { teu: Arc::new(teu), words, environment: vec![] };
+            let client = Client { teu: Arc::new(teu), words, environment: vec![], _alone: alone() };
             started(&mut daemon, &log, || client.run(&["version"]).code == 0);
             let tar = client.teu.file("tiny.tar", &busybox_tar());
             client.ok(&["import", &tar.to_string_lossy(), "tiny"]);

@@ -25,6 +25,7 @@ pub use registry::Registry;
 pub use teu::Teu;
 pub use user::User;
 
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Waits until `condition` gives a value, looking every 10 ms; panics with `what` after `limit`.
@@ -38,6 +39,13 @@ pub fn wait_for<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> O
         assert!(start.elapsed() < limit, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Lets one test at a time mount on the machine itself or copy its mounts into a namespace that lives on: the one would
+/// find its mounts kept by the other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 pub const SECOND: Duration = Duration::from_secs(1);
