@@ -39,6 +39,8 @@
 //! - The engine also imports [`runtime`]: for the defaults a container's specification is made of, for reading
 //!   cgroups (a monitor that reads counters for others would wake each second), and for removing what a rootless
 //!   container's mapped ids own.
+//! - The runtime speaks D-Bus to systemd when cgroups are asked of it (`--systemd-cgroup`): on one blocking socket with
+//!   a time limit, by an encoder of its own, as a client library would bring threads and clone3 refuses them.
 
 pub mod cli;
 pub mod config;
