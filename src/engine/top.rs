@@ -73,8 +73,10 @@ fn members(proc: &Path, main: i32) -> Result<Vec<i32>> {
         Some(Stat::parse(&text)?.parent)
     };
     let mut is_member: HashMap<i32, bool> = HashMap::from([(main, true)]);
+    // With the machine's pid namespace (`--pid host`) only descendants are the container's.
+    let is_machines = own == fs::read_link(proc.join("self/ns/pid")).ok();
     for pid in &pids {
-        if own.is_some() && namespace(*pid) == own {
+        if own.is_some() && !is_machines && namespace(*pid) == own {
             is_member.insert(*pid, true);
         }
     }
