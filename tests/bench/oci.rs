@@ -17,6 +17,9 @@ use crate::report::{self, Row, median, ninety_ninth};
 use crate::support::need;
 use crate::worker::Worker;
 
+/// Before each: else everybody pays for the kernel's taking down what the one before left.
+const QUIET: Duration = Duration::from_millis(40);
+
 /// One runtime, and how it is called before the verb.
 struct Runtime {
     name: &'static str,
@@ -26,10 +29,11 @@ struct Runtime {
 }
 
 impl Runtime {
-    /// Does what the line says; a failure ends the benchmark, since a figure of it is none.
+    /// Does what the line says, after a pause; a failure ends the benchmark, since a figure of it is none.
     fn call(&self, line: &str) -> Duration {
         let words = words(&format!("{} {line}", self.program));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        std::thread::sleep(QUIET);
         self.worker.borrow_mut().run(&words).good(&words.join(" ")).took
     }
 
@@ -125,6 +129,7 @@ impl Floor {
 
     fn call(&self, words: &[String]) -> Duration {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        std::thread::sleep(QUIET);
         self.worker.borrow_mut().run(&words).good(&words.join(" ")).took
     }
 }
@@ -264,8 +269,6 @@ fn parts(variant: &Variant, runtimes: &[Runtime], plan: &Plan) -> [Row; 3] {
         for (at, runtime) in runtimes.iter().enumerate() {
             let created = runtime.call(&create);
             let started = runtime.call("start teu-bench-parts");
-            // Its command ends at once; a delete that came too early would be another one.
-            std::thread::sleep(Duration::from_millis(15));
             let deleted = runtime.call("delete teu-bench-parts");
             for (times, took) in times.iter_mut().zip([created, started, deleted]) {
                 if round >= 2 {
