@@ -14,7 +14,7 @@ use super::record::{Process, Record};
 use super::{Context, OciError, Result, delete, log};
 use crate::model::Timestamp;
 use crate::runtime::cgroup::{CgroupDriver, CgroupWish};
-use crate::runtime::{self, Held, ProcessIo, RootChange, Rootfs, RuntimeError, StartRequest, Stdio};
+use crate::runtime::{self, CgroupPlace, Held, ProcessIo, RootChange, Rootfs, RuntimeError, StartRequest, Stdio};
 use crate::sys::file::write_atomically;
 
 pub fn create(context: &Context, wish: &Create) -> Result<i32> {
@@ -46,6 +46,7 @@ pub fn give_birth(context: &Context, wish: &Create, bundle: &Bundle, terminal: T
         log::warn(&context.global, warning);
     }
     let request = request(context, wish, bundle)?;
+    CgroupPlace::refuse_foreign(&request.cgroup)?;
     let record = record(&wish.id, bundle, &request.cgroup);
     let folder = context.root.create(&record, &bundle.config)?;
     make(&folder, record, &request, terminal).inspect_err(|error| match error {

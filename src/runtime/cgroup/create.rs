@@ -38,10 +38,7 @@ pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Mem
         hierarchies.iter().map(|(names, root)| (names.clone(), root.join(&name))).collect()
     };
     // Before anything is made, so that a group that is refused is also left as it is.
-    let all = roots.unified.iter().chain(roots.legacy.iter().chain(&roots.spare).map(|(_, root)| root));
-    for folder in all.map(|root| root.join(&name)).filter(|folder| folder.is_dir()) {
-        refuse_taken(&folder)?;
-    }
+    refuse_foreign(roots, &name)?;
     let mut unified = None;
     if let Some(unit) = wish.unit() {
         // systemd makes the group when the process is there.
@@ -59,6 +56,12 @@ pub(in crate::runtime) fn create(roots: &Roots, wish: &CgroupWish) -> Result<Mem
         .and_then(|folder| openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok());
     let place = CgroupPlace { unified, spare: below(&roots.spare), ..CgroupPlace::default() };
     Ok(Membership { place, born_in, legacy: below(&roots.legacy), name, unit: None })
+}
+
+/// Fails if any of the groups of this name is somebody else's.
+pub(super) fn refuse_foreign(roots: &Roots, name: &str) -> Result<(), RuntimeError> {
+    let all = roots.unified.iter().chain(roots.legacy.iter().chain(&roots.spare).map(|(_, root)| root));
+    all.map(|root| root.join(name)).filter(|folder| folder.is_dir()).try_for_each(|folder| refuse_taken(&folder))
 }
 
 /// An existing group is taken only while nobody is in it and it is not frozen, where a new process would hang.

@@ -135,6 +135,12 @@ impl CgroupPlace {
         Some(self.name.clone()).filter(|name| !name.is_empty())
     }
 
+    /// Fails if the wished groups are somebody else's. To be asked before the wish is written down: who finds it later, its
+    /// writer killed, ends what is in these groups.
+    pub fn refuse_foreign(wish: &CgroupWish) -> Result<(), RuntimeError> {
+        create::refuse_foreign(&Roots::discover(), &wish.path())
+    }
+
     /// The groups that are there of those wished: what a creator that was killed left before it wrote down its place.
     pub fn find(wish: &CgroupWish) -> Self {
         let name = wish.path();
