@@ -19,7 +19,7 @@ pub struct IsolationFlags {
     /// Ids inside: private (a range of its own), host (the machine's), auto
     #[arg(long, value_name = "MODE", value_parser = user_namespace)]
     pub userns: Option<UserNamespaceMode>,
-    /// no-new-privileges[=false], seccomp=FILE|unconfined, apparmor=PROFILE, label=disable, systempaths=unconfined, mask=PATH[:PATH], unmask=ALL|PATH[:PATH]
+    /// no-new-privileges[=false], seccomp=FILE|unconfined, apparmor=PROFILE, label=disable, systempaths=unconfined, mask=PATH:PATH…, unmask=ALL|PATH:PATH…
     #[arg(long, value_name = "OPTION")]
     pub security_opt: Vec<String>,
     /// Processes in sight: private or host

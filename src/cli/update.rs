@@ -13,7 +13,7 @@ use crate::model::{RestartPolicy, UpdateRequest};
 pub struct Update {
     #[command(flatten)]
     limits: LimitFlags,
-    /// When to start it again: no, on-failure[:N], always, unless-stopped
+    /// When to start it again: no, on-failure or on-failure:N, always, unless-stopped
     #[arg(long, value_name = "POLICY", value_parser = restart_policy)]
     restart: Option<RestartPolicy>,
     #[arg(required = true, value_name = "CONTAINER")]

@@ -47,7 +47,7 @@ pub struct Wish {
     pub limits: LimitFlags,
     #[command(flatten)]
     pub devices: DeviceFlags,
-    /// When to start it again: no, on-failure[:N], always, unless-stopped
+    /// When to start it again: no, on-failure or on-failure:N, always, unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", value_parser = restart_policy)]
     pub restart: RestartPolicy,
     /// Network: none or host (with --userns host also for ports below 1024)

@@ -16,7 +16,7 @@ pub struct ReadSpec {
     pub warnings: Vec<String>,
 }
 
-/// Parses and [checks](super::validate) a config.json.
+/// Parses and checks a config.json.
 pub fn read_spec(bytes: &[u8]) -> Result<ReadSpec, RuntimeError> {
     let (spec, warnings) = read(bytes, |value, warnings| mend_process(value.get_mut("process"), "process.", warnings))?;
     super::validate::spec(&spec)?;

@@ -138,10 +138,13 @@ fn container_that_is_told_nothing_is_as_by_default_everywhere() {
     assert_eq!(open(&report(&teu, "init")), BTreeSet::new());
 }
 
+/// Flags of `run`, and the checks that they change with the flag that each then names.
+type Opening = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
 #[test]
 fn each_flag_opens_what_it_names_and_nothing_else() {
     let teu = roots();
-    let cases: [(&[&str], &[(&str, &str)]); 14] = [
+    let cases: [Opening; 14] = [
         (&["--userns", "host"], &[("user namespace", "--userns host"), ("ids", "--userns host")]),
         (&["--ipc", "host"], &[("shared memory", "--ipc host")]),
         (&["--uts", "host"], &[("host name", "--uts host")]),
