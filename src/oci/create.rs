@@ -16,6 +16,7 @@ use crate::model::Timestamp;
 use crate::runtime::cgroup::{CgroupDriver, CgroupWish};
 use crate::runtime::{self, CgroupPlace, Held, ProcessIo, RootChange, Rootfs, RuntimeError, StartRequest, Stdio};
 use crate::sys::file::write_atomically;
+use crate::sys::program;
 
 pub fn create(context: &Context, wish: &Create) -> Result<i32> {
     let bundle = Bundle::read(&wish.bundle)?;
@@ -47,6 +48,9 @@ pub fn give_birth(context: &Context, wish: &Create, bundle: &Bundle, terminal: T
     }
     let request = request(context, wish, bundle)?;
     CgroupPlace::refuse_foreign(&request.cgroup)?;
+    // What the caller left open is neither the hooks' nor the container's (CVE-2024-21626).
+    program::close_on_exec_from(request.preserve_fds.saturating_add(3))
+        .map_err(|error| OciError::call("mark descriptors close-on-exec", error))?;
     let record = record(&wish.id, bundle, &request.cgroup);
     let folder = context.root.create(&record, &bundle.config)?;
     make(&folder, record, &request, terminal).inspect_err(|error| match error {

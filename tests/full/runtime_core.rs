@@ -2,6 +2,7 @@
 //! phases under any seccomp filter, all five capability sets, hooks that hold nobody up.
 
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -181,6 +182,23 @@ fn hook_that_leaves_a_child_behind_holds_nobody_up() {
     let pid = fs::read_to_string(&file).expect("the child's pid");
     let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+/// A folder of the machine that the caller has open would be a way out for a hook that runs the container's programs.
+#[test]
+fn hooks_get_no_descriptor_that_the_caller_left_open() {
+    let mut lab = lab();
+    let (file, hook) = lab.hook("log", "ls -l /proc/self/fd; echo seen");
+    lab.config["hooks"] = json!({"prestart": [&hook], "createRuntime": [&hook], "createContainer": [&hook]});
+    lab.write_config();
+    let create = lab.command(&["create", "--bundle", &lab.path().to_string_lossy(), &lab.id]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec 7</etc/ssl 9</etc/passwd; exec \"$@\"", "sh"]).current_dir(lab.folder());
+    shell.arg(create.get_program()).args(create.get_args());
+    lab.finish(shell).ok();
+    let seen = fs::read_to_string(&file).expect("the hooks' words");
+    assert_eq!(seen.lines().filter(|line| *line == "seen").count(), 3, "{seen}");
+    assert!(!seen.contains("/etc/ssl") && !seen.contains("/etc/passwd"), "{seen}");
 }
 
 #[test]
