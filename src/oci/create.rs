@@ -47,6 +47,9 @@ pub fn give_birth(context: &Context, wish: &Create, bundle: &Bundle, terminal: T
         log::warn(&context.global, warning);
     }
     let request = request(context, wish, bundle)?;
+    if context.root.open(&wish.id).is_ok() {
+        return Err(OciError::Exists(wish.id.clone()));
+    }
     CgroupPlace::refuse_foreign(&request.cgroup)?;
     // What the caller left open is neither the hooks' nor the container's (CVE-2024-21626).
     program::close_on_exec_from(request.preserve_fds.saturating_add(3))
