@@ -206,8 +206,11 @@ fn group_of_somebody_else_is_refused_and_left_alone() {
 fn statistics_have_pressure_and_the_same_keys_as_runc() {
     let mut group = Group::new();
     group.shell("", "exec sleep 1000");
-    let value = serde_json::to_value(group.place().statistics()).expect("json");
-    assert!(value["cpu"]["usage"]["total"].as_u64().is_some_and(|ns| ns > 0), "{value}");
+    // The kernel books the time of a process that is running on another processor only at its next tick.
+    let value = wait_for("processor time to be booked", SECOND * 10, || {
+        let value = serde_json::to_value(group.place().statistics()).expect("json");
+        value["cpu"]["usage"]["total"].as_u64().is_some_and(|ns| ns > 0).then_some(value)
+    });
     for part in ["cpu", "memory", "blkio"] {
         assert!(value[part]["psi"]["some"]["total"].is_u64(), "{part}: {value}");
     }
