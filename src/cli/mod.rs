@@ -89,7 +89,12 @@ fn dispatch(words: Vec<std::ffi::OsString>) -> Result<Ending, Failure> {
         _ => {}
     }
     let config = Config::load().map_err(EngineError::from)?;
-    let options = EngineOptions { root: folders.root, runroot: folders.runroot, log: config.log };
+    let options = EngineOptions {
+        root: folders.root,
+        runroot: folders.runroot,
+        log: config.log,
+        registries: config.registries.clone(),
+    };
     let engine = Engine::open(options).map_err(|error| own_failure(error, command.as_ref()))?;
     match command {
         Some(command) => perform(&engine, &config, command.plain()).map(Ending::Exit),

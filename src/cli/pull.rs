@@ -124,7 +124,7 @@ pub fn fetch(
 
 pub fn search(engine: &Engine, config: &Config, wish: &Search) -> Outcome {
     let filters = Filters::parse(&wish.filter, &["stars", "is-official"])?;
-    let options = search_options(&wish.registry, &config.registries, wish.limit);
+    let options = search_options(&wish.registry, &config.registries.searched(), wish.limit);
     let signals = catch()?;
     let runtime = runtime()?;
     let mut hits: Vec<SearchHit> = Vec::new();

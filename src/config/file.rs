@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::model::parse_bytes;
+use crate::model::{RegistrySettings, parse_bytes};
 
 /// How much of a container's output is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub struct Config {
     pub theme: String,
     /// Keys that leave an attached shell, in Docker's notation.
     pub detach_keys: String,
-    /// Registries whose catalogues are searched besides Docker Hub.
-    pub registries: Vec<String>,
+    /// Registries' settings, and which are searched besides Docker Hub.
+    pub registries: RegistrySettings,
     pub log: LogSize,
     /// Keys by the name of the action they are bound to, such as `quit = ["q", "ctrl-c"]`. Replaces the action's default keys.
     pub keys: BTreeMap<String, Vec<String>>,
@@ -47,7 +47,7 @@ pub struct Config {
 struct Text {
     theme: String,
     detach_keys: String,
-    registries: Vec<String>,
+    registries: RegistrySettings,
     log: LogText,
     keys: BTreeMap<String, OneOrMany>,
 }
@@ -73,7 +73,7 @@ impl Default for Text {
         Self {
             theme: "dark".to_owned(),
             detach_keys: "ctrl-p,ctrl-q".to_owned(),
-            registries: Vec::new(),
+            registries: RegistrySettings::default(),
             log: LogText::default(),
             keys: BTreeMap::new(),
         }
@@ -133,13 +133,25 @@ impl Config {
         Ok(Self {
             theme: text.theme,
             detach_keys: text.detach_keys,
-            registries: text.registries,
+            registries: placed(text.registries, folder),
             log: LogSize { max_bytes: text.log.max_size, files: text.log.max_files },
             keys: keys.collect(),
             path,
             themes_folder: folder.join("themes"),
         })
     }
+}
+
+/// The settings with the files they name looked for beside `config.toml`, and with the folders that Docker keeps certificates in.
+fn placed(mut settings: RegistrySettings, folder: &Path) -> RegistrySettings {
+    for entry in &mut settings.entries {
+        for path in [&mut entry.ca, &mut entry.cert, &mut entry.key].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+    }
+    let own = directories::BaseDirs::new().map(|base| base.config_dir().join("docker/certs.d"));
+    settings.certificate_folders = own.into_iter().chain([PathBuf::from("/etc/docker/certs.d")]).collect();
+    settings
 }
 
 /// The parsed text, or the line (from 1) and a one-line message.
@@ -166,7 +178,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let config = Config::load_from(&folder.path().join("none")).expect("defaults");
         assert_eq!((config.theme.as_str(), config.log), ("dark", LogSize { max_bytes: 10 << 20, files: 3 }));
-        assert!(config.registries.is_empty());
+        assert!(config.registries.entries.is_empty());
     }
 
     #[test]
@@ -177,6 +189,7 @@ mod tests {
         )
         .expect("valid");
         assert_eq!(config.log, LogSize { max_bytes: 1 << 20, files: 5 });
+        assert_eq!(config.registries.searched(), ["a:1"]);
         assert_eq!(config.keys["quit"], ["q"]);
         assert_eq!(config.keys["help"], ["?", "f1"]);
     }
@@ -197,11 +210,24 @@ mod tests {
             ("[log]\nmax_files = 0\n", 2),
             ("\n[keys]\nquit = 1\n", 3),
             ("theme = 'a\n", 1),
+            ("\n[registries.'a:1']\ninsecure = 3\n", 3),
         ] {
             match load(text).expect_err(text) {
                 ConfigError::Syntax { line: found, .. } => assert_eq!(found, line, "{text}"),
                 other => panic!("{other}"),
             }
         }
+    }
+
+    #[test]
+    fn config_names_a_registrys_files_beside_itself() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let text = "[registries.'a:1']\nca = 'ca.pem'\ncert = '/c'\nkey = '/k'\n";
+        std::fs::write(folder.path().join("config.toml"), text).expect("write");
+        let config = Config::load_from(folder.path()).expect("valid");
+        let entry = config.registries.entry("a:1").expect("an entry");
+        assert_eq!(entry.ca, Some(folder.path().join("ca.pem")));
+        assert_eq!(entry.key, Some(PathBuf::from("/k")));
+        assert!(config.registries.certificate_folders.contains(&PathBuf::from("/etc/docker/certs.d")));
     }
 }

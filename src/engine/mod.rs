@@ -24,6 +24,7 @@ mod names;
 mod pause;
 mod place;
 mod pull;
+mod push;
 mod record;
 mod recover;
 mod remove;
@@ -46,7 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::config::LogSize;
-pub use crate::image::{ImageError, ImportSource, PullOptions, Removed, SearchOptions};
+pub use crate::image::{ImageError, ImportSource, PullOptions, PushOptions, Removed, SearchOptions};
 pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
     MonitorError, Next, Stopper, TerminalModes,
@@ -62,6 +63,8 @@ pub use top::Process;
 pub use watch::{Changes, Watch};
 
 use crate::config::Folders;
+use crate::image::Registries;
+use crate::model::RegistrySettings;
 
 /// What every verb returns.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -75,12 +78,14 @@ pub struct EngineOptions {
     pub runroot: Option<PathBuf>,
     /// How much of each container's output is kept.
     pub log: LogSize,
+    /// Which registries there are, and how they are reached.
+    pub registries: RegistrySettings,
 }
 
 /// The engine: every verb is a method. Cheap to clone, and good from any thread.
 ///
 /// Verbs take a `target` as users type it: a name, a full id, or the beginning of an id. All of them block, but for
-/// [`Engine::pull`] and [`Engine::search`], which want a tokio runtime.
+/// [`Engine::pull`], [`Engine::push`] and [`Engine::search`], which want a tokio runtime.
 #[derive(Clone, Debug)]
 pub struct Engine(Arc<Inner>);
 
@@ -89,6 +94,7 @@ struct Inner {
     folders: Folders,
     leases: ids::Leases,
     log: LogSize,
+    registries: Registries,
 }
 
 impl Engine {
@@ -96,7 +102,7 @@ impl Engine {
     pub fn open(options: EngineOptions) -> Result<Self> {
         let folders = Folders::resolve(options.root.as_deref(), options.runroot.as_deref())?;
         let leases = ids::Leases::of_machine(&folders);
-        Ok(Self(Arc::new(Inner { folders, leases, log: options.log })))
+        Ok(Self(Arc::new(Inner { folders, leases, log: options.log, registries: Registries::new(options.registries) })))
     }
 
     /// The data folder in use.

@@ -16,13 +16,13 @@ impl Engine {
         progress: mpsc::Sender<PullEvent>,
         cancel: watch::Receiver<bool>,
     ) -> Result<ImageSummary> {
-        let image = image::pull(&self.0.store()?, reference, options, progress, cancel).await?;
+        let image = image::pull(&self.0.store()?, &self.0.registries, reference, options, progress, cancel).await?;
         self.0.tell_image(EventAction::Pull, &reference.familiar());
         Ok(image)
     }
 
     /// Asks registries; findings are sent as they come. Ends early when the receiver is dropped.
     pub async fn search(&self, query: &str, options: &SearchOptions, hits: mpsc::Sender<SearchHit>) -> Result<()> {
-        Ok(image::search(query, options, hits).await?)
+        Ok(image::search(&self.0.registries, query, options, hits).await?)
     }
 }

@@ -9,6 +9,7 @@ mod import;
 mod layer;
 mod manifest;
 mod pull;
+mod push;
 mod registry;
 mod search;
 mod store;
@@ -16,6 +17,8 @@ mod store;
 pub use error::ImageError;
 pub use import::{ImportSource, import};
 pub use pull::{PullOptions, pull};
+pub use push::{PushOptions, push};
+pub use registry::Registries;
 pub use search::{SearchOptions, search};
 pub use store::{Freed, Removed, Store, StoreHold, StoredImage};
 

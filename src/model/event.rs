@@ -32,6 +32,7 @@ pub enum EventAction {
     Resize,
     Update,
     Pull,
+    Push,
     Import,
     Delete,
 }

@@ -13,6 +13,7 @@ mod log;
 mod printable;
 mod quantity;
 mod reference;
+mod registry;
 mod restart;
 mod security;
 mod session;
@@ -38,6 +39,7 @@ pub use log::{LogEntry, LogStream};
 pub use printable::{printable, printable_line};
 pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
 pub use reference::Reference;
+pub use registry::{Mirror, PushEvent, PushProgress, PushStage, Pushed, RegistryEntry, RegistrySettings};
 pub use restart::{ParseRestartError, RestartPolicy};
 pub use security::{
     CapabilitySets, IdMapping, NamespaceSeen, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict,

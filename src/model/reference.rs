@@ -53,6 +53,14 @@ impl Reference {
         self.suffixed(self.familiar_repository())
     }
 
+    /// Another tag of the same repository; a digest is left behind.
+    pub fn tagged(&self, tag: &str) -> Result<Self, ParseReferenceError> {
+        if !is_tag(tag) {
+            return Err(ParseReferenceError::Tag);
+        }
+        Ok(Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() })
+    }
+
     /// Whether the registry is this machine's own loopback, where plain http is allowed by default.
     pub fn is_loopback_registry(&self) -> bool {
         let host = match self.registry.strip_prefix('[') {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
 
 use crate::image::layer::{Chunk, Closed, PipeWriter};
 use crate::image::manifest::Part;
-use crate::image::registry::{Registry, connection};
+use crate::image::registry::{Answer, Registry, Span};
 use crate::image::{ImageError, Result};
 
 /// Times a connection may break without one more byte having come.
@@ -55,7 +55,7 @@ impl Fetch<'_> {
             failures += 1;
             if failures >= TRIES {
                 return Err(match broke {
-                    Some(error) => connection(self.registry.name(), &error),
+                    Some(error) => error,
                     None => self.short(received),
                 });
             }
@@ -66,9 +66,9 @@ impl Fetch<'_> {
         }
     }
 
-    async fn open(&self, offset: u64) -> Result<Response> {
+    async fn open(&self, offset: u64) -> Result<Answer> {
         let path = format!("/v2/{}/blobs/{}", self.repository, self.part.digest);
-        self.registry.get(&path, "*/*", &self.what(), offset).await
+        self.registry.get(&path, "*/*", &self.what(), Span { offset, end: None }).await
     }
 
     fn what(&self) -> String {

@@ -15,7 +15,7 @@ use self::layer::LayerJob;
 use self::report::Reporter;
 use super::config::Configuration;
 use super::manifest::{ACCEPT, Document, Manifest, choose, platforms};
-use super::registry::Registry;
+use super::registry::{Registries, Registry};
 use super::store::{DOCUMENT_MAX, Row, Session};
 use super::{ImageError, Result, Store};
 use crate::model::{Digest, ErrorKind, ImageSummary, Platform, PullEvent, Reference};
@@ -35,6 +35,7 @@ pub struct PullOptions {
 /// Setting `cancel` to true, or dropping the future, ends it and leaves nothing behind but whole, verified blobs and layers.
 pub async fn pull(
     store: &Store,
+    registries: &Registries,
     reference: &Reference,
     options: &PullOptions,
     progress: mpsc::Sender<PullEvent>,
@@ -45,7 +46,7 @@ pub async fn pull(
     let result = {
         let pull = Pull {
             session: begin(store).await?,
-            registry: Registry::new(reference.registry(), reference.is_loopback_registry())?,
+            registry: registries.open(reference.registry())?,
             reference,
             wanted: options.platform.clone().unwrap_or_else(Platform::native),
             reporter: &reporter,
@@ -74,7 +75,7 @@ pub async fn pull(
 }
 
 /// Ready when `true` was sent; a sender that is gone will never cancel.
-async fn cancelled(mut cancel: watch::Receiver<bool>) {
+pub(super) async fn cancelled(mut cancel: watch::Receiver<bool>) {
     if cancel.wait_for(|cancelled| *cancelled).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -2,18 +2,22 @@
 //! believed. `oci-client` is not used: it reads manifests without a limit, cannot resume a blob, and hides `Retry-After`.
 
 mod auth;
+mod upload;
 
 use std::error::Error;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LINK, RANGE, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, LINK, RANGE, RETRY_AFTER};
+use reqwest::{Body, Client, Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+pub(super) use upload::Upload;
+
 use super::{ImageError, Result};
-use crate::model::printable_line;
+use crate::model::{Reference, RegistrySettings, printable_line};
 
 /// Waits before a request is made once more, after a closed connection or an answer of 500 and above.
 const PAUSES_MS: [u64; 3] = [200, 500, 1200];
@@ -22,6 +26,99 @@ const PATIENCE_S: u64 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// All registries, as the settings say they are reached. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Registries {
+    settings: Arc<RegistrySettings>,
+}
+
+impl Registries {
+    pub fn new(settings: RegistrySettings) -> Self {
+        Self { settings: Arc::new(settings) }
+    }
+
+    /// The registry that references call `name`.
+    pub(super) fn open(&self, name: &str) -> Result<Registry> {
+        let reference = format!("{name}/x").parse::<Reference>();
+        let reference =
+            reference.map_err(|error| ImageError::Reference { text: name.to_owned(), reason: error.to_string() })?;
+        let insecure = self.settings.entry(name).is_some_and(|entry| entry.insecure);
+        let base = match reference.registry() {
+            "docker.io" => "https://registry-1.docker.io".to_owned(),
+            name if reference.is_loopback_registry() || insecure => format!("http://{name}"),
+            name => format!("https://{name}"),
+        };
+        self.at(reference.registry(), &base)
+    }
+
+    /// What answers like a registry at a base address.
+    pub(super) fn at(&self, name: &str, base: &str) -> Result<Registry> {
+        let base = base.trim_end_matches('/').to_owned();
+        let client = client(&base).map_err(|error| connection(name, &error))?;
+        Ok(Registry { name: name.to_owned(), base, client, authorization: Mutex::new(None) })
+    }
+}
+
+/// A request, which may have to be made more than once.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    /// A path on this registry, or a whole address that it gave.
+    pub(super) target: &'a str,
+    pub(super) headers: Vec<(HeaderName, String)>,
+    /// Makes the body, anew for each try.
+    pub(super) body: Option<&'a (dyn Fn() -> Body + Send + Sync)>,
+    /// What it is about, for errors.
+    pub(super) what: &'a str,
+}
+
+impl Call<'_> {
+    /// A repetition could do harm: the part of an upload that broke may have arrived.
+    fn is_once(&self) -> bool {
+        self.method == Method::PATCH
+    }
+}
+
+/// The part of a blob that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The first byte.
+    pub(super) offset: u64,
+    /// The byte behind the last; the blob's end if none.
+    pub(super) end: Option<u64>,
+}
+
+impl Span {
+    fn header(self) -> Option<String> {
+        match (self.offset, self.end) {
+            (0, None) => None,
+            (offset, None) => Some(format!("bytes={offset}-")),
+            (offset, Some(end)) => Some(format!("bytes={offset}-{}", end.saturating_sub(1))),
+        }
+    }
+}
+
+/// A registry's answer to a request that succeeded; its body is yet to be read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    registry: String,
+    response: Response,
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// The next piece of the body; none at its end. An error is a connection that broke: asking anew may mend it.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.response.chunk().await.map_err(|error| connection(&self.registry, &error))
+    }
+}
 
 /// One registry. Holds the token that its requests need, so it is never printed.
 pub(super) struct Registry {
@@ -41,23 +138,6 @@ pub(super) struct Document {
 }
 
 impl Registry {
-    /// The registry that references call `name`; plain http only if `loopback`.
-    pub(super) fn new(name: &str, loopback: bool) -> Result<Self> {
-        let base = match (name, loopback) {
-            ("docker.io", _) => "https://registry-1.docker.io".to_owned(),
-            (_, true) => format!("http://{name}"),
-            (_, false) => format!("https://{name}"),
-        };
-        Self::at(name, &base)
-    }
-
-    /// A registry, or something that answers like one, at a base address.
-    pub(super) fn at(name: &str, base: &str) -> Result<Self> {
-        let base = base.trim_end_matches('/').to_owned();
-        let client = client(&base).map_err(|error| connection(name, &error))?;
-        Ok(Self { name: name.to_owned(), base, client, authorization: Mutex::new(None) })
-    }
-
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -66,7 +146,7 @@ impl Registry {
     pub(super) async fn document(&self, path: &str, accept: &str, what: &str, limit_bytes: u64) -> Result<Document> {
         let mut pauses = PAUSES_MS.iter();
         loop {
-            let response = self.get(path, accept, what, 0).await?;
+            let response = self.get(path, accept, what, Span::default()).await?.response;
             let next = next_page(&response);
             match body(response, limit_bytes).await {
                 Ok(Some(bytes)) => return Ok(Document { bytes, next }),
@@ -85,15 +165,22 @@ impl Registry {
         }
     }
 
-    /// Asks for `path` from byte `offset` on. The answer is a success; its body is yet to be read.
-    pub(super) async fn get(&self, path: &str, accept: &str, what: &str, offset: u64) -> Result<Response> {
+    /// Asks for `path`, or a part of it: a registry that knows no ranges answers with the whole and status 200, not 206.
+    pub(super) async fn get(&self, path: &str, accept: &str, what: &str, span: Span) -> Result<Answer> {
+        let mut headers = vec![(ACCEPT, accept.to_owned())];
+        headers.extend(span.header().map(|range| (RANGE, range)));
+        self.call(Call { method: Method::GET, target: path, headers, body: None, what }).await
+    }
+
+    /// Makes a request, with authorization and as often as is sensible. Any answer but a success is an error.
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer> {
         let mut pauses = PAUSES_MS.iter();
         let mut authenticated = false;
         loop {
-            let response = match self.send(path, accept, offset).await {
+            let response = match self.send(&call).await {
                 Ok(response) => response,
                 Err(error) => match pauses.next() {
-                    Some(pause) if !is_final(&error) => {
+                    Some(pause) if !is_final(&error) && !call.is_once() => {
                         tokio::time::sleep(Duration::from_millis(*pause)).await;
                         continue;
                     }
@@ -102,35 +189,42 @@ impl Registry {
             };
             let status = response.status();
             if status.is_success() {
-                return Ok(response);
+                return Ok(Answer { registry: self.name.clone(), response });
             }
             let retry_after_s = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             if status == StatusCode::UNAUTHORIZED && !authenticated {
                 authenticated = true;
-                if let Some(authorization) = auth::answer(self, response.headers(), what).await? {
+                if let Some(authorization) = auth::answer(self, response.headers(), call.what).await? {
                     *self.authorization.lock().await = Some(authorization);
                     continue;
                 }
             }
             let pause_ms = match status {
                 StatusCode::TOO_MANY_REQUESTS => retry_after_s.filter(|s| *s <= PATIENCE_S).map(|s: u64| s * 1000),
-                _ if status.is_server_error() => Some(0),
+                _ if status.is_server_error() && !call.is_once() => Some(0),
                 _ => None,
             };
             match (pause_ms, pauses.next()) {
                 (Some(asked), Some(pause)) => tokio::time::sleep(Duration::from_millis(asked.max(*pause))).await,
-                _ => return Err(self.refusal(response, what, retry_after_s).await),
+                _ => return Err(self.refusal(response, call.what, retry_after_s).await),
             }
         }
     }
 
-    async fn send(&self, path: &str, accept: &str, offset: u64) -> reqwest::Result<Response> {
-        let mut request = self.client.get(format!("{}{path}", self.base)).header(ACCEPT, accept);
-        if let Some(authorization) = &*self.authorization.lock().await {
-            request = authorization.put(request);
+    async fn send(&self, call: &Call<'_>) -> reqwest::Result<Response> {
+        let own = call.target.starts_with('/');
+        let url = if own { format!("{}{}", self.base, call.target) } else { call.target.to_owned() };
+        let mut request = self.client.request(call.method.clone(), &url);
+        for (name, value) in &call.headers {
+            request = request.header(name, value);
         }
-        if offset > 0 {
-            request = request.header(RANGE, format!("bytes={offset}-"));
+        if let Some(body) = &call.body {
+            request = request.body(body());
+        }
+        // What another host is asked carries no credentials of this one.
+        let own = own || url.strip_prefix(&self.base).is_some_and(|rest| rest.starts_with('/'));
+        if own && let Some(authorization) = &*self.authorization.lock().await {
+            request = authorization.put(request);
         }
         request.send().await
     }

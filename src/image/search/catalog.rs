@@ -6,7 +6,7 @@ use fuzzy_matcher::skim::SkimMatcherV2;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::{PAGE_MAX, Query, Registry, is_loopback, send};
+use super::{PAGE_MAX, Query, Registries, Registry, send};
 use crate::image::{ImageError, Result};
 use crate::model::{Reference, SearchHit};
 
@@ -30,8 +30,13 @@ struct Tags {
 }
 
 /// Sends the best matches of each page as it comes, each tag a hit, until the limit is reached.
-pub(super) async fn search(name: &str, query: &Query, hits: &mpsc::Sender<SearchHit>) -> Result<()> {
-    let registry = Registry::new(name, is_loopback(name)?)?;
+pub(super) async fn search(
+    registries: &Registries,
+    name: &str,
+    query: &Query,
+    hits: &mpsc::Sender<SearchHit>,
+) -> Result<()> {
+    let registry = registries.open(name)?;
     // A tag behind the name narrows the tags.
     let (wanted, wanted_tag) = query.text.rsplit_once(':').unwrap_or((&query.text, ""));
     let mut left = query.limit;

@@ -4,7 +4,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::{PAGE_MAX, Query, Registry, send};
+use super::{PAGE_MAX, Query, Registries, send};
 use crate::image::{ImageError, Result};
 use crate::model::SearchHit;
 
@@ -26,8 +26,13 @@ struct Found {
     is_official: bool,
 }
 
-pub(super) async fn search(base: &str, query: &Query, hits: &mpsc::Sender<SearchHit>) -> Result<()> {
-    let registry = Registry::at(NAME, base)?;
+pub(super) async fn search(
+    registries: &Registries,
+    base: &str,
+    query: &Query,
+    hits: &mpsc::Sender<SearchHit>,
+) -> Result<()> {
+    let registry = registries.at(NAME, base)?;
     let mut url = Url::parse("http://path/v1/search").expect("a constant address");
     url.query_pairs_mut().append_pair("q", &query.text).append_pair("n", &query.limit.min(100).to_string());
     let path = format!("/v1/search?{}", url.query().unwrap_or_default());

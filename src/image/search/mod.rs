@@ -6,9 +6,9 @@ mod hub;
 use futures_util::future::{self, BoxFuture};
 use tokio::sync::mpsc;
 
-use super::registry::Registry;
+use super::registry::{Registries, Registry};
 use super::{ImageError, Result};
-use crate::model::{Reference, SearchHit};
+use crate::model::SearchHit;
 
 const HUB: &str = "https://index.docker.io";
 const LIMIT: usize = 25;
@@ -37,7 +37,12 @@ struct Query {
 ///
 /// A query that begins with a registry (`127.0.0.1:5000/jq`) asks that one only. One registry's failure does not keep the
 /// others' hits back: the first error is returned when all have answered.
-pub async fn search(query: &str, options: &SearchOptions, hits: mpsc::Sender<SearchHit>) -> Result<()> {
+pub async fn search(
+    all: &Registries,
+    query: &str,
+    options: &SearchOptions,
+    hits: mpsc::Sender<SearchHit>,
+) -> Result<()> {
     let (registry, text) = split(query.trim());
     if text.is_empty() && registry.is_none() {
         let reason = "there is nothing to search for".to_owned();
@@ -51,10 +56,10 @@ pub async fn search(query: &str, options: &SearchOptions, hits: mpsc::Sender<Sea
     };
     let mut searches: Vec<BoxFuture<'_, Result<()>>> = Vec::new();
     if registry.is_none() && !hub.is_empty() {
-        searches.push(Box::pin(hub::search(hub, &query, &hits)));
+        searches.push(Box::pin(hub::search(all, hub, &query, &hits)));
     }
     for name in registries {
-        searches.push(Box::pin(catalog::search(name, &query, &hits)));
+        searches.push(Box::pin(catalog::search(all, name, &query, &hits)));
     }
     let all = async {
         let results = future::join_all(searches).await;
@@ -74,14 +79,6 @@ fn split(query: &str) -> (Option<String>, &str) {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first.to_owned()), rest),
         _ => (None, query),
     }
-}
-
-/// Whether plain http may be spoken to it.
-fn is_loopback(registry: &str) -> Result<bool> {
-    let reference = format!("{registry}/x").parse::<Reference>();
-    let reference =
-        reference.map_err(|error| ImageError::Reference { text: registry.to_owned(), reason: error.to_string() })?;
-    Ok(reference.is_loopback_registry())
 }
 
 async fn send(hits: &mpsc::Sender<SearchHit>, hit: SearchHit) {
@@ -131,7 +128,8 @@ mod tests {
             }
             hits
         };
-        tokio::join!(search(query, options, sender), gather)
+        let registries = Registries::default();
+        tokio::join!(search(&registries, query, options, sender), gather)
     }
 
     #[tokio::test]
@@ -173,6 +171,6 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
         let options = SearchOptions { hub: Some("http://127.0.0.1:9".to_owned()), ..SearchOptions::default() };
-        assert!(search("jq", &options, sender).await.is_ok());
+        assert!(search(&Registries::default(), "jq", &options, sender).await.is_ok());
     }
 }

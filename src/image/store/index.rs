@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// All rows that are images. What other programs wrote is read from its blobs; what cannot be read is left out.
-    pub(super) fn rows(&self) -> Result<Vec<Row>> {
+    pub(in crate::image) fn rows(&self) -> Result<Vec<Row>> {
         Ok(self.read_index()?.manifests.iter().filter_map(|row| self.row(row)).collect())
     }
 

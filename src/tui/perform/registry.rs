@@ -30,7 +30,7 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(engine: Engine, config: &Config, teller: Teller, runtime: Handle) -> Self {
-        let registries = config.registries.clone();
+        let registries = config.registries.searched();
         Self { engine, teller, runtime, registries, search: None, pulls: HashMap::new() }
     }
 
