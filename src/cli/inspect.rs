@@ -10,8 +10,8 @@ use super::output::Output;
 use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
 use crate::model::{
-    ContainerInspect, ContainerState, ErrorKind, ExitReason, ImageInspect, NamespaceMode, NetworkMode, Reference,
-    SeccompChoice, UserNamespaceMode,
+    ContainerInspect, ContainerState, ErrorKind, ExitReason, HistoryLine, ImageInspect, NamespaceMode, NetworkMode,
+    Reference, SeccompChoice, UserNamespaceMode,
 };
 
 /// Show everything known of containers or images.
@@ -254,8 +254,16 @@ fn image_value(image: &ImageInspect) -> Value {
     };
     let set =
         |names: &[String]| Value::Object(names.iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>());
-    let history: Vec<Value> =
-        image.history.iter().map(|(by, size)| json!({"CreatedBy": by, "Size": size.unwrap_or(0)})).collect();
+    let step = |step: &HistoryLine| {
+        json!({
+            "Created": step.created,
+            "CreatedBy": step.created_by,
+            "Comment": step.comment,
+            "Author": step.author,
+            "Size": step.size_bytes.unwrap_or(0),
+        })
+    };
+    let history: Vec<Value> = image.history.iter().map(step).collect();
     json!({
         "Id": summary.id,
         "RepoTags": summary.reference.iter().map(Reference::familiar).collect::<Vec<_>>(),
@@ -384,7 +392,10 @@ mod tests {
             },
             config: ImageConfig { exposed_ports: vec!["80/tcp".to_owned()], ..ImageConfig::default() },
             layers: vec![crate::model::Digest::from_sha256([4; 32])],
-            history: vec![("ADD x".to_owned(), Some(7)), ("CMD y".to_owned(), None)],
+            history: vec![
+                HistoryLine { created_by: "ADD x".to_owned(), size_bytes: Some(7), ..HistoryLine::default() },
+                HistoryLine { created_by: "CMD y".to_owned(), empty_layer: true, ..HistoryLine::default() },
+            ],
         };
         insta::assert_snapshot!(serde_json::to_string_pretty(&image_value(&image)).expect("json"));
     }

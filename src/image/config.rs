@@ -4,7 +4,7 @@ use oci_spec::image::ImageConfiguration;
 use serde_json::{Map, Value, json};
 
 use super::layer::Compression;
-use crate::model::{Digest, ImageConfig, Platform, Timestamp};
+use crate::model::{Digest, HistoryLine, ImageConfig, Platform, Timestamp};
 
 /// The media type of the manifests that we write.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -17,15 +17,8 @@ pub(super) struct Configuration {
     pub(super) created: Option<Timestamp>,
     /// Lowest first.
     pub(super) diff_ids: Vec<Digest>,
-    /// Oldest first.
-    pub(super) history: Vec<Step>,
-}
-
-/// One step of an image's history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) created_by: String,
-    pub(super) empty_layer: bool,
+    /// Oldest first, sizes not known.
+    pub(super) history: Vec<HistoryLine>,
 }
 
 impl Configuration {
@@ -33,9 +26,14 @@ impl Configuration {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let document: ImageConfiguration = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         let diff_ids = document.rootfs().diff_ids().iter().map(|text| text.parse()).collect::<Result<_, _>>();
-        let history = document.history().iter().flatten().map(|step| Step {
-            created_by: step.created_by().clone().or_else(|| step.comment().clone()).unwrap_or_default(),
+        let time = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok()).map(Timestamp);
+        let history = document.history().iter().flatten().map(|step| HistoryLine {
+            created: time(step.created()),
+            created_by: step.created_by().clone().unwrap_or_default(),
+            comment: step.comment().clone().unwrap_or_default(),
+            author: step.author().clone().unwrap_or_default(),
             empty_layer: step.empty_layer().unwrap_or(false),
+            size_bytes: None,
         });
         Ok(Self {
             config: config(&document),
@@ -44,7 +42,7 @@ impl Configuration {
                 architecture: document.architecture().to_string(),
                 variant: document.variant().clone(),
             },
-            created: document.created().as_ref().and_then(|text| text.parse().ok()).map(Timestamp),
+            created: time(document.created()),
             diff_ids: diff_ids.map_err(|error| format!("diff id: {error}"))?,
             history: history.collect(),
         })

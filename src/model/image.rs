@@ -92,8 +92,22 @@ pub struct ImageInspect {
     pub config: ImageConfig,
     /// Diff ids, lowest first.
     pub layers: Vec<Digest>,
-    /// `created by` lines with the layer's size in bytes where it made one, oldest first.
-    pub history: Vec<(String, Option<u64>)>,
+    /// Oldest first.
+    pub history: Vec<HistoryLine>,
+}
+
+/// One step of an image's making.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryLine {
+    pub created: Option<Timestamp>,
+    /// The command that made it, such as a Dockerfile's line.
+    pub created_by: String,
+    pub comment: String,
+    pub author: String,
+    /// It changed the configuration only.
+    pub empty_layer: bool,
+    /// Bytes of the layer's files, 0 where there is no layer; none where it is not known.
+    pub size_bytes: Option<u64>,
 }
 
 /// What is being done with a layer.

@@ -31,7 +31,8 @@ pub use error::ErrorKind;
 pub use event::{Event, EventAction, EventSubject};
 pub use id::{Id, Name};
 pub use image::{
-    HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent, SearchHit,
+    HOST_IMAGE, HistoryLine, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent,
+    SearchHit,
 };
 pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, NamespaceMode, TmpfsMount, UserNamespaceMode};
 pub use limits::{DeviceRate, Limits, UpdateRequest};

@@ -13,9 +13,9 @@ use super::shell::PaneId;
 use super::update::update;
 use super::view;
 use crate::model::{
-    ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, ImageConfig, ImageInspect, LayerProgress,
-    LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, RestartPolicy, SearchHit, SeccompChoice, Signal,
-    Size,
+    ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, HistoryLine, ImageConfig, ImageInspect,
+    LayerProgress, LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, RestartPolicy, SearchHit,
+    SeccompChoice, Signal, Size,
 };
 
 /// Presses keys, written as in the configuration and divided by blanks.
@@ -194,8 +194,17 @@ fn image_inspected() -> ImageInspect {
         },
         layers: vec![sample::digest(1), sample::digest(2)],
         history: vec![
-            ("/bin/sh -c #(nop) ADD file:b86ae1c7ca3586d8 in /".to_owned(), Some(77 << 20)),
-            ("/bin/sh -c #(nop) CMD [\"bash\"]".to_owned(), None),
+            HistoryLine {
+                created_by: "/bin/sh -c #(nop) ADD file:b86ae1c7ca3586d8 in /".to_owned(),
+                size_bytes: Some(77 << 20),
+                ..HistoryLine::default()
+            },
+            HistoryLine {
+                created_by: "/bin/sh -c #(nop) CMD [\"bash\"]".to_owned(),
+                empty_layer: true,
+                size_bytes: Some(0),
+                ..HistoryLine::default()
+            },
         ],
     }
 }

@@ -3,7 +3,7 @@
 use super::Store;
 use super::find::named;
 use crate::image::Result;
-use crate::model::ImageInspect;
+use crate::model::{HistoryLine, ImageInspect};
 
 impl Store {
     /// Everything known of one image, named as for [`Store::find`].
@@ -17,8 +17,11 @@ impl Store {
             .history
             .into_iter()
             .map(|step| {
-                let layer = if step.empty_layer { None } else { layers.next() };
-                (step.created_by, layer.and_then(|layer| self.layer_bytes(layer)))
+                let size_bytes = match step.empty_layer {
+                    true => Some(0),
+                    false => layers.next().and_then(|layer| self.layer_bytes(layer)),
+                };
+                HistoryLine { size_bytes, ..step }
             })
             .collect();
         Ok(ImageInspect { summary: row.summary, config: configuration.config, layers: configuration.diff_ids, history })

@@ -269,8 +269,9 @@ pub fn of_image(inspect: &ImageInspect) -> Vec<Line> {
     );
     section(&mut lines, "Environment", assignments(&config.env));
     section(&mut lines, "Labels", config.labels.iter().map(|(key, value)| Line::pair(key, value)).collect());
-    let history = inspect.history.iter().enumerate().map(|(index, (by, size))| {
-        let size = size.map_or_else(|| "–".to_owned(), figures::bytes);
+    let history = inspect.history.iter().enumerate().map(|(index, step)| {
+        let size = step.size_bytes.filter(|_| !step.empty_layer).map_or_else(|| "–".to_owned(), figures::bytes);
+        let by = if step.created_by.is_empty() { &step.comment } else { &step.created_by };
         Line::pair(format!("{:>2}  {size:>6}", index + 1), by)
     });
     section(&mut lines, "History", history.collect());
