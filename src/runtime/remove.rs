@@ -6,11 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::idmap;
-use super::report;
-use super::start::reap;
-use crate::sys::clone::{CloneOptions, Cloned, clone3};
-use crate::sys::program;
+use super::{idmap, own_namespace};
 
 /// Removes `path` and everything below it. A missing path is no error.
 ///
@@ -68,44 +64,17 @@ fn remove_as_mapped_root(path: &Path) -> Option<io::Result<()>> {
 
 /// The hidden verb `teu remove-tree PATH`: enters the user namespace (single-threaded) and removes. Exit code for main.
 pub fn remove_tree_verb(path: &Path) -> i32 {
-    match remove_in_namespace(path) {
-        Ok(code) => code,
+    let removed = own_namespace::run(|| match remove(path) {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("cannot remove {}: {error}", path.display());
             1
         }
-    }
-}
-
-fn remove_in_namespace(path: &Path) -> io::Result<i32> {
-    let (upper, lower) = report::line()?;
-    let options = CloneOptions { flags: libc::CLONE_NEWUSER as u64, cgroup: None };
-    let (pid, pidfd) = match clone3(&options)? {
-        Cloned::Child => {
-            drop(upper);
-            let removed = lower.wait().and_then(|()| become_root()).and_then(|()| remove(path));
-            if let Err(error) = &removed {
-                eprintln!("cannot remove {}: {error}", path.display());
-            }
-            program::exit_now(i32::from(removed.is_err()))
-        }
-        Cloned::Parent { pid, pidfd } => (pid, pidfd),
-    };
-    let ready = idmap::write(pid, &idmap::own_maps()).map_err(io::Error::other).and_then(|()| upper.go());
-    drop((upper, lower));
-    use std::os::fd::AsFd;
-    let exited = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
-    let wait = || rustix::process::waitid(rustix::process::WaitId::PidFd(pidfd.as_fd()), exited);
-    let status = rustix::io::retry_on_intr(wait)?;
-    reap(pid);
-    ready.map(|()| status.and_then(|status| status.exit_status()).unwrap_or(1))
-}
-
-fn become_root() -> io::Result<()> {
-    use rustix::process::{Gid, Uid};
-    rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
-    rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
-    Ok(())
+    });
+    removed.unwrap_or_else(|error| {
+        eprintln!("cannot remove {}: {error}", path.display());
+        1
+    })
 }
 
 #[cfg(test)]

@@ -122,6 +122,12 @@ impl Lock {
     }
 }
 
+/// Lets a pipe hold as much as an ordinary user may: fewer changes between the two ends.
+pub fn enlarge_pipe(pipe: impl AsFd) {
+    // The kernel's usual limit; where it is lower the pipe keeps its size.
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
