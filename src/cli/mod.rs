@@ -94,6 +94,7 @@ fn dispatch(words: Vec<std::ffi::OsString>) -> Result<Ending, Failure> {
         runroot: folders.runroot,
         log: config.log,
         registries: config.registries.clone(),
+        unpack: config.unpack,
     };
     let engine = Engine::open(options).map_err(|error| own_failure(error, command.as_ref()))?;
     match command {

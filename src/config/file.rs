@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::model::{RegistrySettings, parse_bytes};
+use crate::model::{RegistrySettings, UnpackLimits, parse_bytes};
 
 /// How much of a container's output is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Config {
     /// Registries' settings, and which are searched besides Docker Hub.
     pub registries: RegistrySettings,
     pub log: LogSize,
+    /// What makes more of itself than this when it is unpacked is taken for a decompression bomb.
+    pub unpack: UnpackLimits,
     /// Keys by the name of the action they are bound to, such as `quit = ["q", "ctrl-c"]`. Replaces the action's default keys.
     pub keys: BTreeMap<String, Vec<String>>,
     /// The file these wishes came from, or would come from.
@@ -49,6 +52,7 @@ struct Text {
     detach_keys: String,
     registries: RegistrySettings,
     log: LogText,
+    unpack: UnpackText,
     keys: BTreeMap<String, OneOrMany>,
 }
 
@@ -59,6 +63,15 @@ struct LogText {
     max_size: u64,
     #[serde(deserialize_with = "at_least_one")]
     max_files: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UnpackText {
+    #[serde(deserialize_with = "bytes")]
+    max_size: u64,
+    max_ratio: NonZeroU64,
+    max_files: NonZeroU64,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +88,7 @@ impl Default for Text {
             detach_keys: "ctrl-p,ctrl-q".to_owned(),
             registries: RegistrySettings::default(),
             log: LogText::default(),
+            unpack: UnpackText::default(),
             keys: BTreeMap::new(),
         }
     }
@@ -85,6 +99,18 @@ impl Default for LogText {
         let LogSize { max_bytes, files } = LogSize::default();
         Self { max_size: max_bytes, max_files: files }
     }
+}
+
+impl Default for UnpackText {
+    fn default() -> Self {
+        let UnpackLimits { max_bytes, max_ratio, max_entries } = UnpackLimits::default();
+        let positive = |number| NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX);
+        Self { max_size: max_bytes, max_ratio: positive(max_ratio), max_files: positive(max_entries) }
+    }
+}
+
+fn bytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    parse_bytes(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
@@ -135,6 +161,11 @@ impl Config {
             detach_keys: text.detach_keys,
             registries: placed(text.registries, folder),
             log: LogSize { max_bytes: text.log.max_size, files: text.log.max_files },
+            unpack: UnpackLimits {
+                max_bytes: text.unpack.max_size,
+                max_ratio: text.unpack.max_ratio.get(),
+                max_entries: text.unpack.max_files.get(),
+            },
             keys: keys.collect(),
             path,
             themes_folder: folder.join("themes"),

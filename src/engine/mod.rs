@@ -14,6 +14,7 @@ mod images;
 mod info;
 mod inspect;
 mod isolation;
+mod layers;
 mod limits;
 mod list;
 mod logs;
@@ -56,6 +57,7 @@ pub use doctor::{Check, Verdict, probe_verb};
 pub use error::EngineError;
 pub use exec::{ExecStarted, ExecWish};
 pub use info::Info;
+pub use layers::unpack_inside_verb;
 pub use machine::Machine;
 pub use start::Started;
 pub use stats::StatsSampler;
@@ -64,7 +66,7 @@ pub use watch::{Changes, Watch};
 
 use crate::config::Folders;
 use crate::image::Registries;
-use crate::model::RegistrySettings;
+use crate::model::{RegistrySettings, UnpackLimits};
 
 /// What every verb returns.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -80,6 +82,8 @@ pub struct EngineOptions {
     pub log: LogSize,
     /// Which registries there are, and how they are reached.
     pub registries: RegistrySettings,
+    /// How much one layer may unpack to.
+    pub unpack: UnpackLimits,
 }
 
 /// The engine: every verb is a method. Cheap to clone, and good from any thread.
@@ -95,6 +99,7 @@ struct Inner {
     leases: ids::Leases,
     log: LogSize,
     registries: Registries,
+    unpack: UnpackLimits,
 }
 
 impl Engine {
@@ -102,7 +107,8 @@ impl Engine {
     pub fn open(options: EngineOptions) -> Result<Self> {
         let folders = Folders::resolve(options.root.as_deref(), options.runroot.as_deref())?;
         let leases = ids::Leases::of_machine(&folders);
-        Ok(Self(Arc::new(Inner { folders, leases, log: options.log, registries: Registries::new(options.registries) })))
+        let registries = Registries::new(options.registries);
+        Ok(Self(Arc::new(Inner { folders, leases, log: options.log, registries, unpack: options.unpack })))
     }
 
     /// The data folder in use.

@@ -2,8 +2,22 @@
 //!
 //! The store is an OCI image layout (`oci-layout`, `index.json`, `blobs/sha256`), readable in place by skopeo, with each layer
 //! unpacked once beside it (`layers/<diff id>/fs`). Content lands by rename only; see [`Store`] for the locks.
+//!
+//! # Whose unpacked files are
+//!
+//! - root: the user and group that the archive names ([`Owners::Real`]).
+//! - An ordinary user with ranges in /etc/subuid and /etc/subgid: 0 of the archive is the user himself, 1 and up are his
+//!   ranges' ids in order, just as his containers' user namespaces map them ([`Owners::Mapped`]). So a container sees the
+//!   archive's owners, and file capabilities count. `teu unpack-inside` writes such files, as root of a namespace with those
+//!   maps; `teu remove-tree` deletes them. What only another owner may read the user himself cannot read outside of one.
+//! - An ordinary user with one id: everything is his own, so root's in his containers ([`Owners::Noted`]). Modes are kept. The
+//!   owner of a file or folder that was not 0:0 is noted in its attribute `user.teu.owner` as `UID:GID`, file capabilities
+//!   in `user.teu.capability`; symlinks can have no such note. Nobody enforces a note: it is for giving the file away again.
+//!
+//! Overlayfs's marks are `trusted.overlay.*` for root and `user.overlay.*` (mount option `userxattr`) for the others.
 
 mod config;
+mod contents;
 mod error;
 mod import;
 mod layer;
@@ -16,6 +30,7 @@ mod store;
 
 pub use error::ImageError;
 pub use import::{ImportSource, import};
+pub use layer::{IdMap, Owners, UnpackRules, unpack_verb};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use registry::Registries;

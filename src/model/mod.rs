@@ -8,6 +8,7 @@ mod event;
 mod id;
 mod image;
 mod isolation;
+mod layer;
 mod limits;
 mod log;
 mod printable;
@@ -35,6 +36,7 @@ pub use image::{
     SearchHit,
 };
 pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, NamespaceMode, TmpfsMount, UserNamespaceMode};
+pub use layer::{FileSort, LayerChange, LayerContents, LayerEntry, UnpackLimits};
 pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
 pub use printable::{printable, printable_line};

@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use self::tee::Tee;
 use super::config;
 use super::layer::{
-    CHUNK_BYTES, Chunk, Closed, Compression, Digesting, Gauge, PipeReader, Plain, Policy, first_cause, inflate_stage,
-    pipe, receive_stage, unpack_digesting,
+    CHUNK_BYTES, Chunk, Closed, Compression, Digesting, Gauge, PipeReader, Plain, Policy, UnpackJob, first_cause,
+    inflate_stage, pipe, receive_stage, unpack_digesting,
 };
 use super::store::{Row, Stage};
 use super::{ImageError, Result, Store};
@@ -71,7 +71,7 @@ pub fn import(
     let session = store.begin()?;
     let stage = session.stage()?;
     let layer = match source {
-        ImportSource::Tar(reader) => of_tar(reader, &stage)?,
+        ImportSource::Tar(reader) => of_tar(reader, &stage, store)?,
         ImportSource::Folder(path) => of_folder(&path, &stage, store)?,
     };
     stage.keep_blob(&layer.blob)?;
@@ -118,7 +118,7 @@ struct Imported {
     plain: Plain,
 }
 
-fn of_tar(mut reader: Box<dyn Read + Send>, stage: &Stage) -> Result<Imported> {
+fn of_tar(mut reader: Box<dyn Read + Send>, stage: &Stage, store: &Store) -> Result<Imported> {
     let unreadable = |error| ImageError::io("cannot read", Path::new("the archive"), error);
     let mut beginning = vec![0; CHUNK_BYTES];
     let read = fill(&mut reader, &mut beginning).map_err(unreadable)?;
@@ -129,30 +129,35 @@ fn of_tar(mut reader: Box<dyn Read + Send>, stage: &Stage) -> Result<Imported> {
     match Compression::of(&beginning).map_err(|reason| ImageError::layer(NAME, reason))? {
         Compression::Plain => {
             let archive = io::Cursor::new(beginning).chain(reader);
-            of_plain(stage, Policy::Import, move |mut tee| {
+            of_plain(stage, store, Policy::Import, move |mut tee| {
                 let mut archive = archive;
                 tee.copy(&mut archive).map_err(unreadable)?;
                 tee.end();
                 Ok(())
             })
         }
-        compression => of_compressed(beginning, reader, compression, stage),
+        compression => of_compressed(beginning, reader, compression, stage, store),
     }
 }
 
 fn of_folder(path: &Path, stage: &Stage, store: &Store) -> Result<Imported> {
-    of_plain(stage, Policy::Layer, |tee| folder::archive(path, store.folder(), tee))
+    of_plain(stage, store, Policy::Layer, |tee| folder::archive(path, store.folder(), tee))
 }
 
 /// Packs and unpacks what `produce` writes, at the same time.
-fn of_plain(stage: &Stage, policy: Policy, produce: impl FnOnce(Tee) -> Result<()> + Send) -> Result<Imported> {
-    let root = stage.files()?;
+fn of_plain(
+    stage: &Stage,
+    store: &Store,
+    policy: Policy,
+    produce: impl FnOnce(Tee) -> Result<()> + Send,
+) -> Result<Imported> {
+    let job = UnpackJob::new(store.rules(), stage.files()?, NAME, policy);
     let (to_pack, pack) = pipe();
     let (to_unpack, unpack) = pipe();
     let (produced, packed, plain) = thread::scope(|scope| {
         let produced = scope.spawn(|| produce(Tee::new([to_pack, to_unpack])));
         let packed = scope.spawn(|| compress(pack, &stage.blob()));
-        let plain = scope.spawn(|| unpack_digesting(unpack, &root, NAME, policy, &Gauge::default()));
+        let plain = scope.spawn(|| unpack_digesting(unpack, &job, &Gauge::default()));
         (join(produced), join(packed), join(plain))
     });
     let (blob, pack_failure) = split(packed);
@@ -170,8 +175,9 @@ fn of_compressed(
     mut reader: Box<dyn Read + Send>,
     compression: Compression,
     stage: &Stage,
+    store: &Store,
 ) -> Result<Imported> {
-    let (root, path) = (stage.files()?, stage.blob());
+    let (job, path) = (UnpackJob::new(store.rules(), stage.files()?, NAME, Policy::Import), stage.blob());
     let file = File::create(&path).map_err(|error| ImageError::io("cannot make", &path, error))?;
     let (to_receive, receive) = pipe();
     let (to_inflate, inflate) = pipe();
@@ -195,7 +201,7 @@ fn of_compressed(
         let received = scope.spawn(|| receive_stage(receive, Some((file, path.clone())), Some(to_inflate), &gauge));
         let inflated = scope.spawn(|| inflate_stage(inflate, to_unpack, NAME));
         let plain = scope.spawn(|| {
-            let plain = unpack_digesting(unpack, &root, NAME, Policy::Import, &gauge);
+            let plain = unpack_digesting(unpack, &job, &gauge);
             if plain.is_err() {
                 gauge.stop();
             }

@@ -8,7 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use rustix::io::Errno;
 
+use super::owner::{CAPABILITY_NOTE, Owners};
 use crate::sys::in_root;
+
+/// Attributes of fewer bytes fit a file on every disk that is not full; ext4 has a block of 1 KiB at least.
+const ATTRIBUTE_BYTES: usize = 512;
 
 /// The attributes of one entry that are worth keeping.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +20,7 @@ pub(super) struct Attributes(Vec<(Vec<u8>, Vec<u8>)>);
 
 /// Whether an attribute may come from, or go into, an archive.
 pub(in crate::image) fn is_kept(name: &[u8]) -> bool {
-    let own = [b"user.overlay.".as_slice(), b"user.containers.".as_slice()];
+    let own = [b"user.overlay.".as_slice(), b"user.containers.".as_slice(), b"user.teu.".as_slice()];
     match name {
         b"security.capability" | b"system.posix_acl_access" | b"system.posix_acl_default" => true,
         _ => name.starts_with(b"user.") && !own.iter().any(|prefix| name.starts_with(prefix)) && !name.contains(&0),
@@ -34,16 +38,34 @@ impl Attributes {
         self.0.is_empty()
     }
 
-    /// Sets them all; those that this user or file system may not have are left out, as Docker does.
-    pub(super) fn set(&self, fd: impl AsFd) -> io::Result<()> {
+    /// Sets them all; those that this user or file system may not have are left out, as Docker does. Capabilities are noted
+    /// where they cannot be set.
+    pub(super) fn set(&self, fd: impl AsFd, owners: &Owners) -> io::Result<()> {
         let fd = fd.as_fd();
         for (name, value) in &self.0 {
-            match in_root::set_attribute(fd, OsStr::from_bytes(name), value) {
-                Err(error) if is_forbidden(&error) => {}
-                result => result?,
-            }
+            let name = match name.as_slice() {
+                b"security.capability" if *owners == Owners::Noted => CAPABILITY_NOTE.as_bytes(),
+                name => name,
+            };
+            set(fd, OsStr::from_bytes(name), value)?;
         }
         Ok(())
+    }
+}
+
+/// Notes something in an attribute of ours, where the file system has such.
+pub(super) fn note(fd: impl AsFd, name: &str, value: &[u8]) -> io::Result<()> {
+    set(fd, OsStr::new(name), value)
+}
+
+fn set(fd: impl AsFd, name: &OsStr, value: &[u8]) -> io::Result<()> {
+    match in_root::set_attribute(fd, name, value) {
+        Err(error) if is_forbidden(&error) => Ok(()),
+        // Not the disk but the room for one file's attributes is full.
+        Err(error) if value.len() > ATTRIBUTE_BYTES && error.kind() == io::ErrorKind::StorageFull => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, format!("attributes of {} bytes do not fit", value.len())))
+        }
+        result => result,
     }
 }
 
@@ -58,8 +80,14 @@ mod tests {
 
     #[test]
     fn overlay_trusted_and_label_attributes_are_not_kept() {
-        for name in ["trusted.overlay.redirect", "user.overlay.opaque", "security.selinux", "trusted.x", "system.nfs4"]
-        {
+        for name in [
+            "trusted.overlay.redirect",
+            "user.overlay.opaque",
+            "user.teu.owner",
+            "security.selinux",
+            "trusted.x",
+            "system.nfs4",
+        ] {
             assert!(!is_kept(name.as_bytes()), "{name}");
         }
         for name in ["security.capability", "user.mime_type", "system.posix_acl_access"] {

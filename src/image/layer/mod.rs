@@ -4,15 +4,19 @@
 //! place here: that is for the store, when every digest was right.
 
 mod attribute;
+mod elsewhere;
 mod inflate;
 mod name;
+mod owner;
 mod pipe;
+mod remove;
+mod rules;
 mod tree;
 mod unpack;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
@@ -21,9 +25,15 @@ use super::{ImageError, Result};
 use crate::model::Digest;
 
 pub(super) use attribute::is_kept;
+pub use elsewhere::unpack_verb;
 pub(super) use inflate::{Compression, inflate};
+pub(super) use owner::is_opaque;
+pub use owner::{IdMap, Owners};
 pub(super) use pipe::{Chunk, Closed, PipeReader, PipeWriter, pipe};
-pub(super) use unpack::{Policy, Unpacked, unpack};
+pub(super) use remove::remove_tree;
+pub(super) use rules::UnpackJob;
+pub use rules::UnpackRules;
+pub(super) use unpack::{Policy, Unpacked};
 
 /// Bytes that are handed on at once between threads.
 pub(super) const CHUNK_BYTES: usize = 128 << 10;
@@ -102,16 +112,13 @@ pub(super) struct Plain {
     pub(super) unpacked: Unpacked,
 }
 
-/// Unpacks a plain archive into `root` and digests all of it, what follows the archive's end included.
-pub(super) fn unpack_digesting(
-    plain: impl Read,
-    root: &Path,
-    layer: &str,
-    policy: Policy,
-    gauge: &Gauge,
-) -> Result<Plain> {
+/// Unpacks a plain archive and digests all of it, what follows the archive's end included.
+pub(super) fn unpack_digesting(plain: impl Read, job: &UnpackJob, gauge: &Gauge) -> Result<Plain> {
     let mut plain = Digesting::new(plain);
-    let unpacked = unpack(&mut plain, root, layer, policy, gauge)?;
+    let unpacked = match job.owners {
+        Owners::Mapped(_) => elsewhere::unpack_elsewhere(&mut plain, job, gauge)?,
+        _ => unpack::unpack(&mut plain, job, gauge)?,
+    };
     let mut rest = [0; 64 << 10];
     loop {
         gauge.check()?;
@@ -119,7 +126,7 @@ pub(super) fn unpack_digesting(
             Ok(0) => return Ok(Plain { diff_id: plain.digest(), unpacked }),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(ImageError::layer(layer, error)),
+            Err(error) => return Err(ImageError::layer(&job.layer, error)),
         }
     }
 }

@@ -95,13 +95,17 @@ impl Archive {
     }
 }
 
+fn job(root: &Path, policy: Policy) -> UnpackJob {
+    UnpackJob::new(&UnpackRules::default(), root.to_owned(), "x", policy)
+}
+
 /// Unpacks into `root` inside a folder that has a file `victim` beside it.
 fn unpacked(policy: Policy, bytes: &[u8]) -> (TempDir, Result<Plain>) {
     let outside = tempfile::tempdir().expect("temporary folder");
     fs::create_dir(outside.path().join("root")).expect("folder");
     fs::write(outside.path().join("victim"), "untouched").expect("file");
     let root = outside.path().join("root");
-    let result = unpack_digesting(bytes, &root, "x", policy, &Gauge::default());
+    let result = unpack_digesting(bytes, &job(&root, policy), &Gauge::default());
     assert_eq!(fs::read_to_string(outside.path().join("victim")).expect("still there"), "untouched");
     assert_eq!(fs::metadata(outside.path().join("victim")).expect("still there").nlink(), 1);
     let mut names: Vec<_> =
@@ -218,7 +222,7 @@ fn files_are_never_written_through_links() {
     // As if something else had put it there: an absolute symlink that really leads out.
     symlink(outside.path().join("victim"), root.join("link")).expect("symlink");
     let bytes = Archive::new().file("link", "new").end();
-    unpack_digesting(&bytes[..], &root, "x", Policy::Layer, &Gauge::default()).expect("replaced");
+    unpack_digesting(&bytes[..], &job(&root, Policy::Layer), &Gauge::default()).expect("replaced");
     assert_eq!(fs::read_to_string(outside.path().join("victim")).expect("there"), "untouched");
     assert_eq!(fs::read_to_string(root.join("link")).expect("a file now"), "new");
 
@@ -341,7 +345,7 @@ fn paths_through_files_and_loops_are_the_archives_fault() {
 fn sizes_that_lie_are_refused() {
     let mut huge = Archive::header("f", EntryType::Regular);
     huge.set_size(u64::MAX >> 2);
-    refused(Policy::Layer, Archive::new().raw(huge, b"x"), "not believed");
+    refused(Policy::Layer, Archive::new().raw(huge, b"x"), "max_size");
     let pax = Archive::new().pax(&[("size", "5000000")]).file("f", "short");
     refused(Policy::Layer, pax, "cut short");
     let pax = Archive::new().pax(&[("GNU.sparse.major", "1")]).file("f", "x");
@@ -363,7 +367,7 @@ fn stop_ends_unpacking() {
     gauge.stop();
     let folder = tempfile::tempdir().expect("temporary folder");
     let bytes = Archive::new().file("f", "x").end();
-    let result = unpack_digesting(&bytes[..], folder.path(), "x", Policy::Layer, &gauge);
+    let result = unpack_digesting(&bytes[..], &job(folder.path(), Policy::Layer), &gauge);
     assert!(matches!(result, Err(ImageError::Cancelled)));
 }
 
@@ -372,7 +376,7 @@ fn digest_covers_what_follows_the_end_mark() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let mut bytes = Archive::new().file("f", "x").end();
     bytes.extend_from_slice(&[0; 9000]);
-    let plain = unpack_digesting(&bytes[..], folder.path(), "x", Policy::Layer, &Gauge::default()).expect("good");
+    let plain = unpack_digesting(&bytes[..], &job(folder.path(), Policy::Layer), &Gauge::default()).expect("good");
     assert_eq!(plain.diff_id, Digest::from_sha256(Sha256::digest(&bytes).into()));
     assert_eq!(plain.unpacked, Unpacked { entries: 1, bytes: 1 });
 }

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::attribute::Attributes;
+use super::attribute::{self, Attributes};
 use super::name::EntryPath;
+use super::owner::{OWNER_NOTE, Owners};
+use super::rules::UnpackJob;
 use crate::image::{ImageError, Result};
 use crate::sys::in_root::{self, Folder};
 
@@ -40,6 +43,7 @@ pub(super) struct Tree {
     /// Folders stay writable until the end; this is what they get then.
     waiting: BTreeMap<EntryPath, Meta>,
     waiting_bytes: usize,
+    owners: Owners,
     process: Process,
 }
 
@@ -61,23 +65,28 @@ impl Process {
             umask: umask.and_then(|text| u32::from_str_radix(text.trim(), 8).ok()).unwrap_or(0o777),
         }
     }
-
-    /// Only root can give files away. For others everything is their own, which is root inside their containers.
-    fn keeps_owners(&self) -> bool {
-        self.uid == 0
-    }
 }
 
 impl Tree {
-    pub(super) fn new(root: Folder, shown: PathBuf, layer: &str) -> Self {
-        let layer = layer.to_owned();
-        Self { root, shown, layer, parent: None, waiting: BTreeMap::new(), waiting_bytes: 0, process: Process::look() }
+    pub(super) fn new(root: Folder, job: &UnpackJob) -> Self {
+        Self {
+            root,
+            shown: job.root.clone(),
+            layer: job.layer.clone(),
+            parent: None,
+            waiting: BTreeMap::new(),
+            waiting_bytes: 0,
+            owners: job.owners.clone(),
+            process: Process::look(),
+        }
     }
 
     /// The error for what could not be done at `path`: the archive's fault where it asks for what no folder can have.
     pub(super) fn failure(&self, doing: &'static str, path: &EntryPath, error: io::Error) -> ImageError {
         let errno = Errno::from_io_error(&error);
-        if errno.is_some_and(|it| matches!(it, Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ISDIR)) {
+        let asks_too_much =
+            errno.is_some_and(|it| matches!(it, Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ISDIR));
+        if asks_too_much || error.kind() == io::ErrorKind::InvalidData {
             return ImageError::layer(&self.layer, format!("{}: {doing}: {error}", path.as_os_str().to_string_lossy()));
         }
         ImageError::io(doing, &self.shown.join(path.as_os_str()), error)
@@ -94,6 +103,7 @@ impl Tree {
     }
 
     pub(super) fn make_folder(&mut self, path: &EntryPath, meta: Meta) -> Result<()> {
+        let mark = self.owners.opaque_mark();
         let replaced = self.with_parent("cannot make folder", path, |folder, name| {
             match folder.make_folder(name, 0o700) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -107,7 +117,7 @@ impl Tree {
             folder.make_folder(name, 0o700)?;
             // A whiteout and then a folder of the same name: nothing from below may be seen in it.
             if kind == Some(FileType::CharacterDevice) {
-                set_opaque(&folder.child(name)?)?;
+                set_opaque(&folder.child(name)?, mark)?;
             }
             Ok(true)
         })?;
@@ -117,26 +127,58 @@ impl Tree {
         self.folder_meta(path, meta)
     }
 
-    /// A new file, empty, in the place of whatever was there.
+    /// A new file, empty, in the place of whatever was there. With attributes to come it stays writable: the kernel looks at
+    /// the mode for those.
     pub(super) fn open_file(&mut self, path: &EntryPath, meta: &Meta) -> Result<File> {
-        self.replacing("cannot make file", path, |folder, name| folder.make_file(name, meta.mode & 0o777))
+        let mode = if self.has_attributes(meta) { 0o600 } else { meta.mode & 0o777 };
+        self.replacing("cannot make file", path, |folder, name| folder.make_file(name, mode))
     }
 
     /// Gives a written file its metadata.
     pub(super) fn close_file(&self, file: File, path: &EntryPath, meta: &Meta) -> Result<()> {
         let process = &self.process;
-        let foreign = process.keeps_owners() && (meta.uid, meta.gid) != (process.uid, process.gid);
+        let foreign = self.owners.are_given() && (meta.uid, meta.gid) != (process.uid, process.gid);
+        let attributes = self.has_attributes(meta);
         let finish = || {
             if foreign {
                 in_root::set_owner(&file, meta.uid, meta.gid)?;
             }
-            if foreign || meta.mode & 0o7000 != 0 || meta.mode & process.umask != 0 {
+            if attributes {
+                self.set_attributes(&file, meta)?;
+            }
+            if foreign || attributes || meta.mode & 0o7000 != 0 || meta.mode & process.umask != 0 {
                 in_root::set_mode(&file, meta.mode)?;
             }
-            meta.attributes.set(&file)?;
             in_root::set_modified(&file, meta.modified_s, meta.modified_ns)
         };
-        finish().map_err(|error| self.failure("cannot set owner, mode or time of", path, error))
+        finish().map_err(|error| self.owner_failure(path, meta, error))
+    }
+
+    fn has_attributes(&self, meta: &Meta) -> bool {
+        !meta.attributes.is_empty() || self.is_noted(meta)
+    }
+
+    fn is_noted(&self, meta: &Meta) -> bool {
+        self.owners == Owners::Noted && (meta.uid, meta.gid) != (0, 0)
+    }
+
+    fn set_attributes(&self, file: impl AsFd, meta: &Meta) -> io::Result<()> {
+        meta.attributes.set(file.as_fd(), &self.owners)?;
+        if self.is_noted(meta) {
+            attribute::note(file, OWNER_NOTE, format!("{}:{}", meta.uid, meta.gid).as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The error for an owner, mode, time or attribute that could not be set: a user's range of ids ends somewhere.
+    fn owner_failure(&self, path: &EntryPath, meta: &Meta, error: io::Error) -> ImageError {
+        if self.owners == Owners::Inside && Errno::from_io_error(&error) == Some(Errno::INVAL) {
+            let (uid, gid) = (meta.uid, meta.gid);
+            let reason = "an id that this user has not got; larger ranges in /etc/subuid and /etc/subgid have more";
+            let path = path.as_os_str().to_string_lossy();
+            return ImageError::layer(&self.layer, format!("{path} belongs to {uid}:{gid}, {reason}"));
+        }
+        self.failure("cannot set owner, mode or time of", path, error)
     }
 
     pub(super) fn make_symlink(&mut self, path: &EntryPath, target: &OsStr, meta: &Meta) -> Result<()> {
@@ -169,10 +211,11 @@ impl Tree {
     /// Hides `hidden`, in the folder of `path`, of the layers below. What this layer itself has of that name stays, as the
     /// OCI image specification asks.
     pub(super) fn make_whiteout(&mut self, path: &EntryPath, hidden: &OsStr) -> Result<()> {
+        let mark = self.owners.opaque_mark();
         self.with_parent("cannot make whiteout", path, |folder, _| match folder.look(hidden)? {
             None => folder.make_whiteout(hidden),
             Some(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
-                set_opaque(&folder.child(hidden)?)
+                set_opaque(&folder.child(hidden)?, mark)
             }
             Some(_) => Ok(()),
         })
@@ -180,8 +223,9 @@ impl Tree {
 
     /// Hides all that the layers below have in the folder of `path`.
     pub(super) fn make_opaque(&mut self, path: &EntryPath) -> Result<()> {
+        let mark = self.owners.opaque_mark();
         self.with_parent("cannot make opaque (a file system with extended attributes is needed)", path, |folder, _| {
-            set_opaque(folder)
+            set_opaque(folder, mark)
         })
     }
 
@@ -191,28 +235,31 @@ impl Tree {
         for (path, meta) in std::mem::take(&mut self.waiting).into_iter().rev() {
             let set = || {
                 let folder = self.root.resolve(path.as_os_str())?;
-                if self.process.keeps_owners() {
+                if self.owners.are_given() {
                     in_root::set_owner(&folder, meta.uid, meta.gid)?;
                 }
-                if !meta.attributes.is_empty() {
-                    meta.attributes.set(&folder)?;
+                if self.has_attributes(&meta) {
+                    self.set_attributes(&folder, &meta)?;
                 }
                 in_root::set_mode(&folder, meta.mode)?;
                 in_root::set_modified(&folder, meta.modified_s, meta.modified_ns)
             };
-            set().map_err(|error| self.failure("cannot set owner, mode or time of", &path, error))?;
+            set().map_err(|error| self.owner_failure(&path, &meta, error))?;
         }
         Ok(())
     }
 
+    /// Owner and time of what has no descriptor to set them by: symlinks and fifos, which cannot have attributes of ours.
     fn set_meta_by_name(&mut self, path: &EntryPath, meta: &Meta) -> Result<()> {
-        let keeps_owners = self.process.keeps_owners();
-        self.with_parent("cannot set owner or time of", path, |folder, name| {
-            if keeps_owners {
+        let gives = self.owners.are_given() && (meta.uid, meta.gid) != (self.process.uid, self.process.gid);
+        let (folder, name) = self.parent_of(path)?;
+        let set = || {
+            if gives {
                 folder.set_owner_of(name, meta.uid, meta.gid)?;
             }
             folder.set_modified_of(name, meta.modified_s, meta.modified_ns)
-        })
+        };
+        set().map_err(|error| self.owner_failure(path, meta, error))
     }
 
     /// Makes something at `path`; what is there already is removed first, so nothing is ever written through a link.
@@ -256,6 +303,12 @@ impl Tree {
         path: &EntryPath,
         act: impl FnOnce(&Folder, &OsStr) -> io::Result<T>,
     ) -> Result<T> {
+        let (folder, name) = self.parent_of(path)?;
+        act(folder, name).map_err(|error| self.failure(doing, path, error))
+    }
+
+    /// The folder of `path`, open, and the name in it.
+    fn parent_of<'a>(&mut self, path: &'a EntryPath) -> Result<(&Folder, &'a OsStr)> {
         let (folder, name) = path.split();
         if self.parent.as_ref().is_none_or(|(known, _)| known != folder) {
             let (opened, _) = self
@@ -265,15 +318,10 @@ impl Tree {
             self.parent = Some((folder.to_vec(), opened));
         }
         let (_, opened) = self.parent.as_ref().expect("set above");
-        act(opened, name).map_err(|error| self.failure(doing, path, error))
+        Ok((opened, name))
     }
 }
 
-/// The attribute that makes overlayfs hide what is below: `trusted.` needs root, `user.` goes with the mount option `userxattr`.
-fn set_opaque(folder: &Folder) -> io::Result<()> {
-    let name = match rustix::process::geteuid().is_root() {
-        true => "trusted.overlay.opaque",
-        false => "user.overlay.opaque",
-    };
-    in_root::set_attribute(folder, OsStr::new(name), b"y")
+fn set_opaque(folder: &Folder, mark: &str) -> io::Result<()> {
+    in_root::set_attribute(folder, OsStr::new(mark), b"y")
 }

@@ -3,9 +3,8 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
@@ -14,15 +13,15 @@ use tar::{Entry, EntryType};
 use super::Gauge;
 use super::attribute::Attributes;
 use super::name::{EntryPath, Meaning};
+use super::rules::UnpackJob;
 use super::tree::{Meta, Tree};
 use crate::image::{ImageError, Result};
 use crate::sys::in_root::Folder;
 
 /// Bytes of headers, long names and PAX records of one entry: more would only eat memory.
 const HEADERS_MAX: u64 = 1 << 20;
-/// A file's size as far as we believe it: a sparse entry can claim any size without costing its maker a byte.
-const FILE_MAX: u64 = 1 << 40;
-const SPARSE_MAX: u64 = 16 << 30;
+/// A file's size as far as we believe it, whatever the limits say: file systems take no more.
+const FILE_MAX: u64 = 1 << 43;
 
 /// How an archive is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,27 +40,22 @@ pub(in crate::image) struct Unpacked {
     pub bytes: u64,
 }
 
-/// Unpacks the archive that `reader` yields into `root`, shown as `layer` in errors. Reads to the archive's end, not further.
-pub(in crate::image) fn unpack(
-    reader: &mut dyn Read,
-    root: &Path,
-    layer: &str,
-    policy: Policy,
-    gauge: &Gauge,
-) -> Result<Unpacked> {
-    let folder = Folder::open(root).map_err(|error| ImageError::io("cannot open", root, error))?;
-    let metered = Metered::new(reader, policy);
+/// Unpacks the archive that `reader` yields, by this process. Reads to the archive's end, not further.
+pub(in crate::image) fn unpack(reader: &mut dyn Read, job: &UnpackJob, gauge: &Gauge) -> Result<Unpacked> {
+    let folder = Folder::open(&job.root).map_err(|error| ImageError::io("cannot open", &job.root, error))?;
+    let metered = Metered::new(reader, job.policy);
     let meter = metered.meter.clone();
     let mut archive = tar::Archive::new(metered);
     let mut unpacker = Unpacker {
-        tree: Tree::new(folder, root.to_owned(), layer),
-        layer,
-        policy,
+        tree: Tree::new(folder, job),
+        job,
         gauge,
+        meter: meter.clone(),
         done: Unpacked::default(),
+        holes: 0,
         buffer: vec![0; 128 << 10],
     };
-    let refused = |error: io::Error| unpacker_refusal(layer, "the archive", &error);
+    let refused = |error: io::Error| unpacker_refusal(&job.layer, "the archive", &error);
     let mut entries = archive.entries().map_err(refused)?;
     loop {
         meter.expect_headers();
@@ -69,8 +63,8 @@ pub(in crate::image) fn unpack(
         meter.expect_content();
         unpacker.entry(entry.map_err(refused)?)?;
     }
-    if policy == Policy::Import && !meter.ended_with_zeros.get() {
-        return Err(ImageError::layer(layer, "the archive is cut short: it has no end mark"));
+    if job.policy == Policy::Import && !meter.ended_with_zeros.get() {
+        return Err(ImageError::layer(&job.layer, "the archive is cut short: it has no end mark"));
     }
     unpacker.tree.finish()?;
     Ok(unpacker.done)
@@ -82,10 +76,12 @@ fn unpacker_refusal(layer: &str, what: &str, error: &io::Error) -> ImageError {
 
 struct Unpacker<'a> {
     tree: Tree,
-    layer: &'a str,
-    policy: Policy,
+    job: &'a UnpackJob,
     gauge: &'a Gauge,
+    meter: Rc<Meter>,
     done: Unpacked,
+    /// Bytes of sparse files, which an archive claims at no cost.
+    holes: u64,
     buffer: Vec<u8>,
 }
 
@@ -95,6 +91,7 @@ impl Unpacker<'_> {
         let raw = entry.path_bytes().into_owned();
         if entry.header().entry_type() != EntryType::XGlobalHeader {
             self.done.entries += 1;
+            self.check_size(entry.size())?;
             self.place(&mut entry, &raw)?;
         }
         // What is left is read under no allowance, so that the next header's allowance is for headers only.
@@ -103,7 +100,8 @@ impl Unpacker<'_> {
     }
 
     fn place<R: Read>(&mut self, entry: &mut Entry<'_, R>, raw: &[u8]) -> Result<()> {
-        let path = EntryPath::parse(raw, self.policy == Policy::Import).map_err(|error| self.refusal(raw, error))?;
+        let path =
+            EntryPath::parse(raw, self.job.policy == Policy::Import).map_err(|error| self.refusal(raw, error))?;
         if path.is_root() {
             return match entry.header().entry_type() {
                 EntryType::Directory => {
@@ -133,7 +131,7 @@ impl Unpacker<'_> {
             }
             EntryType::Link => {
                 let target = self.link_target(entry, raw)?;
-                let target = EntryPath::parse(&target, self.policy == Policy::Import)
+                let target = EntryPath::parse(&target, self.job.policy == Policy::Import)
                     .map_err(|error| self.refusal(raw, format!("hard link: {error}")))?;
                 self.tree.make_hard_link(&path, &target).map_err(|error| match error {
                     // What the archive says is at fault, not the disk.
@@ -151,11 +149,11 @@ impl Unpacker<'_> {
 
     fn file<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &EntryPath, meta: Meta) -> Result<()> {
         let size = entry.size();
-        let sparse = entry.header().entry_type() == EntryType::GNUSparse;
-        if size > if sparse { SPARSE_MAX } else { FILE_MAX } {
+        if size > FILE_MAX {
             return Err(self.refusal(path.as_bytes(), format!("a file of {size} bytes is not believed")));
         }
         let mut file = self.tree.open_file(path, &meta)?;
+        let sparse = entry.header().entry_type() == EntryType::GNUSparse;
         let mut written = 0;
         loop {
             let read = match entry.read(&mut self.buffer) {
@@ -164,7 +162,12 @@ impl Unpacker<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(self.refusal(path.as_bytes(), error)),
             };
-            file.write_all(&self.buffer[..read]).map_err(|error| self.tree.failure("cannot write", path, error))?;
+            let chunk = &self.buffer[..read];
+            match sparse && chunk.iter().all(|byte| *byte == 0) {
+                true => file.seek_relative(read as i64),
+                false => file.write_all(chunk),
+            }
+            .map_err(|error| self.tree.failure("cannot write", path, error))?;
             written += read as u64;
             self.gauge.unpacked.fetch_add(read as u64, Ordering::Relaxed);
             self.gauge.check()?;
@@ -172,8 +175,19 @@ impl Unpacker<'_> {
         if written != size {
             return Err(self.refusal(path.as_bytes(), "the archive is cut short"));
         }
+        if sparse {
+            // A hole at the end was stepped over, not written.
+            file.set_len(size).map_err(|error| self.tree.failure("cannot write", path, error))?;
+            self.holes += size;
+        }
         self.done.bytes += written;
         self.tree.close_file(file, path, &meta)
+    }
+
+    /// Judges the archive as it would be with `more` bytes.
+    fn check_size(&self, more: u64) -> Result<()> {
+        let bytes = self.meter.total.get().saturating_add(self.holes).saturating_add(more);
+        self.job.check_size(self.done.entries, bytes)
     }
 
     /// Leaves device nodes out: containers get their own /dev, and elsewhere `nodev` makes them useless.
@@ -186,7 +200,7 @@ impl Unpacker<'_> {
             return Err(self.refusal(raw, "character device 0:0 is a forged whiteout"));
         }
         let in_dev = path.as_bytes().starts_with(b"dev/");
-        if self.policy == Policy::Import && !(in_dev && character && is_usual_device(major, minor)) {
+        if self.job.policy == Policy::Import && !(in_dev && character && is_usual_device(major, minor)) {
             return Err(self.refusal(raw, format!("device nodes are not taken ({major}:{minor})")));
         }
         Ok(())
@@ -238,7 +252,7 @@ impl Unpacker<'_> {
     }
 
     fn refusal(&self, raw: &[u8], reason: impl std::fmt::Display) -> ImageError {
-        ImageError::layer(self.layer, format!("{}: {reason}", String::from_utf8_lossy(raw)))
+        ImageError::layer(&self.job.layer, format!("{}: {reason}", String::from_utf8_lossy(raw)))
     }
 }
 
@@ -266,7 +280,7 @@ struct Metered<'a> {
     policy: Policy,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Meter {
     /// Bytes that may still be read of headers; all bits set while an entry's content is read.
     allowance: Cell<u64>,

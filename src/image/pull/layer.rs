@@ -14,8 +14,8 @@ use super::fetch::Fetch;
 use super::in_thread;
 use super::report::{LayerGauge, Reporter};
 use crate::image::layer::{
-    CHUNK_BYTES, Chunk, Closed, PipeReader, PipeWriter, Plain, Policy, first_cause, inflate_stage, pipe, receive_stage,
-    unpack_digesting,
+    CHUNK_BYTES, Chunk, Closed, PipeReader, PipeWriter, Plain, Policy, UnpackJob, first_cause, inflate_stage, pipe,
+    receive_stage, unpack_digesting,
 };
 use crate::image::manifest::Part;
 use crate::image::registry::Registry;
@@ -137,10 +137,11 @@ impl LayerJob<'_> {
         stage: &Arc<Stage>,
     ) -> Unpacking {
         let (out, plain) = pipe();
-        let (name, gauge) = (layer.clone(), self.gauge.clone());
-        let inflate = self.spawn(stage, move || inflate_stage(compressed, out, &name));
+        let job = UnpackJob::new(self.session.store().rules(), root, &layer, Policy::Layer).compressed(self.part.size);
+        let gauge = self.gauge.clone();
+        let inflate = self.spawn(stage, move || inflate_stage(compressed, out, &layer));
         let unpack = self.spawn(stage, move || {
-            let result = unpack_digesting(plain, &root, &layer, Policy::Layer, &gauge.gauge);
+            let result = unpack_digesting(plain, &job, &gauge.gauge);
             // A bad archive is worth receiving to its end, for the digest's sake; a full disk is not.
             if result.as_ref().is_err_and(|error| error.kind() != ErrorKind::Corrupt) {
                 gauge.gauge.stop();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::Store;
 use crate::image::config::Configuration;
+use crate::image::layer::remove_tree;
 use crate::image::manifest::Links;
 use crate::image::{ImageError, Result};
 use crate::model::Digest;
@@ -143,7 +144,6 @@ impl Store {
 
     fn delete(&self, folder: &str, name: &OsStr) -> Result<()> {
         let path = self.folder.join(folder);
-        let delete = || Folder::open(&path)?.remove(name);
-        delete().map_err(|error| ImageError::io("cannot remove", &path.join(name), error))
+        remove_tree(&path, name).map_err(|error| ImageError::io("cannot remove", &path.join(name), error))
     }
 }

@@ -19,6 +19,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::layer::UnpackRules;
 use super::{ImageError, Result};
 use crate::model::{Digest, ImageConfig, Platform, Reference};
 use crate::sys::file::{Lock, write_atomically};
@@ -35,6 +36,7 @@ pub(super) const DOCUMENT_MAX: u64 = 8 << 20;
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
+    rules: UnpackRules,
 }
 
 /// An image as a container is made of it.
@@ -61,7 +63,7 @@ pub struct StoreHold {
 impl Store {
     /// Opens the store in `folder` (`<data>/image`), making what is missing, mode 0700: setuid programs lie in it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let store = Self { folder: folder.to_owned() };
+        let store = Self { folder: folder.to_owned(), rules: UnpackRules::default() };
         let header = folder.join("oci-layout");
         if header.exists() {
             return Ok(store);
@@ -88,6 +90,15 @@ impl Store {
 
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The same store, whose layers are unpacked by these rules.
+    pub fn with_rules(self, rules: UnpackRules) -> Self {
+        Self { rules, ..self }
+    }
+
+    pub(super) fn rules(&self) -> &UnpackRules {
+        &self.rules
     }
 
     /// Where an unpacked layer lies.

@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Row, Store};
+use crate::image::layer::remove_tree;
 use crate::image::{ImageError, Result};
 use crate::model::Digest;
 use crate::sys::file::Lock;
@@ -133,9 +134,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let partial: &Path = &self.store.folder.join("partial");
+        let partial = self.store.folder.join("partial");
         // What cannot be deleted now is deleted by the next garbage collection.
-        let _ = Folder::open(partial).and_then(|folder| folder.remove(OsStr::new(&self.name)));
+        let _ = remove_tree(&partial, OsStr::new(&self.name));
     }
 }
 
