@@ -22,6 +22,7 @@ mod error;
 mod import;
 mod layer;
 mod manifest;
+pub mod pack;
 mod pull;
 mod push;
 mod registry;

@@ -9,9 +9,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Timespec, Timestamps, UTIME_OMIT,
-    Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens, linkat,
-    mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatxFlags, Timespec, Timestamps,
+    UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens,
+    linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat, statx, symlinkat, unlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -130,6 +131,11 @@ impl Folder {
         Ok(fstat(&self.0)?)
     }
 
+    /// The mount that it is on; see [`mount_of`].
+    pub fn mount(&self) -> io::Result<u64> {
+        mount_of(self)
+    }
+
     /// The target of the symlink `name`.
     pub fn read_symlink(&self, name: &OsStr) -> io::Result<OsString> {
         Ok(OsString::from_vec(readlinkat(&self.0, single(name)?, Vec::new())?.into_bytes()))
@@ -237,6 +243,16 @@ fn modified(seconds: i64, nanoseconds: u32) -> Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
         last_modification: Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() },
     }
+}
+
+/// What an open file or folder is.
+pub fn stat(fd: impl AsFd) -> io::Result<Stat> {
+    Ok(fstat(fd)?)
+}
+
+/// A number that is different for each mount there is (statx(2), Linux 5.8).
+pub fn mount_of(fd: impl AsFd) -> io::Result<u64> {
+    Ok(statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
 /// Owner of an open file or folder. Clears setuid and capabilities: set those after.
