@@ -3,9 +3,8 @@
 use crate::image::{ImageError, Result};
 use crate::model::{ImageConfig, Signal};
 
-/// An image's configuration with all changes made in their order.
-pub(super) fn apply(changes: &[String]) -> Result<ImageConfig> {
-    let mut config = ImageConfig::default();
+/// The configuration with all changes made in their order.
+pub(in crate::image) fn apply(mut config: ImageConfig, changes: &[String]) -> Result<ImageConfig> {
     for text in changes {
         let refused = |reason: String| ImageError::Change { text: text.clone(), reason };
         let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     fn changed(changes: &[&str]) -> Result<ImageConfig> {
-        apply(&changes.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        apply(ImageConfig::default(), &changes.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]

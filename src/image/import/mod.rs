@@ -3,9 +3,9 @@
 //! An archive that is compressed already is stored as it is; everything else is stored as gzip, which every registry and
 //! engine reads. Each step runs in a thread of its own, so that reading, packing and unpacking go on at once.
 
-mod change;
+pub(super) mod change;
 mod folder;
-mod tee;
+pub(super) mod tee;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -23,7 +23,7 @@ use super::layer::{
 };
 use super::store::{Row, Stage};
 use super::{ImageError, Result, Store};
-use crate::model::{Digest, ImageSummary, Platform, Reference, Timestamp};
+use crate::model::{Digest, ImageConfig, ImageSummary, Platform, Reference, Timestamp};
 
 /// What errors call the layer: it has no digest yet.
 const NAME: &str = "of the import";
@@ -67,7 +67,7 @@ pub fn import(
         let reason = "an import has no digest yet; give a name and a tag".to_owned();
         return Err(ImageError::Reference { text: reference.familiar(), reason });
     }
-    let image_config = change::apply(changes)?;
+    let image_config = change::apply(ImageConfig::default(), changes)?;
     let session = store.begin()?;
     let stage = session.stage()?;
     let layer = match source {
@@ -111,11 +111,11 @@ pub fn import(
 }
 
 /// A layer in its stage.
-struct Imported {
-    blob: Digest,
-    blob_bytes: u64,
-    compression: Compression,
-    plain: Plain,
+pub(super) struct Imported {
+    pub(super) blob: Digest,
+    pub(super) blob_bytes: u64,
+    pub(super) compression: Compression,
+    pub(super) plain: Plain,
 }
 
 fn of_tar(mut reader: Box<dyn Read + Send>, stage: &Stage, store: &Store) -> Result<Imported> {
@@ -145,7 +145,7 @@ fn of_folder(path: &Path, stage: &Stage, store: &Store) -> Result<Imported> {
 }
 
 /// Packs and unpacks what `produce` writes, at the same time.
-fn of_plain(
+pub(super) fn of_plain(
     stage: &Stage,
     store: &Store,
     policy: Policy,

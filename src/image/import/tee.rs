@@ -7,7 +7,7 @@ use crate::image::layer::{CHUNK_BYTES, PipeWriter};
 
 /// A chunk that two threads read.
 #[derive(Clone)]
-pub(super) struct Shared(Arc<Vec<u8>>);
+pub(in crate::image) struct Shared(Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
@@ -16,25 +16,25 @@ impl AsRef<[u8]> for Shared {
 }
 
 /// A writer into both pipes. Without [`Tee::end`] the readers find them broken.
-pub(super) struct Tee {
+pub(in crate::image) struct Tee {
     pipes: [PipeWriter<Shared>; 2],
     chunk: Vec<u8>,
 }
 
 impl Tee {
-    pub(super) fn new(pipes: [PipeWriter<Shared>; 2]) -> Self {
+    pub(in crate::image) fn new(pipes: [PipeWriter<Shared>; 2]) -> Self {
         Self { pipes, chunk: Vec::with_capacity(CHUNK_BYTES) }
     }
 
     /// Copies all of `reader`. A reader of ours that is gone ends it without an error: that one says why.
-    pub(super) fn copy(&mut self, reader: &mut dyn Read) -> io::Result<()> {
+    pub(in crate::image) fn copy(&mut self, reader: &mut dyn Read) -> io::Result<()> {
         match io::copy(reader, self) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map(|_| ()),
         }
     }
 
-    pub(super) fn end(mut self) {
+    pub(in crate::image) fn end(mut self) {
         // Who is gone needs no end.
         if self.flush().is_ok() {
             self.pipes.into_iter().for_each(PipeWriter::end);
