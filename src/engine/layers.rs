@@ -23,5 +23,8 @@ impl Engine {
 
 /// The hidden verb `teu unpack-inside …`: unpacks a layer as root of a user namespace (single-threaded). Exit code for main.
 pub fn unpack_inside_verb(arguments: &[OsString]) -> i32 {
-    run_in_own_namespace(|| unpack_verb(arguments)).unwrap_or(1)
+    run_in_own_namespace(|| unpack_verb(arguments)).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        1
+    })
 }

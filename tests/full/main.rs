@@ -24,3 +24,4 @@ mod runtime_core;
 mod seccomp;
 mod secure_defaults;
 mod security;
+mod unpack_owners;

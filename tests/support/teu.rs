@@ -262,6 +262,11 @@ impl Drop for Teu {
 /// Files of subordinate ids and folders without permissions must not stop the temporary folder's removal.
 fn make_removable(folder: &Path) {
     let _ = Command::new("chmod").args(["-R", "u+rwX"]).arg(folder).stderr(Stdio::null()).status();
+    // An ordinary user's images and containers have files of his subordinate ids.
+    if !rustix::process::geteuid().is_root() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_teu"));
+        let _ = command.arg("remove-tree").arg(folder.join("root")).stderr(Stdio::null()).status();
+    }
 }
 
 /// Ends the whole test program when a test forgets to end: a hang must fail, and say where.

@@ -14,7 +14,7 @@ use super::rules::UnpackJob;
 use super::unpack::{Policy, Unpacked, unpack};
 use super::{CHUNK_BYTES, Gauge};
 use crate::image::{ImageError, Result};
-use crate::model::UnpackLimits;
+use crate::model::{UnpackLimits, printable_line};
 use crate::sys::file::enlarge_pipe;
 
 /// What the verb says at its end.
@@ -47,8 +47,11 @@ pub(super) fn unpack_elsewhere(plain: &mut dyn Read, job: &UnpackJob, gauge: &Ga
     drop(child.stdin.take());
     let mut line = String::new();
     let told = child.stdout.take().map_or(Ok(0), |out| out.take(64 << 10).read_to_string(&mut line));
+    let mut complaint = String::new();
+    let heard = child.stderr.take().map_or(Ok(0), |err| err.take(4 << 10).read_to_string(&mut complaint));
     let ended = child.wait();
     fed?;
+    heard.map_err(failed)?;
     told.and(ended).map_err(failed)?;
     match serde_json::from_str(&line) {
         Ok(Reply::Done { entries, bytes }) => Ok(Unpacked { entries, bytes }),
@@ -59,7 +62,9 @@ pub(super) fn unpack_elsewhere(plain: &mut dyn Read, job: &UnpackJob, gauge: &Ga
         }
         Ok(Reply::Other { text }) => Err(failed(io::Error::other(text))),
         Err(_) => {
-            Err(failed(io::Error::other("it ended without a word; newuidmap and newgidmap may refuse this user")))
+            let complaint = printable_line(complaint.trim()).into_owned();
+            let reason = if complaint.is_empty() { "it ended without a word".to_owned() } else { complaint };
+            Err(failed(io::Error::other(format!("{reason}; newuidmap and newgidmap must work for this user"))))
         }
     }
 }
@@ -75,7 +80,7 @@ fn start(job: &UnpackJob) -> io::Result<Child> {
         .args([max_bytes, max_ratio, max_entries].map(|number| number.to_string()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()?;
     if let Some(pipe) = &child.stdin {
         enlarge_pipe(pipe);
@@ -110,7 +115,9 @@ pub fn unpack_verb(arguments: &[OsString]) -> i32 {
         None => Reply::Other { text: "unpack-inside: not meant to be called by people".to_owned() },
     };
     let line = serde_json::to_string(&reply).unwrap_or_default();
-    i32::from(io::stdout().write_all(line.as_bytes()).is_err())
+    let mut out = io::stdout().lock();
+    // Flushed by hand: this process ends without its destructors.
+    i32::from(out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err())
 }
 
 fn job_of(arguments: &[OsString]) -> Option<UnpackJob> {
