@@ -21,12 +21,20 @@ pub enum ImageError {
     #[error("change {text:?}: {reason}")]
     Change { text: String, reason: String },
 
-    #[error("registry {registry} refuses access to {what}")]
-    Unauthorized { registry: String, what: String },
+    #[error("registry {registry} refuses access to {what}{}{}", by(user.as_deref()), said(message))]
+    Unauthorized { registry: String, what: String, user: Option<String>, message: String },
+    #[error("registry {registry} refuses the password of {user}{}", said(message))]
+    LoginRefused { registry: String, user: String, message: String },
+    #[error("{what}: {reason}")]
+    Credentials { what: String, reason: String },
+    #[error("certificate {}: {reason}", .path.display())]
+    Certificate { path: PathBuf, reason: String },
     #[error("registry {registry} has no {what}")]
     NotInRegistry { registry: String, what: String },
-    #[error("registry {registry} has had too many requests{}", after(*.retry_after_s))]
-    TooManyRequests { registry: String, retry_after_s: Option<u64> },
+    #[error("registry {registry} has had too many requests{}{}", after(*.retry_after_s), said(limit.as_deref().unwrap_or_default()))]
+    TooManyRequests { registry: String, retry_after_s: Option<u64>, limit: Option<String> },
+    #[error("registry {registry} sends too slowly: less than 16 KiB in {seconds} s")]
+    TooSlow { registry: String, seconds: u64 },
     #[error("registry {registry} answered {status} for {what}: {message}")]
     Status { registry: String, status: u16, what: String, message: String },
     #[error("registry {registry}: {reason}")]
@@ -53,6 +61,15 @@ pub enum ImageError {
 
 fn after(seconds: Option<u64>) -> String {
     seconds.map(|s| format!("; it says to wait {s} seconds")).unwrap_or_default()
+}
+
+fn by(user: Option<&str>) -> String {
+    user.map(|user| format!(" to {}", printable_line(user))).unwrap_or_default()
+}
+
+/// What a registry says of a refusal; it was made printable where it was read.
+fn said(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
 }
 
 impl ImageError {
@@ -87,10 +104,13 @@ impl ImageError {
             Self::Reference { .. } | Self::Change { .. } | Self::Ambiguous { .. } => ErrorKind::InvalidInput,
             Self::NotFound { .. } | Self::NotInRegistry { .. } | Self::PlatformMissing { .. } => ErrorKind::NotFound,
             Self::InUse { .. } | Self::ManyTags { .. } => ErrorKind::Conflict,
-            Self::Unauthorized { .. } => ErrorKind::Permission,
-            Self::TooManyRequests { .. } | Self::Status { .. } | Self::Connection { .. } | Self::Garbage { .. } => {
-                ErrorKind::Network
-            }
+            Self::Unauthorized { .. } | Self::LoginRefused { .. } => ErrorKind::Permission,
+            Self::Credentials { .. } | Self::Certificate { .. } => ErrorKind::InvalidInput,
+            Self::TooManyRequests { .. }
+            | Self::TooSlow { .. }
+            | Self::Status { .. }
+            | Self::Connection { .. }
+            | Self::Garbage { .. } => ErrorKind::Network,
             Self::DigestMismatch { .. } | Self::Layer { .. } | Self::Store { .. } => ErrorKind::Corrupt,
             Self::DiskFull { .. } => ErrorKind::Other,
             Self::Io { source, .. } => match source.kind() {
@@ -116,19 +136,39 @@ impl ImageError {
                 "known: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL, EXPOSE, STOPSIGNAL and VOLUME, as in a Dockerfile"
                     .to_owned()
             }
+            Self::Unauthorized { registry, user: None, .. } => format!(
+                "check the name; if it is private or to be written to, `teu login {registry}` (docker's and podman's logins count too)"
+            ),
             Self::Unauthorized { registry, .. } => {
-                format!(
-                    "check the name; if it is private, `docker login {registry}` or `podman login {registry}` stores credentials teu reads"
-                )
+                format!("check the name, and what that user may do; `teu login {registry}` is for another one")
+            }
+            Self::LoginRefused { .. } => {
+                "check name and password; registries with two factors want an access token for a password".to_owned()
+            }
+            Self::Credentials { .. } => {
+                "mend or remove ~/.docker/config.json (or what DOCKER_CONFIG names), or install the helper it names"
+                    .to_owned()
+            }
+            Self::Certificate { .. } => {
+                "it is named in config.toml, or lies in ~/.config/docker/certs.d or /etc/docker/certs.d".to_owned()
             }
             Self::NotInRegistry { .. } => "`teu search` finds names and tags".to_owned(),
             Self::TooManyRequests { .. } => "wait, or log in: registries grant more to known users".to_owned(),
+            Self::TooSlow { registry, .. } => {
+                format!(
+                    "try again later, or give it longer in config.toml: [registries.\"{registry}\"] timeout = \"5m\""
+                )
+            }
             Self::Status { .. } => "the registry failed, not teu: try again later".to_owned(),
             Self::Connection { registry, reason } if reason.contains("ertificate") => {
-                format!("for {registry}'s own authority set SSL_CERT_FILE, or add it with `update-ca-certificates`")
+                format!(
+                    "its authority's certificate belongs into ~/.config/docker/certs.d/{registry}/ca.crt, or into config.toml: [registries.\"{registry}\"] ca = \"FILE\""
+                )
             }
             Self::Connection { registry, .. } => {
-                format!("check the network and that {registry} is up and speaks https (http on loopback)")
+                format!(
+                    "check the network and that {registry} is up; plain http wants `insecure = true` in config.toml, but on loopback"
+                )
             }
             Self::Garbage { .. } => "check that the address is a container registry's".to_owned(),
             Self::PlatformMissing { .. } => {

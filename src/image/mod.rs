@@ -34,7 +34,7 @@ pub use import::{ImportSource, import};
 pub use layer::{IdMap, Owners, UnpackRules, unpack_verb};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
-pub use registry::Registries;
+pub use registry::{LoggedIn, Registries, login, logout};
 pub use search::{SearchOptions, search};
 pub use store::{Freed, Removed, Store, StoreHold, StoredImage};
 

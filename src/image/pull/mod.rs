@@ -41,12 +41,13 @@ pub async fn pull(
     progress: mpsc::Sender<PullEvent>,
     cancel: watch::Receiver<bool>,
 ) -> Result<ImageSummary> {
-    let reporter = Arc::new(Reporter::new(progress));
+    let registry = registries.open(reference.registry())?;
+    let reporter = Arc::new(Reporter::new(progress, registry.notes().clone()));
     let (alive, mut all_ended) = mpsc::channel::<Infallible>(1);
     let result = {
         let pull = Pull {
             session: begin(store).await?,
-            registry: registries.open(reference.registry())?,
+            registry,
             reference,
             wanted: options.platform.clone().unwrap_or_else(Platform::native),
             reporter: &reporter,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::image::layer::Gauge;
 use crate::image::manifest::Part;
+use crate::image::registry::Notes;
 use crate::model::{LayerProgress, LayerStage, PullEvent};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -58,7 +59,6 @@ impl Told {
 #[derive(Default)]
 struct Telling {
     layers: Vec<Told>,
-    notes: Vec<String>,
     begun: bool,
 }
 
@@ -66,11 +66,13 @@ struct Telling {
 pub(super) struct Reporter {
     progress: mpsc::Sender<PullEvent>,
     telling: Mutex<Telling>,
+    notes: Notes,
 }
 
 impl Reporter {
-    pub(super) fn new(progress: mpsc::Sender<PullEvent>) -> Self {
-        Self { progress, telling: Mutex::default() }
+    /// What the registry has to say is told as well.
+    pub(super) fn new(progress: mpsc::Sender<PullEvent>, notes: Notes) -> Self {
+        Self { progress, telling: Mutex::default(), notes }
     }
 
     /// The manifest's layers are known.
@@ -88,7 +90,7 @@ impl Reporter {
     }
 
     pub(super) fn note(&self, text: String) {
-        self.telling().notes.push(text);
+        self.notes.tell(text);
     }
 
     pub(super) fn stop_all(&self) {
@@ -126,7 +128,7 @@ impl Reporter {
 
     fn news(&self) -> Vec<PullEvent> {
         let mut telling = self.telling();
-        let mut events: Vec<PullEvent> = telling.notes.drain(..).map(PullEvent::Note).collect();
+        let mut events: Vec<PullEvent> = self.notes.take().into_iter().map(PullEvent::Note).collect();
         let first = !telling.begun && !telling.layers.is_empty();
         telling.begun |= first;
         let mut moved = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::report::LayerGauge;
 use crate::image::manifest::Part;
-use crate::image::registry::{Registry, Upload};
+use crate::image::registry::{Registry, Taken, Upload};
 use crate::image::{ImageError, Result, Store};
 use crate::model::PushStage;
 
@@ -30,15 +30,14 @@ impl LayerJob<'_> {
         }
         let path = self.store.blob_path(digest);
         let file = File::open(&path).map_err(|error| ImageError::io("cannot read", &path, error))?;
-        let Some(place) = self.registry.mount(self.repository, self.from, digest, &what).await? else {
-            self.gauge.enter(PushStage::Mounted);
-            return Ok(());
-        };
         self.gauge.enter(PushStage::Uploading);
         let (file, sent) = (Arc::new(file), self.gauge.sent.clone());
-        let upload = Upload { digest, file, size: self.part.size, sent, what: &what };
-        self.registry.put_blob(&place, &upload).await?;
-        self.gauge.enter(PushStage::Done);
+        let (repository, from, size) = (self.repository, self.from, self.part.size);
+        let upload = Upload { repository, from, digest, file, size, sent, what: &what };
+        self.gauge.enter(match self.registry.take(&upload).await? {
+            Taken::Sent => PushStage::Done,
+            Taken::Mounted => PushStage::Mounted,
+        });
         Ok(())
     }
 }

@@ -38,15 +38,10 @@ pub async fn push(
     progress: mpsc::Sender<PushEvent>,
     cancel: watch::Receiver<bool>,
 ) -> Result<Vec<Pushed>> {
-    let reporter = Reporter::new(progress);
+    let registry = registries.open(reference.registry())?;
+    let reporter = Reporter::new(progress, registry.notes().clone());
     let rows = store.rows()?;
-    let push = Push {
-        store,
-        registry: registries.open(reference.registry())?,
-        repository: reference.repository(),
-        rows: &rows,
-        reporter: &reporter,
-    };
+    let push = Push { store, registry, repository: reference.repository(), rows: &rows, reporter: &reporter };
     let result = tokio::select! {
         biased;
         () = super::pull::cancelled(cancel) => Err(ImageError::Cancelled),
@@ -90,7 +85,7 @@ impl Push<'_> {
         self.blobs(&manifest).await?;
         let tag = reference.tag().unwrap_or("latest");
         let what = reference.familiar();
-        self.registry.put_manifest(self.repository, tag, &row.media_type, &bytes, &what).await?;
+        self.registry.put_manifest(self.repository, tag, (&row.media_type, &bytes), &what).await?;
         Ok(Pushed { digest: row.manifest.clone(), size_bytes: bytes.len() as u64, reference })
     }
 

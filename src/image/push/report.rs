@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::image::manifest::Part;
+use crate::image::registry::Notes;
 use crate::model::{PushEvent, PushProgress, PushStage};
 
 const TICK: Duration = Duration::from_millis(100);
@@ -68,11 +69,12 @@ struct Telling {
 pub(super) struct Reporter {
     progress: mpsc::Sender<PushEvent>,
     telling: Mutex<Telling>,
+    notes: Notes,
 }
 
 impl Reporter {
-    pub(super) fn new(progress: mpsc::Sender<PushEvent>) -> Self {
-        Self { progress, telling: Mutex::default() }
+    pub(super) fn new(progress: mpsc::Sender<PushEvent>, notes: Notes) -> Self {
+        Self { progress, telling: Mutex::default(), notes }
     }
 
     /// These layers are next.
@@ -118,7 +120,7 @@ impl Reporter {
 
     fn news(&self) -> Vec<PushEvent> {
         let mut telling = self.telling();
-        let mut events = Vec::new();
+        let mut events: Vec<PushEvent> = self.notes.take().into_iter().map(PushEvent::Note).collect();
         let first = !telling.begun && !telling.layers.is_empty();
         telling.begun |= first;
         let mut moved = Vec::new();
