@@ -1,9 +1,13 @@
 //! `images`, `rmi`, `import`: the image store, with the host image before it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::users::Containers;
 use super::{Engine, EngineError, ImportSource, Inner, Removed, Result};
 use oci_spec::runtime::LinuxIdMapping;
 
-use crate::image::{self, IdMap, Owners, Store, UnpackRules};
+use crate::image::{self, IdMap, Owners, RemoveMode, Store, UnpackRules};
 use crate::model::{Digest, EventAction, HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, Platform, Reference};
 use crate::runtime::{self, IdMaps};
 
@@ -24,20 +28,35 @@ impl Engine {
         Ok(ImageInspect { summary: host(), config, layers: Vec::new(), history: Vec::new() })
     }
 
-    /// Removes a tag, and the image with its last tag. Refused while a container is made of it, unless with `force`,
-    /// which removes the tag only.
+    /// Gives an image another name; an image that had that name loses it.
+    pub fn image_tag(&self, image: &str, reference: &Reference) -> Result<()> {
+        if image == HOST_IMAGE {
+            return Err(EngineError::HostImage { verb: "tagged" });
+        }
+        if reference.familiar_repository() == HOST_IMAGE {
+            return Err(EngineError::HostImage { verb: "replaced" });
+        }
+        self.0.store()?.tag(image, reference)?;
+        self.0.tell_image(EventAction::Tag, &reference.familiar());
+        Ok(())
+    }
+
+    /// The labels of an image by its id.
+    pub fn image_labels(&self, id: &Digest) -> Result<BTreeMap<String, String>> {
+        Ok(self.0.store()?.labels(id)?)
+    }
+
+    /// Removes a tag, and the image with its last tag. Refused while a container is made of it. With `force` that is no
+    /// hindrance, as a container keeps its layers; only what a container runs on stays, without its name.
     pub fn image_remove(&self, image: &str, force: bool) -> Result<Vec<Removed>> {
         if image == HOST_IMAGE {
             return Err(EngineError::HostImage { verb: "removed" });
         }
-        let records = self.0.records()?;
-        let user = |id: &Digest| {
-            records.iter().find(|record| record.image_id.as_ref() == Some(id)).map(|record| record.name.to_string())
-        };
-        let removed = self.0.store()?.remove(image, force, &user)?;
+        let mode = if force { RemoveMode::Force } else { RemoveMode::Careful };
+        let removed = self.0.store()?.remove(image, mode)?;
         for what in &removed {
             match what {
-                Removed::Untagged(reference) => self.0.tell_image(EventAction::Delete, &reference.familiar()),
+                Removed::Untagged(reference) => self.0.tell_image(EventAction::Untag, &reference.familiar()),
                 Removed::Deleted(id) => self.0.tell_image(EventAction::Delete, id.as_str()),
             }
         }
@@ -65,7 +84,8 @@ impl Engine {
 impl Inner {
     pub(super) fn store(&self) -> Result<Store> {
         let rules = UnpackRules { limits: self.unpack, owners: own_owners };
-        Ok(Store::open(&self.images_folder())?.with_rules(rules))
+        let users = Arc::new(Containers::of(self));
+        Ok(Store::open(&self.images_folder())?.with_rules(rules).used_by(users))
     }
 }
 

@@ -50,7 +50,7 @@ impl Inner {
 
 /// Bytes of the files below a folder, hard links counted once. None if a part of it cannot be read: a rootless container's other
 /// users may close their folders to the user who runs it.
-fn bytes_below(folder: &Path) -> io::Result<Option<u64>> {
+pub(super) fn bytes_below(folder: &Path) -> io::Result<Option<u64>> {
     let mut seen = HashSet::new();
     let mut bytes = 0;
     let mut waiting = vec![folder.to_owned()];

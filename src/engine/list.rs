@@ -79,17 +79,6 @@ impl Inner {
         Ok(names_in(&self.lives())?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    /// All containers' records, in no order.
-    pub(super) fn records(&self) -> Result<Vec<ContainerRecord>> {
-        let mut records = Vec::new();
-        for entry in names_in(&self.containers())? {
-            if let Entry::Container(id) = Entry::of(&entry) {
-                records.extend(self.sound_record(&id)?);
-            }
-        }
-        Ok(records)
-    }
-
     /// As [`Inner::record`], but a damaged one (a power cut can leave an empty file) does not hide all others: every verb on that
     /// container says so, and a removal by force works.
     fn sound_record(&self, id: &Id) -> Result<Option<ContainerRecord>> {

@@ -24,6 +24,7 @@ mod merge;
 mod names;
 mod pause;
 mod place;
+mod prune;
 mod pull;
 mod push;
 mod record;
@@ -41,6 +42,8 @@ mod top;
 #[cfg(test)]
 mod trial;
 mod update;
+mod usage;
+mod users;
 mod wait;
 mod watch;
 

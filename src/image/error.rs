@@ -12,10 +12,16 @@ pub enum ImageError {
     Reference { text: String, reason: String },
     #[error("no such image: {text}")]
     NotFound { text: String },
-    #[error("image id {text} is not unique: {count} images begin so")]
-    Ambiguous { text: String, count: usize },
-    #[error("image {image} is used by container {container}")]
-    InUse { image: String, container: String },
+    #[error("image id {text} is not unique, {count} images begin so: {}{}", .matches.join(", "), more(*.count, .matches))]
+    Ambiguous { text: String, count: usize, matches: Vec<String> },
+    #[error("image {image} is used by {} container {container}", if *.runs { "running" } else { "stopped" })]
+    InUse { image: String, container: String, runs: bool },
+    #[error("image {image} cannot be removed, not even by force: container {container} runs on it")]
+    Running { image: String, container: String },
+    #[error("{reference} is no tag: a digest belongs to one image for ever")]
+    TagWithDigest { reference: String },
+    #[error("nobody knows which layers the containers need: {reason}")]
+    UsersUnknown { reason: String },
     #[error("image {image} has {count} tags")]
     ManyTags { image: String, count: usize },
     #[error("change {text:?}: {reason}")]
@@ -72,6 +78,10 @@ fn said(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {message}") }
 }
 
+fn more(count: usize, shown: &[String]) -> &'static str {
+    if count > shown.len() { ", …" } else { "" }
+}
+
 impl ImageError {
     /// An I/O error with its path; a full disk gets its own variant.
     pub(super) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
@@ -101,9 +111,11 @@ impl ImageError {
     /// What sort of failure it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Reference { .. } | Self::Change { .. } | Self::Ambiguous { .. } => ErrorKind::InvalidInput,
+            Self::Reference { .. } | Self::Change { .. } | Self::Ambiguous { .. } | Self::TagWithDigest { .. } => {
+                ErrorKind::InvalidInput
+            }
             Self::NotFound { .. } | Self::NotInRegistry { .. } | Self::PlatformMissing { .. } => ErrorKind::NotFound,
-            Self::InUse { .. } | Self::ManyTags { .. } => ErrorKind::Conflict,
+            Self::InUse { .. } | Self::Running { .. } | Self::ManyTags { .. } => ErrorKind::Conflict,
             Self::Unauthorized { .. } | Self::LoginRefused { .. } => ErrorKind::Permission,
             Self::Credentials { .. } | Self::Certificate { .. } => ErrorKind::InvalidInput,
             Self::TooManyRequests { .. }
@@ -111,7 +123,9 @@ impl ImageError {
             | Self::Status { .. }
             | Self::Connection { .. }
             | Self::Garbage { .. } => ErrorKind::Network,
-            Self::DigestMismatch { .. } | Self::Layer { .. } | Self::Store { .. } => ErrorKind::Corrupt,
+            Self::DigestMismatch { .. } | Self::Layer { .. } | Self::Store { .. } | Self::UsersUnknown { .. } => {
+                ErrorKind::Corrupt
+            }
             Self::DiskFull { .. } => ErrorKind::Other,
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => ErrorKind::Permission,
@@ -128,9 +142,15 @@ impl ImageError {
             Self::Reference { .. } => "write it as [registry/]name[:tag][@sha256:digest], such as debian:12".to_owned(),
             Self::NotFound { text } => format!("`teu images` lists what is here, `teu pull {text}` fetches it"),
             Self::Ambiguous { .. } => "give more digits of the id; `teu images` shows them".to_owned(),
-            Self::InUse { container, .. } => {
-                format!("`teu rm -f {container}` first, or `teu rmi -f` removes the tag only")
+            Self::InUse { container, runs: true, .. } => {
+                format!("`teu rm -f {container}` first, or `teu rmi -f` takes its name away")
             }
+            Self::InUse { container, .. } => {
+                format!("`teu rm {container}` first, or `teu rmi -f`: the container keeps its layers")
+            }
+            Self::Running { container, .. } => format!("`teu rm -f {container}` first"),
+            Self::TagWithDigest { .. } => "write it as name:tag, such as app:v1".to_owned(),
+            Self::UsersUnknown { .. } => "`teu system check` names what is damaged".to_owned(),
             Self::ManyTags { .. } => "name the tags one by one, or give -f to remove all of them".to_owned(),
             Self::Change { .. } => {
                 "known: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL, EXPOSE, STOPSIGNAL and VOLUME, as in a Dockerfile"
@@ -180,7 +200,9 @@ impl ImageError {
             Self::Layer { .. } => {
                 "nothing of it was kept; make the archive anew, for example with `tar -C FOLDER -c .`".to_owned()
             }
-            Self::Store { .. } => "remove the image with `teu rmi -f` and pull it again".to_owned(),
+            Self::Store { .. } => {
+                "`teu system check --repair` mends what can be mended; else `teu rmi -f` and pull again".to_owned()
+            }
             Self::DiskFull { .. } => "free some space (`teu rmi` removes images) or choose another --root".to_owned(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "choose a folder you may write with --root, or run as its owner".to_owned()

@@ -36,7 +36,7 @@ pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use registry::{LoggedIn, Registries, login, logout};
 pub use search::{SearchOptions, search};
-pub use store::{Freed, Removed, Store, StoreHold, StoredImage};
+pub use store::{Freed, RemoveMode, Removed, Store, StoreHold, StoredImage, User, Users};
 
 /// What every function of this room returns.
 pub type Result<T> = std::result::Result<T, ImageError>;

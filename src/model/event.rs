@@ -34,7 +34,10 @@ pub enum EventAction {
     Pull,
     Push,
     Import,
+    Tag,
+    Untag,
     Delete,
+    Prune,
 }
 
 /// One line of the event file.

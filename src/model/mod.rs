@@ -1,5 +1,6 @@
 //! Plain words: the types that every room speaks. Nothing here does I/O.
 
+mod check;
 mod container;
 mod create;
 mod digest;
@@ -21,7 +22,9 @@ mod session;
 mod signal;
 mod stats;
 mod time;
+mod usage;
 
+pub use check::{CheckFinding, CheckMode, CheckReport, CheckSeverity};
 pub use container::{
     BindMount, ContainerConfig, ContainerInspect, ContainerRecord, ContainerState, ContainerSummary, ExitReason,
     ExitStatus, NetworkMode, PullPolicy, Rlimit, SeccompChoice, SessionSummary,
@@ -52,3 +55,7 @@ pub use session::{SessionId, Size};
 pub use signal::Signal;
 pub use stats::{Pressure, Sample, Usage};
 pub use time::Timestamp;
+pub use usage::{
+    ContainerUsage, DiskUsage, Extent, ImageUsage, LabelFilter, LabelWish, PartialUsage, PruneFilter, PruneScope,
+    Pruned, PrunedImage,
+};

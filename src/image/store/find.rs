@@ -14,12 +14,14 @@ pub(super) enum Named {
     Tag(usize),
     /// An image, whatever its tags; the place of one of its rows.
     Image(usize),
+    /// An image by the digest that this repository knows it by.
+    Repository { place: usize, name: String },
 }
 
 impl Named {
     pub(super) fn place(&self) -> usize {
         match self {
-            Self::Tag(place) | Self::Image(place) => *place,
+            Self::Tag(place) | Self::Image(place) | Self::Repository { place, .. } => *place,
         }
     }
 }
@@ -34,7 +36,7 @@ pub(super) fn named(rows: &[Row], text: &str) -> Result<Named> {
         if let Some(digest) = reference.digest()
             && let Some(place) = rows.iter().position(|row| row.is_known_as(reference, digest))
         {
-            return Ok(Named::Image(place));
+            return Ok(Named::Repository { place, name: reference.familiar_repository() });
         }
     }
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
@@ -43,7 +45,7 @@ pub(super) fn named(rows: &[Row], text: &str) -> Result<Named> {
         let mut ids: Vec<(usize, &Digest)> = rows
             .iter()
             .enumerate()
-            .filter(|(_, row)| row.id.hex().starts_with(digits) || row.manifest.hex() == digits)
+            .filter(|(_, row)| row.has_digits(digits))
             .map(|(place, row)| (place, &row.id))
             .collect();
         ids.sort_by(|a, b| a.1.cmp(b.1).then(a.0.cmp(&b.0)));
@@ -51,7 +53,7 @@ pub(super) fn named(rows: &[Row], text: &str) -> Result<Named> {
         match ids[..] {
             [] => {}
             [(place, _)] => return Ok(Named::Image(place)),
-            _ => return Err(ImageError::Ambiguous { text: text.to_owned(), count: ids.len() }),
+            _ => return Err(ambiguous(rows, text, ids.into_iter().map(|(place, _)| place))),
         }
     }
     match reference {
@@ -62,7 +64,33 @@ pub(super) fn named(rows: &[Row], text: &str) -> Result<Named> {
     }
 }
 
+/// The most images that an ambiguous id's message names.
+const AMBIGUOUS_SHOWN: usize = 8;
+
+fn ambiguous(rows: &[Row], text: &str, places: impl ExactSizeIterator<Item = usize>) -> ImageError {
+    let count = places.len();
+    let shown = places.take(AMBIGUOUS_SHOWN).map(|place| {
+        let row = &rows[place];
+        let name = row.summary.reference.as_ref().map(|reference| format!(" ({})", reference.familiar()));
+        format!("{}{}", row.id.short(), name.unwrap_or_default())
+    });
+    ImageError::Ambiguous { text: text.to_owned(), count, matches: shown.collect() }
+}
+
 impl Row {
+    /// Whether these digits begin its id, or are all of its manifest's or its registry's digest.
+    fn has_digits(&self, digits: &str) -> bool {
+        let whole = |digest: &Digest| digest.hex() == digits;
+        self.id.hex().starts_with(digits) || whole(&self.manifest) || self.asked.as_ref().is_some_and(whole)
+    }
+
+    /// `repository@digest`, as the registry that it came from knows it; none for what came from no registry.
+    pub(in crate::image) fn repository_digest(&self) -> Option<Reference> {
+        let reference = self.summary.reference.as_ref()?;
+        let digest = reference.digest().or(self.asked.as_ref())?;
+        format!("{}@{digest}", reference.familiar_repository()).parse().ok()
+    }
+
     /// Whether it came from this repository and is known there by `digest`.
     fn is_known_as(&self, reference: &Reference, digest: &Digest) -> bool {
         let known = self.manifest == *digest || self.asked.as_ref() == Some(digest);

@@ -6,18 +6,24 @@
 //!
 //! Who takes several takes them in the order content, blob, index.
 
+mod check;
 mod find;
 mod gc;
 mod index;
 mod inspect;
 mod list;
+mod prune;
 mod remove;
 mod stage;
+mod tag;
+mod usage;
+mod users;
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::layer::UnpackRules;
 use super::{ImageError, Result};
@@ -26,8 +32,9 @@ use crate::sys::file::{Lock, write_atomically};
 
 pub use gc::Freed;
 pub(super) use index::Row;
-pub use remove::Removed;
+pub use remove::{RemoveMode, Removed};
 pub(super) use stage::{Session, Stage};
+pub use users::{User, Users};
 
 /// The most bytes of JSON that are read of one manifest, configuration or index.
 pub(super) const DOCUMENT_MAX: u64 = 8 << 20;
@@ -37,6 +44,7 @@ pub(super) const DOCUMENT_MAX: u64 = 8 << 20;
 pub struct Store {
     folder: PathBuf,
     rules: UnpackRules,
+    users: Arc<dyn Users>,
 }
 
 /// An image as a container is made of it.
@@ -63,7 +71,8 @@ pub struct StoreHold {
 impl Store {
     /// Opens the store in `folder` (`<data>/image`), making what is missing, mode 0700: setuid programs lie in it.
     pub fn open(folder: &Path) -> Result<Self> {
-        let store = Self { folder: folder.to_owned(), rules: UnpackRules::default() };
+        let users = Arc::new(users::Nobody);
+        let store = Self { folder: folder.to_owned(), rules: UnpackRules::default(), users };
         let header = folder.join("oci-layout");
         if header.exists() {
             return Ok(store);
@@ -86,6 +95,11 @@ impl Store {
         }
         store.write(&header, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(store)
+    }
+
+    /// The same store, which knows who uses it: nothing that they need is removed.
+    pub fn used_by(self, users: Arc<dyn Users>) -> Self {
+        Self { users, ..self }
     }
 
     pub fn folder(&self) -> &Path {

@@ -35,10 +35,6 @@ fn count(store: &Store, folder: &str) -> usize {
     fs::read_dir(store.folder().join(folder)).expect(folder).count()
 }
 
-fn unused(_: &Digest) -> Option<String> {
-    None
-}
-
 #[test]
 fn image_is_found_by_every_name_it_has() {
     let (_folder, store) = store();
@@ -75,7 +71,7 @@ fn tag_that_moves_leaves_its_image_dangling() {
     expected.sort();
     assert_eq!(labels(&store), expected);
     assert_eq!(store.find(old.short()).expect("dangling").reference, None);
-    store.remove(old.short(), false, &unused).expect("removed");
+    store.remove(old.short(), RemoveMode::Careful).expect("removed");
     assert_eq!(labels(&store), ["app:latest"]);
     assert_eq!((count(&store, "layers"), count(&store, "blobs/sha256"), count(&store, "partial")), (1, 3, 0));
 }
@@ -91,26 +87,61 @@ fn image_goes_with_its_last_tag() {
     };
     tag("two");
     assert_eq!(labels(&store), ["one:latest", "two:latest"]);
-    assert_eq!(store.remove(id.short(), false, &unused).expect_err("two tags").kind(), ErrorKind::Conflict);
-    let removed = store.remove("one", false, &unused).expect("one of two");
+    assert_eq!(store.remove(id.short(), RemoveMode::Careful).expect_err("two tags").kind(), ErrorKind::Conflict);
+    let removed = store.remove("one", RemoveMode::Careful).expect("one of two");
     assert_eq!(removed, [Removed::Untagged("one".parse().expect("a reference"))]);
-    let removed = store.remove("two", false, &unused).expect("the last");
+    let removed = store.remove("two", RemoveMode::Careful).expect("the last");
     assert_eq!(removed, [Removed::Untagged("two".parse().expect("a reference")), Removed::Deleted(id)]);
     assert_eq!((count(&store, "layers"), count(&store, "blobs/sha256")), (0, 0));
 }
 
+/// A container of this image, with its layers.
+#[derive(Debug)]
+struct Container(User);
+
+impl Users for Container {
+    fn all(&self) -> std::result::Result<Vec<User>, String> {
+        Ok(vec![self.0.clone()])
+    }
+}
+
+fn with_container(store: &Store, image: &str, runs: bool) -> Store {
+    let image = store.find(image).expect("an image");
+    let user = User { name: "brave_hopper".to_owned(), image: Some(image.id), layers: image.layers, runs };
+    store.clone().used_by(Arc::new(Container(user)))
+}
+
 #[test]
-fn image_in_use_is_kept_and_only_untagged_by_force() {
+fn image_that_a_container_runs_on_is_kept_and_only_untagged_by_force() {
     let (_folder, store) = store();
     let id = make(&store, Some("busy"), "x");
-    let used = |image: &Digest| (*image == id).then(|| "brave_hopper".to_owned());
-    let error = store.remove("busy", false, &used).expect_err("in use");
-    assert!(error.to_string().contains("brave_hopper"), "{error}");
-    assert_eq!(store.remove("busy", true, &used).expect("untagged").len(), 1);
+    let used = with_container(&store, "busy", true);
+    let error = used.remove("busy", RemoveMode::Careful).expect_err("in use");
+    assert!(error.to_string().contains("running container brave_hopper"), "{error}");
+    let error = used.remove(id.short(), RemoveMode::Force).expect_err("by id it is refused even by force");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(used.remove("busy", RemoveMode::Force).expect("untagged").len(), 1);
     assert_eq!(labels(&store), [id.short()]);
-    assert!(store.find(id.short()).is_ok(), "the container's layers are there");
-    store.remove(id.short(), false, &unused).expect("not in use any more");
+    assert!(store.find(id.short()).is_ok(), "the image is there, without its name");
+    store.remove(id.short(), RemoveMode::Careful).expect("not in use any more");
     assert_eq!(count(&store, "layers"), 0);
+}
+
+#[test]
+fn layers_of_a_stopped_container_outlive_its_image() {
+    let (_folder, store) = store();
+    let id = make(&store, Some("gone"), "x");
+    let used = with_container(&store, "gone", false);
+    let error = used.remove("gone", RemoveMode::Careful).expect_err("in use");
+    assert!(error.to_string().contains("stopped container brave_hopper"), "{error}");
+    let removed = used.remove("gone", RemoveMode::Force).expect("removed");
+    assert_eq!(removed.last(), Some(&Removed::Deleted(id)));
+    assert!(labels(&store).is_empty());
+    assert_eq!((count(&store, "layers"), count(&store, "blobs/sha256")), (1, 0));
+    used.gc().expect("collected");
+    assert_eq!(count(&store, "layers"), 1, "the container needs it");
+    store.gc().expect("collected");
+    assert_eq!(count(&store, "layers"), 0, "the container is gone");
 }
 
 #[test]
@@ -133,7 +164,7 @@ fn garbage_waits_for_a_pull_and_is_collected_at_its_end() {
     let session = store.begin().expect("a pull begins");
     let stage = session.stage().expect("stage");
     fs::write(stage.blob(), "half").expect("write");
-    store.remove("gone", false, &unused).expect("untagged at once");
+    store.remove("gone", RemoveMode::Careful).expect("untagged at once");
     assert_eq!(labels(&store), ["kept:latest"]);
     assert_eq!((count(&store, "layers"), count(&store, "partial")), (2, 1), "the pull is left alone");
     drop(stage);

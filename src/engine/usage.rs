@@ -1,0 +1,32 @@
+//! `system df` and `system check`: what lies on the disk, and whether it is whole.
+
+use super::inspect::bytes_below;
+use super::{Engine, EngineError, Result};
+use crate::model::{CheckMode, CheckReport, ContainerUsage, DiskUsage};
+
+impl Engine {
+    /// What images, containers and broken-off pulls take of the disk.
+    pub fn system_df(&self) -> Result<DiskUsage> {
+        let mut usage = self.0.store()?.usage()?;
+        for container in self.list(true)? {
+            let upper = self.0.upper(&container.id);
+            let size_bytes = bytes_below(&upper).map_err(EngineError::io("measure", &upper))?;
+            usage.containers.push(ContainerUsage {
+                id: container.id,
+                name: container.name,
+                image: container.image,
+                command: container.command,
+                created: container.created,
+                state: container.state,
+                size_bytes,
+                mounts: container.mounts.len(),
+            });
+        }
+        Ok(usage)
+    }
+
+    /// Looks at all that images and containers are made of, and with [`CheckMode::Repair`] mends it.
+    pub fn system_check(&self, mode: CheckMode) -> Result<CheckReport> {
+        Ok(self.0.store()?.check(mode)?)
+    }
+}
