@@ -5,11 +5,12 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use crate::engine::{Changes, Machine};
 use crate::model::{
     ContainerInspect, ContainerSummary, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry, Name,
-    PullEvent, SearchHit, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Usage,
+    SearchHit, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Usage,
 };
 
 use super::shell::PaneId;
 use super::theme::Theme;
+use super::transfer::{Progress, TransferId};
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -97,13 +98,14 @@ pub enum Told {
         search: u64,
         result: Result<(), Problem>,
     },
-    Pull {
-        reference: String,
-        event: PullEvent,
+    Transfer {
+        id: TransferId,
+        progress: Progress,
     },
-    PullEnd {
-        reference: String,
+    TransferEnd {
+        id: TransferId,
         result: Result<(), Problem>,
+        took_ms: u64,
     },
     /// A pane's process is there and attached to.
     PaneLive {

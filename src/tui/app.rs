@@ -5,7 +5,7 @@ use super::commands::Scope;
 use super::data::Data;
 use super::dialogs::Dialog;
 use super::keymap::Keymap;
-use super::screens::{Charts, Containers, Images, Inspect, Logs, Search, Shells};
+use super::screens::{Charts, Containers, Images, Inspect, Logs, Search, Shells, Transfers};
 use super::step::Page;
 use super::theme::Theme;
 use super::toast::Toasts;
@@ -25,6 +25,7 @@ pub struct App {
     pub charts: Charts,
     pub inspect: Inspect,
     pub shells: Shells,
+    pub transfers: Transfers,
     /// What takes the keys before the screen; the last is in front.
     pub dialogs: Vec<Dialog>,
     pub toasts: Toasts,
@@ -50,6 +51,7 @@ impl App {
             charts: Charts::default(),
             inspect: Inspect::default(),
             shells: Shells::default(),
+            transfers: Transfers::default(),
             dialogs: Vec::new(),
             toasts: Toasts::default(),
             keymap,
@@ -80,6 +82,7 @@ impl App {
             Page::Search => Search::SCOPES,
             Page::Shells if self.shells.has_keys() => Shells::PANE_SCOPES,
             Page::Shells => Shells::SCOPES,
+            Page::Transfers => Transfers::SCOPES,
             Page::Logs(_) => Logs::SCOPES,
             Page::Charts(_) => Charts::SCOPES,
             Page::Inspect(_) => Inspect::SCOPES,

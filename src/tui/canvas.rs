@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use super::commands::Command;
 use super::shell::PaneId;
 use super::theme::{Role, Theme};
+use super::transfer::TransferId;
 use super::widgets::write;
 
 /// What a click on some part of the screen is on.
@@ -22,6 +23,8 @@ pub enum Target {
     Pane(PaneId),
     /// The shells of one container.
     ShellTab(usize),
+    /// Ends a transfer.
+    Cancel(TransferId),
     /// A field of the dialog in front.
     Field(usize),
     /// A button of the dialog in front.

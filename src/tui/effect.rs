@@ -3,6 +3,7 @@
 use crate::model::{CreateRequest, Id, Name, SessionId, Signal, Size, UpdateRequest};
 
 use super::shell::{PaneId, SharedTerminal};
+use super::transfer::{TransferId, Wish};
 
 /// A wish with consequences outside of the interface's own state.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,11 +74,13 @@ pub enum Effect {
         query: String,
     },
     CancelSearch,
-    Pull {
-        reference: String,
+    /// Move an image; what comes of it is told under this number.
+    Transfer {
+        id: TransferId,
+        wish: Wish,
     },
-    CancelPull {
-        reference: String,
+    CancelTransfer {
+        id: TransferId,
     },
     LoadTheme {
         after: String,

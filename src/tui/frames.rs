@@ -10,12 +10,13 @@ use super::effect::Effect;
 use super::keymap::Chord;
 use super::sample;
 use super::shell::PaneId;
+use super::transfer::{PullWish, PushWish, TransferId, Wish};
 use super::update::update;
 use super::view;
 use crate::model::{
     ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, HistoryLine, ImageConfig, ImageInspect,
-    LayerProgress, LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, RestartPolicy, SearchHit,
-    SeccompChoice, Signal, Size,
+    LayerProgress, LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, PushEvent, PushProgress, PushStage,
+    RestartPolicy, SearchHit, SeccompChoice, Signal, Size,
 };
 
 /// Presses keys, written as in the configuration and divided by blanks.
@@ -120,6 +121,48 @@ fn layers() -> Vec<LayerProgress> {
         layer(4, LayerStage::Downloading, 83, 212, 190),
         layer(5, LayerStage::Waiting, 0, 19, 0),
     ]
+}
+
+fn cancelled() -> Problem {
+    Problem { message: "cancelled".to_owned(), hint: None, kind: ErrorKind::Cancelled }
+}
+
+fn sent_layers() -> Vec<PushProgress> {
+    let layer = |number: u8, stage, sent: u64, total: u64| PushProgress {
+        digest: sample::digest(number),
+        stage,
+        sent_bytes: sent << 20,
+        total_bytes: total << 20,
+    };
+    vec![
+        layer(1, PushStage::Exists, 0, 49),
+        layer(12, PushStage::Mounted, 0, 31),
+        layer(13, PushStage::Uploading, 7, 18),
+        layer(14, PushStage::Checking, 0, 2),
+    ]
+}
+
+/// Two pulls and a push, four seconds on their way.
+pub fn transfers(app: &mut App) {
+    for reference in ["alpine:3.20", "rust:1.90"] {
+        let steps = app.transfers.start(Wish::Pull(PullWish::new(reference)));
+        assert_eq!(steps.len(), 1);
+    }
+    app.transfers.start(Wish::Push(PushWish { reference: "localhost:5000/ml/train:v3".to_owned(), all_tags: false }));
+    let small = LayerProgress { stage: LayerStage::Unpacking, ..layers().swap_remove(1) };
+    tell(app, Told::Transfer { id: TransferId(1), progress: PullEvent::Layers(vec![small]).into() });
+    for second in 0..4i64 {
+        let mut parts = layers();
+        parts[3].received_bytes -= u64::try_from(3 - second).expect("positive") * (11 << 20);
+        let event = if second == 0 { PullEvent::Layers(parts) } else { PullEvent::Layer(parts.swap_remove(3)) };
+        tell(app, Told::Transfer { id: TransferId(2), progress: event.into() });
+        let mut parts = sent_layers();
+        parts[2].sent_bytes -= u64::try_from(3 - second).expect("positive") * (2 << 20);
+        let event = if second == 0 { PushEvent::Layers(parts) } else { PushEvent::Layer(parts.swap_remove(2)) };
+        tell(app, Told::Transfer { id: TransferId(3), progress: event.into() });
+        app.transfers.look(sample::before(3 - second));
+    }
+    press(app, "5");
 }
 
 fn record() -> ContainerRecord {
@@ -287,8 +330,19 @@ const SCENES: &[Scene] = &[
         press(app, "3");
         type_text(app, "rust:1.90");
         press(app, "enter enter");
-        tell(app, Told::Pull { reference: "rust:1.90".to_owned(), event: PullEvent::Layers(layers()) });
+        tell(app, Told::Transfer { id: TransferId(1), progress: PullEvent::Layers(layers()).into() });
         tell(app, Told::SearchEnd { search: 9, result: Ok(()) });
+    }),
+    ("transfers", transfers),
+    ("transfers-ended", |app| {
+        transfers(app);
+        tell(app, Told::TransferEnd { id: TransferId(3), result: Err(problem()), took_ms: 5_200 });
+        tell(app, Told::TransferEnd { id: TransferId(1), result: Ok(()), took_ms: 2_300 });
+        tell(app, Told::TransferEnd { id: TransferId(2), result: Err(cancelled()), took_ms: 9_000 });
+        press(app, "esc 5");
+    }),
+    ("transfers-empty", |app| {
+        press(app, "5");
     }),
     ("search-error", |app| {
         press(app, "3");
@@ -476,7 +530,7 @@ mod tests {
     #[test]
     fn scenes_at_large_size() {
         let size = Size { columns: 180, rows: 44 };
-        let wanted = ["containers", "charts", "shells", "help", "search-pull"];
+        let wanted = ["containers", "charts", "shells", "help", "search-pull", "transfers"];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();
             settings.set_snapshot_path("snapshots");

@@ -32,6 +32,7 @@ mod table;
 pub mod theme;
 mod toast;
 mod told;
+mod transfer;
 mod update;
 mod view;
 pub mod widgets;

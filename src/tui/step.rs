@@ -8,6 +8,7 @@ use super::dialogs::Dialog;
 use super::effect::Effect;
 use super::keymap::Keymap;
 use super::toast::Toast;
+use super::transfer::PullWish;
 
 /// Which screen is in front.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub enum Page {
     Images,
     Search,
     Shells,
+    Transfers,
     Logs(Id),
     Charts(Id),
     Inspect(Id),
@@ -27,6 +29,8 @@ pub enum Page {
 pub enum Step {
     Do(Effect),
     Show(Page),
+    /// The images, with this one selected.
+    ShowImage(String),
     /// Back to the screen that one came from.
     Back,
     Open(Box<Dialog>),
@@ -36,6 +40,8 @@ pub enum Step {
     Command(Command),
     /// Go to a container's shells: its open panes, else one for each of its living sessions, else a new one.
     OpenShell(Id),
+    /// Fetch an image; the transfers show how it goes.
+    Pull(PullWish),
     /// One more shell in a running container.
     NewShell(Id),
     /// Create and start, in a pane if it has a terminal.

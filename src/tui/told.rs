@@ -13,6 +13,7 @@ pub fn pulse(app: &mut App, pulse: Pulse) -> Vec<Step> {
     if let Some((machine, seconds)) = pulse.machine {
         app.data.set_machine(machine, seconds);
     }
+    app.transfers.look(pulse.now);
     app.toasts.tick(pulse.now);
     app.containers.settle(&app.data);
     // The frame is compared with the one before, so a second that changes no letter writes nothing.
@@ -92,8 +93,8 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         Told::LogEnd { view, result } => app.logs.ended(view, result),
         Told::Found { search, hits } => app.search.found(search, hits),
         Told::SearchEnd { search, result } => app.search.ended(search, result),
-        Told::Pull { reference, event } => app.search.pulls.told(&reference, event),
-        Told::PullEnd { reference, result } => return app.search.pulls.ended(&reference, result),
+        Told::Transfer { id, progress } => app.transfers.told(id, progress),
+        Told::TransferEnd { id, result, took_ms } => return app.transfers.ended(id, result, took_ms),
         Told::PaneLive { pane, id, name, session } => app.shells.live(pane, &id, name.as_str(), session),
         Told::PaneOutput(pane) => app.shells.output(pane),
         Told::PaneEnded { pane, end } => {
@@ -142,7 +143,7 @@ fn is_seen(app: &App, told: &Told) -> bool {
         Told::Log { .. } | Told::LogEnd { .. } => matches!(app.page, Page::Logs(_)),
         Told::PaneOutput(_) => app.page == Page::Shells,
         Told::Found { .. } | Told::SearchEnd { .. } => app.page == Page::Search,
-        Told::Pull { .. } => matches!(app.page, Page::Search | Page::Images),
+        Told::Transfer { .. } => matches!(app.page, Page::Search | Page::Images | Page::Transfers),
         Told::Changed(_) => false,
         _ => true,
     }

@@ -11,6 +11,7 @@ use super::effect::Effect;
 use super::keymap::Chord;
 use super::step::{Page, Step, World};
 use super::toast::Toast;
+use super::transfer::Wish;
 use super::{told, view};
 use crate::model::Id;
 
@@ -67,6 +68,14 @@ fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
                 continue;
             }
             Step::Show(page) => show(app, page, effects),
+            Step::ShowImage(image) => {
+                app.images.list.select(image);
+                show(app, Page::Images, effects);
+            }
+            Step::Pull(wish) => {
+                let more = app.transfers.start(Wish::Pull(wish));
+                follow(app, more, effects);
+            }
             Step::Back => back(app, effects),
             Step::Open(dialog) => app.dialogs.push(*dialog),
             Step::CloseDialog => {
@@ -192,7 +201,7 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
         Page::Search => app.search.typed(key),
         Page::Logs(_) => app.logs.typed(key, height).then(Vec::new),
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.typed(key).then(Vec::new),
-        Page::Charts(_) | Page::Shells => None,
+        Page::Charts(_) | Page::Shells | Page::Transfers => None,
     };
     if let Some(steps) = taken {
         return steps;
@@ -221,7 +230,7 @@ fn on_paste(app: &mut App, text: &str) -> Vec<Step> {
 }
 
 /// The pages that Tab walks through.
-const TABS: [Page; 4] = [Page::Containers, Page::Images, Page::Search, Page::Shells];
+const TABS: [Page; 5] = [Page::Containers, Page::Images, Page::Search, Page::Shells, Page::Transfers];
 
 fn on_command(app: &mut App, command: Command) -> Vec<Step> {
     match command {
@@ -235,6 +244,8 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Command::ShowImages => return vec![Step::Show(Page::Images)],
         Command::ShowSearch => return vec![Step::Show(Page::Search)],
         Command::ShowShells => return vec![Step::Show(Page::Shells)],
+        Command::ShowTransfers => return vec![Step::Show(Page::Transfers)],
+        Command::CancelPull => return app.transfers.cancel_newest(),
         Command::NextTab | Command::PreviousTab => return vec![Step::Show(tab_beside(app, command))],
         Command::NextView | Command::PreviousView => return next_view(app, command),
         Command::ViewLogs | Command::ViewCharts | Command::ViewInspect => return this_view(app, command),
@@ -261,6 +272,7 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.command(command, height),
         Page::Charts(_) if command == Command::Back => vec![Step::Back],
         Page::Charts(_) => app.charts.command(command),
+        Page::Transfers => app.transfers.command(command, height),
         Page::Shells if command == Command::Back => vec![Step::Back],
         Page::Shells => app.shells.command(command),
     }
@@ -362,6 +374,7 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
     match hit.map(|(_, target)| target) {
         None | Some(Target::Nothing) => Vec::new(),
         Some(Target::Command(command)) => on_command(app, command),
+        Some(Target::Cancel(transfer)) => app.transfers.cancel(transfer),
         Some(Target::ShellTab(index)) => {
             app.shells.show_tab(index);
             Vec::new()
@@ -373,6 +386,7 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
             }
             Page::Images => app.images.click(target, &app.data),
             Page::Search => app.search.click(target),
+            Page::Transfers => app.transfers.click(target),
             _ => Vec::new(),
         },
     }
@@ -384,6 +398,7 @@ fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
         Page::Logs(_) => app.logs.wheel(lines, app.seen.text_height),
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.scroll(lines, app.seen.text_height),
         Page::Containers | Page::Images | Page::Search => return on_command(app, command),
+        Page::Transfers => app.transfers.wheel(lines, app.seen.text_height),
         Page::Charts(_) | Page::Shells => {}
     }
     Vec::new()
@@ -406,11 +421,16 @@ mod tests {
     use crate::tui::effect::Verb;
     use crate::tui::frames::{draw, press, tell, type_text};
     use crate::tui::sample;
+    use crate::tui::transfer::{PullWish, TransferId};
 
     fn app() -> App {
         let mut app = sample::app(Size { columns: 100, rows: 30 });
         draw(&mut app);
         app
+    }
+
+    fn pull(number: u64, reference: &str) -> Effect {
+        Effect::Transfer { id: TransferId(number), wish: Wish::Pull(PullWish::new(reference)) }
     }
 
     fn click(app: &mut App, column: u16, row: u16) -> Vec<Effect> {
@@ -534,7 +554,7 @@ mod tests {
         };
         tell(&mut app, Told::Found { search: 1, hits: vec![hit] });
         let effects = press(&mut app, "down end enter");
-        assert_eq!(effects, [Effect::Pull { reference: "de".to_owned() }]);
+        assert_eq!(effects, [pull(1, "de")]);
     }
 
     #[test]
@@ -552,7 +572,7 @@ mod tests {
             score: 9,
         };
         tell(&mut app, Told::Found { search: 3, hits: vec![hit] });
-        assert_eq!(press(&mut app, "enter"), [Effect::Pull { reference: "debian".to_owned() }]);
+        assert_eq!(press(&mut app, "enter"), [pull(1, "debian")]);
     }
 
     #[test]
@@ -561,7 +581,7 @@ mod tests {
         press(&mut app, "3");
         type_text(&mut app, "debian");
         let effects = press(&mut app, "down enter");
-        assert_eq!(effects, [Effect::Pull { reference: "debian".to_owned() }]);
-        assert_eq!(press(&mut app, "x x"), [Effect::CancelPull { reference: "debian".to_owned() }]);
+        assert_eq!(effects, [pull(1, "debian")]);
+        assert_eq!(press(&mut app, "x x"), [Effect::CancelTransfer { id: TransferId(1) }]);
     }
 }

@@ -40,8 +40,17 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
     let body = body(Size { columns: area.width, rows: area.height });
     match &app.page {
         Page::Containers => app.containers.draw(&mut canvas, body, &app.data),
-        Page::Images => app.images.draw(&mut canvas, body, &app.data, &app.search.pulls),
-        Page::Search => app.search.draw(&mut canvas, body),
+        Page::Images | Page::Search => {
+            let (above, below) = app.transfers.split(body);
+            if let Some(below) = below {
+                app.transfers.draw_below(&mut canvas, below);
+            }
+            match app.page {
+                Page::Images => app.images.draw(&mut canvas, above, &app.data),
+                _ => app.search.draw(&mut canvas, above),
+            }
+        }
+        Page::Transfers => app.transfers.draw(&mut canvas, body),
         Page::Shells => app.shells.draw(&mut canvas, body),
         Page::Logs(_) => app.logs.draw(&mut canvas, body),
         Page::Charts(id) => app.charts.draw(&mut canvas, body, &app.data, id),
@@ -74,13 +83,16 @@ fn draw_too_small(canvas: &mut Canvas, area: Rect, app: &App) {
     }
 }
 
-/// The name, the four tabs, and the machine at the right.
+/// The name, the five tabs, and the machine at the right.
 fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
     canvas.ground(area, Role::Surface);
     let mut x = area.x + 1;
-    x += canvas.text(x, area.y, 3, "teu", Role::Accent);
-    canvas.tint(Rect { x: area.x + 1, width: 3, ..area }, ratatui::style::Style::new().bold());
-    x += 2;
+    // The five tabs need all of the least width.
+    if area.width > LEAST.columns + 4 {
+        x += canvas.text(x, area.y, 3, "teu", Role::Accent);
+        canvas.tint(Rect { x: area.x + 1, width: 3, ..area }, ratatui::style::Style::new().bold());
+        x += 2;
+    }
     let shells = app.shells.count();
     let count = |count: Option<usize>| count.filter(|count| *count > 0);
     let tabs = [
@@ -88,12 +100,14 @@ fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
         (Command::ShowImages, "Images", count(app.data.images.as_ref().map(Vec::len))),
         (Command::ShowSearch, "Search", None),
         (Command::ShowShells, "Shells", count(Some(shells))),
+        (Command::ShowTransfers, "Transfers", count(Some(app.transfers.count_running()))),
     ];
     let active = match app.page {
         Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Command::ShowContainers,
         Page::Images | Page::InspectImage(_) => Command::ShowImages,
         Page::Search => Command::ShowSearch,
         Page::Shells => Command::ShowShells,
+        Page::Transfers => Command::ShowTransfers,
     };
     for (command, title, count) in tabs {
         let key = app.keymap.label(command).unwrap_or_default();
@@ -193,7 +207,9 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
             }
             let Some(key) = app.keymap.label(entry.command) else { continue };
             // A key that an inner scope has taken does what that says; and only lists are sorted.
-            if hinted.contains(&key) || (entry.command == Command::SortNext && !is_list) {
+            let is_of_lists =
+                entry.command == Command::SortNext || (entry.command == Command::Filter && app.page == Page::Transfers);
+            if hinted.contains(&key) || (is_of_lists && !is_list) {
                 continue;
             }
             let width = write::width(&key) + write::width(entry.hint) + 4;

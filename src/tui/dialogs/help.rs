@@ -25,10 +25,11 @@ enum Line {
     Blank,
 }
 
-const EVERY_SCOPE: [Scope; 11] = [
+const EVERY_SCOPE: [Scope; 12] = [
     Scope::Containers,
     Scope::Images,
     Scope::Search,
+    Scope::Transfers,
     Scope::Pane,
     Scope::Shells,
     Scope::Logs,

@@ -2,7 +2,8 @@
 
 mod listen;
 mod panes;
-mod registry;
+mod search;
+mod transfers;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -46,7 +47,8 @@ pub struct Performer {
     runtime: Handle,
     panes: HashMap<PaneId, panes::Orders>,
     log: Option<listen::LogTask>,
-    registry: registry::Registry,
+    search: search::Search,
+    transfers: transfers::Transfers,
     lists: Arc<Lists>,
     themes_folder: PathBuf,
     depth: ColorDepth,
@@ -62,7 +64,8 @@ struct Lists {
 impl Performer {
     pub fn new(engine: Engine, config: &Config, teller: Teller, runtime: Handle, depth: ColorDepth) -> Self {
         Self {
-            registry: registry::Registry::new(engine.clone(), config, teller.clone(), runtime.clone()),
+            search: search::Search::new(engine.clone(), config, teller.clone(), runtime.clone()),
+            transfers: transfers::Transfers::new(engine.clone(), teller.clone(), runtime.clone()),
             engine,
             teller,
             runtime,
@@ -138,10 +141,10 @@ impl Performer {
                 self.log = Some(listen::LogTask::open(&self.runtime, &self.engine, &self.teller, view, id));
             }
             Effect::CloseLog => self.log = None,
-            Effect::Search { search, query } => self.registry.search(search, query),
-            Effect::CancelSearch => self.registry.cancel_search(),
-            Effect::Pull { reference } => self.registry.pull(reference),
-            Effect::CancelPull { reference } => self.registry.cancel_pull(&reference),
+            Effect::Search { search, query } => self.search.search(search, query),
+            Effect::CancelSearch => self.search.cancel_search(),
+            Effect::Transfer { id, wish } => self.transfers.start(id, wish),
+            Effect::CancelTransfer { id } => self.transfers.cancel(id),
             Effect::LoadTheme { after } => self.next_theme(&after),
         }
     }

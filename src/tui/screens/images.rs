@@ -5,7 +5,6 @@ use std::cmp::Ordering;
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
-use super::pulls::Pulls;
 use crate::model::{HOST_IMAGE, ImageSummary};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
@@ -151,11 +150,7 @@ impl Images {
         }
     }
 
-    pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data, pulls: &Pulls) {
-        let (area, below) = pulls.split(area);
-        if let Some(below) = below {
-            pulls.draw(canvas, below);
-        }
+    pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data) {
         let shown = self.shown(data);
         let keys: Vec<String> = shown.iter().map(|(image, _)| image.label()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);

@@ -10,9 +10,9 @@ mod inspect_lines;
 mod log_lines;
 mod logs;
 mod panes;
-mod pulls;
 mod search;
 mod shells;
+mod transfers;
 
 pub use charts::Charts;
 pub use containers::Containers;
@@ -21,3 +21,4 @@ pub use inspect::Inspect;
 pub use logs::Logs;
 pub use search::Search;
 pub use shells::Shells;
+pub use transfers::Transfers;

@@ -3,7 +3,6 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
-use super::pulls::Pulls;
 use crate::model::{Reference, SearchHit};
 use crate::tui::action::Problem;
 use crate::tui::canvas::{Canvas, Target};
@@ -16,6 +15,7 @@ use crate::tui::list_keys;
 use crate::tui::step::Step;
 use crate::tui::table::{Align, Cell, Column, Rows};
 use crate::tui::theme::Role;
+use crate::tui::transfer::PullWish;
 
 /// The screen's state.
 #[derive(Clone, Debug)]
@@ -31,7 +31,6 @@ pub struct Search {
     list: List<String>,
     /// True when the user has moved the selection since the last letter.
     has_chosen: bool,
-    pub pulls: Pulls,
 }
 
 const COLUMNS: [Column; 4] = [
@@ -56,7 +55,6 @@ impl Default for Search {
             problem: None,
             has_chosen: false,
             list: List::new(Sort { column: BEST, descending: false }),
-            pulls: Pulls::default(),
         }
     }
 }
@@ -188,7 +186,6 @@ impl Search {
                 self.typing = true;
                 Vec::new()
             }
-            Command::CancelPull => self.pulls.cancel(),
             Command::Up if self.list.selected(&keys).is_none_or(|(index, _)| index == 0) => {
                 self.typing = true;
                 Vec::new()
@@ -196,7 +193,7 @@ impl Search {
             Command::Pull => match self.list.selected(&keys) {
                 Some((index, _)) => {
                     let name = self.shown()[index].name.clone();
-                    self.pulls.start(name)
+                    vec![Step::Pull(PullWish::new(name))]
                 }
                 None => {
                     self.typing = true;
@@ -232,10 +229,6 @@ impl Search {
     }
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
-        let (area, below) = self.pulls.split(area);
-        if let Some(below) = below {
-            self.pulls.draw(canvas, below);
-        }
         if area.height < 4 {
             return;
         }

@@ -156,11 +156,12 @@ fn search() -> Buffer {
         layer(0xc9, LayerStage::Waiting, 0, 1_240, 0),
         layer(0xd4, LayerStage::Exists, 310, 310, 0),
     ];
-    let reference = scene.wishes.iter().rev().find_map(|wish| match wish {
-        Effect::Pull { reference } => Some(reference.clone()),
+    let id = scene.wishes.iter().rev().find_map(|wish| match wish {
+        Effect::Transfer { id, .. } => Some(*id),
         _ => None,
     });
-    scene.told(Told::Pull { reference: reference.expect("a pull was asked for"), event: PullEvent::Layers(layers) });
+    let progress = PullEvent::Layers(layers).into();
+    scene.told(Told::Transfer { id: id.expect("a pull was asked for"), progress });
     scene.frame()
 }
 
