@@ -36,9 +36,9 @@ fn hidden_verb() -> Option<i32> {
     if verb == "oci" {
         return Some(teu::oci::main(&arguments.collect::<Vec<_>>()));
     }
-    if verb == "unpack-inside" {
+    if verb == "inside" {
         let words: Vec<_> = arguments.collect();
-        return Some(teu::engine::unpack_inside_verb(&words));
+        return Some(teu::engine::inside_verb(&words));
     }
     let path = arguments.next();
     let path = Path::new(path.as_deref().unwrap_or(OsStr::new("")));

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::{Engine, EngineError, Result};
-use crate::image::unpack_verb;
+use crate::image::perform_inside;
 use crate::model::{HOST_IMAGE, LayerContents};
 use crate::runtime::run_in_own_namespace;
 
@@ -21,10 +21,7 @@ impl Engine {
     }
 }
 
-/// The hidden verb `teu unpack-inside …`: unpacks a layer as root of a user namespace (single-threaded). Exit code for main.
-pub fn unpack_inside_verb(arguments: &[OsString]) -> i32 {
-    run_in_own_namespace(|| unpack_verb(arguments)).unwrap_or_else(|error| {
-        eprintln!("{error}");
-        1
-    })
+/// The hidden verb `teu inside TASK …`: works on image files as root of a user namespace (single-threaded). Exit code for main.
+pub fn inside_verb(arguments: &[OsString]) -> i32 {
+    run_in_own_namespace(|| perform_inside(arguments))
 }

@@ -60,7 +60,7 @@ pub use doctor::{Check, Verdict, probe_verb};
 pub use error::EngineError;
 pub use exec::{ExecStarted, ExecWish};
 pub use info::Info;
-pub use layers::unpack_inside_verb;
+pub use layers::inside_verb;
 pub use machine::Machine;
 pub use start::Started;
 pub use stats::StatsSampler;

@@ -5,13 +5,17 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::{Deserialize, Serialize};
 
 use super::layer::{Owners, is_opaque};
-use super::{ImageError, Result, Store, StoredImage};
-use crate::model::{Digest, FileSort, LayerChange, LayerContents, LayerEntry};
+use super::{ImageError, Result, Store, StoredImage, inside};
+use crate::model::{Digest, ErrorKind, FileSort, LayerChange, LayerContents, LayerEntry, printable_line};
 
 /// Deeper folders are not walked: no program could open them, and a hostile layer would eat the stack.
 const DEPTH_MAX: usize = 1000;
@@ -25,7 +29,77 @@ impl Store {
         };
         let mut below: Vec<PathBuf> = image.layer_paths[..index].to_vec();
         below.reverse();
-        of_layer(diff_id, &image.layer_paths[index], &below, (self.rules().owners)())
+        let owners = (self.rules().owners)();
+        let is_mapped = matches!(owners, Owners::Mapped(_));
+        match of_layer(diff_id, &image.layer_paths[index], &below, owners) {
+            // A folder that only another of the user's own ids may open.
+            Err(error) if is_mapped && error.kind() == ErrorKind::Permission => {
+                by_task(diff_id, &image.layer_paths[index], &below)
+            }
+            contents => contents,
+        }
+    }
+}
+
+/// Has [`task`] do it.
+fn by_task(diff_id: &Digest, root: &Path, below: &[PathBuf]) -> Result<LayerContents> {
+    let failed = |error| ImageError::io("cannot read the layer", root, error);
+    let mut command = inside::command("contents");
+    command.arg(diff_id.as_str()).arg(root).args(below).stdin(Stdio::null());
+    let output = command.output().map_err(failed)?;
+    if !output.status.success() {
+        let complaint = printable_line(String::from_utf8_lossy(&output.stderr).trim()).into_owned();
+        return Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, complaint)));
+    }
+    let contents = serde_json::from_slice::<Written>(&output.stdout);
+    contents.map(LayerContents::from).map_err(|error| failed(error.into()))
+}
+
+/// The task `contents DIFF-ID LAYER BELOW…`: writes what it finds to stdout.
+pub(super) fn task(words: &[OsString]) -> std::result::Result<(), String> {
+    let [diff_id, root, below @ ..] = words else { return Err(inside::NOT_FOR_PEOPLE.to_owned()) };
+    let diff_id = diff_id.to_string_lossy().parse().map_err(|_| inside::NOT_FOR_PEOPLE.to_owned())?;
+    let below: Vec<PathBuf> = below.iter().map(PathBuf::from).collect();
+    let contents = of_layer(&diff_id, Path::new(root), &below, Owners::Inside).map_err(|error| error.to_string())?;
+    let write = || {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        serde_json::to_writer(&mut out, &Written::from(contents))?;
+        out.flush()
+    };
+    write().map_err(|error| error.to_string())
+}
+
+/// [`LayerContents`] as it goes from process to process: names need not be Unicode.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    diff_id: Digest,
+    bytes: u64,
+    wasted_bytes: u64,
+    /// Path, change, sort, bytes, hidden bytes, mode, owner, target.
+    entries: Vec<(Vec<u8>, LayerChange, FileSort, u64, u64, u32, (u32, u32), Option<Vec<u8>>)>,
+}
+
+impl From<LayerContents> for Written {
+    fn from(it: LayerContents) -> Self {
+        let bytes_of = |path: PathBuf| path.into_os_string().into_vec();
+        let entry = |it: LayerEntry| {
+            let (path, target) = (bytes_of(it.path), it.target.map(bytes_of));
+            (path, it.change, it.sort, it.bytes, it.hidden_bytes, it.mode, (it.uid, it.gid), target)
+        };
+        let entries = it.entries.into_iter().map(entry).collect();
+        Self { diff_id: it.diff_id, bytes: it.bytes, wasted_bytes: it.wasted_bytes, entries }
+    }
+}
+
+impl From<Written> for LayerContents {
+    fn from(it: Written) -> Self {
+        let path_of = |bytes| PathBuf::from(OsString::from_vec(bytes));
+        let entries =
+            it.entries.into_iter().map(|(path, change, sort, bytes, hidden_bytes, mode, (uid, gid), target)| {
+                let (path, target) = (path_of(path), target.map(path_of));
+                LayerEntry { path, change, sort, bytes, hidden_bytes, mode, uid, gid, target }
+            });
+        Self { diff_id: it.diff_id, entries: entries.collect(), bytes: it.bytes, wasted_bytes: it.wasted_bytes }
     }
 }
 

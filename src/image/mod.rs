@@ -8,7 +8,7 @@
 //! - root: the user and group that the archive names ([`Owners::Real`]).
 //! - An ordinary user with ranges in /etc/subuid and /etc/subgid: 0 of the archive is the user himself, 1 and up are his
 //!   ranges' ids in order, just as his containers' user namespaces map them ([`Owners::Mapped`]). So a container sees the
-//!   archive's owners, and file capabilities count. `teu unpack-inside` writes such files, as root of a namespace with those
+//!   archive's owners, and file capabilities count. `teu inside unpack` writes such files, as root of a namespace with those
 //!   maps; `teu remove-tree` deletes them. What only another owner may read the user himself cannot read outside of one.
 //! - An ordinary user with one id: everything is his own, so root's in his containers ([`Owners::Noted`]). Modes are kept. The
 //!   owner of a file or folder that was not 0:0 is noted in its attribute `user.teu.owner` as `UID:GID`, file capabilities
@@ -20,6 +20,7 @@ mod config;
 mod contents;
 mod error;
 mod import;
+mod inside;
 mod layer;
 mod manifest;
 pub mod pack;
@@ -31,7 +32,8 @@ mod store;
 
 pub use error::ImageError;
 pub use import::{ImportSource, import};
-pub use layer::{IdMap, Owners, UnpackRules, unpack_verb};
+pub use inside::perform as perform_inside;
+pub use layer::{IdMap, Owners, UnpackRules};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use registry::{LoggedIn, Registries, login, logout};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::Digest;
 
 /// One layer beside those below it.
@@ -37,7 +39,7 @@ pub struct LayerEntry {
 }
 
 /// What a layer did to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LayerChange {
     Added,
     /// Content, owner or mode differ from what the layers below show there.
@@ -48,7 +50,7 @@ pub enum LayerChange {
 }
 
 /// What sort of file something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileSort {
     Regular,
     Folder,

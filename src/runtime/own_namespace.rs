@@ -11,21 +11,27 @@ use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::program;
 
 /// Runs `work` as root of a new user namespace in which the caller is 0 and his ranges follow from 1, as in the containers
-/// of that user. Returns `work`'s exit code. The caller must have a single thread.
-pub fn run(work: impl FnOnce() -> i32) -> io::Result<i32> {
+/// of that user. What failed is said on stderr; returns the exit code. The caller must have a single thread.
+pub fn run(work: impl FnOnce() -> Result<(), String>) -> i32 {
+    run_there(work).unwrap_or_else(|error| {
+        eprintln!("a user namespace of this user's ids cannot be made: {error}");
+        1
+    })
+}
+
+fn run_there(work: impl FnOnce() -> Result<(), String>) -> io::Result<i32> {
     let (upper, lower) = report::line()?;
     let options = CloneOptions { flags: libc::CLONE_NEWUSER as u64, cgroup: None };
     let (pid, pidfd) = match clone3(&options)? {
         Cloned::Child => {
             drop(upper);
-            let code = match lower.wait().and_then(|()| become_root()) {
-                Ok(()) => work(),
-                Err(error) => {
-                    eprintln!("cannot become root of a user namespace: {error}");
-                    1
-                }
-            };
-            program::exit_now(code)
+            let ready =
+                lower.wait().and_then(|()| become_root()).map_err(|error| format!("cannot become root: {error}"));
+            let done = ready.and_then(|()| work());
+            if let Err(error) = &done {
+                eprintln!("{error}");
+            }
+            program::exit_now(i32::from(done.is_err()))
         }
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };

@@ -64,17 +64,7 @@ fn remove_as_mapped_root(path: &Path) -> Option<io::Result<()>> {
 
 /// The hidden verb `teu remove-tree PATH`: enters the user namespace (single-threaded) and removes. Exit code for main.
 pub fn remove_tree_verb(path: &Path) -> i32 {
-    let removed = own_namespace::run(|| match remove(path) {
-        Ok(()) => 0,
-        Err(error) => {
-            eprintln!("cannot remove {}: {error}", path.display());
-            1
-        }
-    });
-    removed.unwrap_or_else(|error| {
-        eprintln!("cannot remove {}: {error}", path.display());
-        1
-    })
+    own_namespace::run(|| remove(path).map_err(|error| format!("cannot remove {}: {error}", path.display())))
 }
 
 #[cfg(test)]

@@ -102,6 +102,13 @@ fn user_with_a_range_keeps_owners_of_his_range() {
     assert_eq!((owner("own/link"), owner("own/closed")), (first + 6, first + 998), "the range follows from 1");
     let capability = attribute(&layer.join("own/capable"), "security.capability").expect("kept");
     assert!(capability.len() >= CAPABILITY.len() && capability[4..8] == CAPABILITY[4..8], "{capability:?}");
+    // What the user may not look into is listed all the same, by a process that may.
+    let diff_id = image().layers[1].diff_id.clone();
+    let listed = teu.ok(&["inside", "contents", &diff_id, &layer.to_string_lossy()]);
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let secret = serde_json::to_value(b"own/closed/secret").expect("JSON");
+    let row = listed["entries"].as_array().expect("rows").iter().find(|row| row[0] == secret).expect("the closed file");
+    assert_eq!((&row[3], &row[6]), (&1.into(), &serde_json::json!([999, 999])), "{row}");
     // What the user may not read is a container's to change and to remove all the same.
     let script = "rm -r /own/closed && chown 5:5 /own/by-app && stat -c %u /own/by-app";
     assert_eq!(teu.ok(&["run", "--name", "changing", &name, "sh", "-c", script]), "5");

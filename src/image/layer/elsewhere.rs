@@ -1,10 +1,10 @@
-//! Unpacking for an ordinary user with subordinate ids: this program's hidden verb does it as root of a user namespace, so that
+//! Unpacking for an ordinary user with subordinate ids: another process does it as root of a user namespace, so that
 //! each file is made by, and given to, an id of the user's own. Archive bytes go in by a pipe, one line comes back.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::owner::Owners;
 use super::rules::UnpackJob;
 use super::unpack::{Policy, Unpacked, unpack};
 use super::{CHUNK_BYTES, Gauge};
-use crate::image::{ImageError, Result};
+use crate::image::{ImageError, Result, inside};
 use crate::model::{UnpackLimits, printable_line};
 use crate::sys::file::enlarge_pipe;
 
@@ -73,8 +73,7 @@ fn start(job: &UnpackJob) -> io::Result<Child> {
     let UnpackLimits { max_bytes, max_ratio, max_entries } = job.limits;
     let policy = if job.policy == Policy::Import { "import" } else { "layer" };
     let compressed = job.compressed_bytes.map_or("-".to_owned(), |bytes| bytes.to_string());
-    let child = Command::new("/proc/self/exe")
-        .arg("unpack-inside")
+    let child = inside::command("unpack")
         .arg(&job.root)
         .args([&job.layer, policy, &compressed])
         .args([max_bytes, max_ratio, max_entries].map(|number| number.to_string()))
@@ -107,17 +106,14 @@ fn feed(plain: &mut dyn Read, child: &mut Child, job: &UnpackJob, gauge: &Gauge)
     }
 }
 
-/// The hidden verb `teu unpack-inside`: the archive comes by stdin, the answer goes to stdout. To be called in the user
-/// namespace; returns the exit code.
-pub fn unpack_verb(arguments: &[OsString]) -> i32 {
-    let reply = match job_of(arguments) {
-        Some(job) => reply(unpack(&mut io::stdin().lock(), &job, &Gauge::default())),
-        None => Reply::Other { text: "unpack-inside: not meant to be called by people".to_owned() },
-    };
-    let line = serde_json::to_string(&reply).unwrap_or_default();
+/// The task: the archive comes by stdin, the answer goes to stdout.
+pub(in crate::image) fn unpack_task(words: &[OsString]) -> std::result::Result<(), String> {
+    let job = job_of(words).ok_or(inside::NOT_FOR_PEOPLE)?;
+    let reply = reply(unpack(&mut io::stdin().lock(), &job, &Gauge::default()));
+    let line = serde_json::to_string(&reply).map_err(|error| error.to_string())?;
     let mut out = io::stdout().lock();
     // Flushed by hand: this process ends without its destructors.
-    i32::from(out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err())
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
 }
 
 fn job_of(arguments: &[OsString]) -> Option<UnpackJob> {

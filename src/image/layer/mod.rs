@@ -25,7 +25,7 @@ use super::{ImageError, Result};
 use crate::model::Digest;
 
 pub(super) use attribute::is_kept;
-pub use elsewhere::unpack_verb;
+pub(super) use elsewhere::unpack_task;
 pub(super) use inflate::{Compression, inflate};
 pub(super) use owner::is_opaque;
 pub use owner::{IdMap, Owners};
