@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::completion::Completion;
-use super::images::{Images, Import, RemoveImages};
+use super::images::{Images, Import, RemoveImages, TagImage};
 use super::inspect::Inspect;
 use super::lifecycle::{Containers, Kill, Remove, Rename, Stop};
 use super::list::List;
 use super::logs::{Events, Logs};
 use super::machine::{Doctor, InfoWish, Version};
+use super::prune::{PruneContainers, PruneImages, PruneSystem};
 use super::pull::{Pull, Search};
 use super::run::{Attach, Create, Exec, Run, Start};
 use super::stats::{Stats, Top};
 use super::update::Update;
+use super::usage::{CheckWish, DiskFree};
 
 /// Containers in one terminal, without a daemon.
 #[derive(Parser, Clone, Debug)]
@@ -73,6 +75,7 @@ pub enum Command {
     Pull(Pull),
     Search(Search),
     Import(Import),
+    Tag(TagImage),
     Rmi(RemoveImages),
     Info(InfoWish),
     Version(Version),
@@ -118,6 +121,7 @@ pub enum ContainerCommand {
     Stats(Stats),
     Top(Top),
     Inspect(Inspect),
+    Prune(PruneContainers),
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -127,14 +131,19 @@ pub enum ImageCommand {
     Pull(Pull),
     Import(Import),
     Inspect(Inspect),
+    Prune(PruneImages),
     #[command(alias = "remove")]
     Rm(RemoveImages),
+    Tag(TagImage),
 }
 
 #[derive(Subcommand, Clone, Debug)]
 pub enum SystemCommand {
     Info(InfoWish),
     Events(Events),
+    Df(DiskFree),
+    Prune(PruneSystem),
+    Check(CheckWish),
 }
 
 impl Command {
@@ -162,17 +171,22 @@ impl Command {
                 ContainerCommand::Stats(wish) => Self::Stats(wish),
                 ContainerCommand::Top(wish) => Self::Top(wish),
                 ContainerCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Container)),
+                // There is no shorter name for these.
+                ContainerCommand::Prune(wish) => Self::Container(ContainerCommand::Prune(wish)),
             },
             Self::Image(command) => match command {
                 ImageCommand::Ls(wish) => Self::Images(wish),
                 ImageCommand::Pull(wish) => Self::Pull(wish),
                 ImageCommand::Import(wish) => Self::Import(wish),
                 ImageCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Image)),
+                ImageCommand::Prune(wish) => Self::Image(ImageCommand::Prune(wish)),
                 ImageCommand::Rm(wish) => Self::Rmi(wish),
+                ImageCommand::Tag(wish) => Self::Tag(wish),
             },
             Self::System(command) => match command {
                 SystemCommand::Info(wish) => Self::Info(wish),
                 SystemCommand::Events(wish) => Self::Events(wish),
+                other => Self::System(other),
             },
             plain => plain,
         }

@@ -25,7 +25,7 @@ enum Choice {
 /// Commands whose arguments are containers, and the state that `ps` is asked for.
 const OF_CONTAINERS: &str =
     "start exec attach stop restart kill pause unpause wait update rename rm logs stats top inspect";
-const OF_IMAGES: &str = "run create rmi inspect";
+const OF_IMAGES: &str = "run create tag rmi inspect";
 
 pub fn completion(wish: &Completion) -> Outcome {
     let text = script(wish.shell);

@@ -1,5 +1,6 @@
 //! `images`, `rmi`, `import`: the image store.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -7,13 +8,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::failure::{Failure, Outcome};
-use super::filter::Filters;
+use super::filter::{Filters, label_holds};
 use super::format::{Column, Format, Row, show};
 use super::lifecycle::reported;
+use super::logs::moment;
 use super::output::Output;
 use super::wording;
 use crate::engine::{Engine, ImportSource, Removed};
-use crate::model::{HOST_IMAGE, ImageSummary, Reference, Timestamp};
+use crate::model::{Digest, ErrorKind, HOST_IMAGE, ImageSummary, Reference, Timestamp};
 
 /// List images.
 #[derive(Args, Clone, Debug)]
@@ -33,7 +35,7 @@ pub struct Images {
     /// json, a template such as {{.Repository}}:{{.Tag}}, or table and a template
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// reference=, dangling=, before=, since=
+    /// reference=, dangling=, label=, before=, since=, until=
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// Only images of this name; * stands for any text
@@ -44,11 +46,24 @@ pub struct Images {
 /// Remove images.
 #[derive(Args, Clone, Debug)]
 pub struct RemoveImages {
-    /// Also when a stopped container is made of it
+    /// Also when a container is made of it, which keeps its layers, and all tags of an id
     #[arg(short, long)]
     force: bool,
+    /// Taken and ignored: teu keeps no untagged parents
+    #[arg(long, hide = true)]
+    no_prune: bool,
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<String>,
+}
+
+/// Give an image another name.
+#[derive(Args, Clone, Debug)]
+pub struct TagImage {
+    /// A name, id or digest
+    #[arg(value_name = "IMAGE")]
+    image: String,
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    reference: String,
 }
 
 /// Make an image of a tar or a folder.
@@ -78,8 +93,10 @@ const ALL: [Column; 4] =
 
 const NONE: &str = "<none>";
 
+const FILTERS: [&str; 6] = ["reference", "dangling", "label", "before", "since", "until"];
+
 pub fn images(engine: &Engine, wish: &Images) -> Outcome {
-    let filters = Filters::parse(&wish.filter, &["reference", "dangling", "before", "since"])?;
+    let filters = Filters::parse(&wish.filter, &FILTERS)?;
     let images = engine.images()?;
     let created = |name: &str| {
         let found = images.iter().find(|image| image.label() == name || is_named(image, name));
@@ -87,6 +104,9 @@ pub fn images(engine: &Engine, wish: &Images) -> Outcome {
     };
     let before = filters.values("before").map(created).collect::<Result<Vec<_>, _>>()?;
     let since = filters.values("since").map(created).collect::<Result<Vec<_>, _>>()?;
+    let until = |text| moment(text).map_err(|reason| Failure::usage(format!("until={text}: {reason}")));
+    let until = filters.values("until").map(until).collect::<Result<Vec<_>, _>>()?;
+    let labels = labels(engine, &images, &filters);
     let kept: Vec<&ImageSummary> = images
         .iter()
         .filter(|image| {
@@ -95,6 +115,10 @@ pub fn images(engine: &Engine, wish: &Images) -> Outcome {
                 && filters.pass("dangling", |wanted| wanted.parse() == Ok(image.reference.is_none() && !image.is_host))
                 && before.iter().all(|time| image.created < *time)
                 && since.iter().all(|time| image.created > *time)
+                && until.iter().all(|time| image.created.is_some_and(|created| created < *time))
+                && filters.pass_all("label", |label| {
+                    image.id.as_ref().and_then(|id| labels.get(id)).is_some_and(|known| label_holds(known, label))
+                })
         })
         .collect();
     let mut out = Output::open();
@@ -117,6 +141,25 @@ pub fn images(engine: &Engine, wish: &Images) -> Outcome {
     Ok(0)
 }
 
+/// The labels of all images, if a filter asks for any: they are read from each image's configuration.
+fn labels<'a>(
+    engine: &Engine,
+    images: &'a [ImageSummary],
+    filters: &Filters,
+) -> HashMap<&'a Digest, BTreeMap<String, String>> {
+    let ids = images.iter().filter(|_| filters.has("label")).filter_map(|image| image.id.as_ref());
+    // An image whose configuration is damaged has none.
+    ids.filter_map(|id| Some((id, engine.image_labels(id).ok()?))).collect()
+}
+
+pub fn tag(engine: &Engine, wish: &TagImage) -> Outcome {
+    let text = &wish.reference;
+    let reference: Reference =
+        text.parse().map_err(|error| Failure::usage(format!("invalid image reference {text:?}: {error}")))?;
+    engine.image_tag(&wish.image, &reference)?;
+    Ok(0)
+}
+
 pub fn remove(engine: &Engine, wish: &RemoveImages) -> Outcome {
     let mut worst = 0;
     let mut out = Output::open();
@@ -130,6 +173,10 @@ pub fn remove(engine: &Engine, wish: &RemoveImages) -> Outcome {
                     }
                 }
                 out.flush()?;
+            }
+            // As Docker: by force, what is not there has reached its aim; it is told all the same.
+            Err(error) if wish.force && error.kind() == ErrorKind::NotFound => {
+                worst = reported(&Failure::from(error).with_exit_code(0), worst);
             }
             Err(error) => worst = reported(&error.into(), worst),
         }

@@ -65,7 +65,8 @@ fn tail(text: &str) -> Result<Tail, String> {
 }
 
 /// A time as Docker's flags take it: RFC 3339, Unix seconds with a fraction, or a duration before now.
-fn moment(text: &str) -> Result<Timestamp, String> {
+/// A moment that is past: RFC 3339, a Unix time, or how long ago.
+pub fn moment(text: &str) -> Result<Timestamp, String> {
     moment_before(text, Timestamp::now())
 }
 

@@ -19,6 +19,7 @@ mod machine;
 mod output;
 mod parse;
 mod progress;
+mod prune;
 mod pull;
 mod run;
 mod security;
@@ -27,10 +28,11 @@ mod table;
 mod template;
 mod terminal;
 mod update;
+mod usage;
 mod wish;
 mod wording;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ContainerCommand, ImageCommand, SystemCommand};
 use failure::{Failure, Outcome};
 
 use crate::config::Config;
@@ -143,6 +145,12 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Version(wish) => machine::version(&wish),
         Command::Doctor(wish) => machine::doctor(engine, &wish),
         Command::Completion(wish) => completion::completion(&wish),
+        Command::Tag(wish) => images::tag(engine, &wish),
+        Command::Image(ImageCommand::Prune(wish)) => prune::images(engine, &wish),
+        Command::Container(ContainerCommand::Prune(wish)) => prune::containers(engine, &wish),
+        Command::System(SystemCommand::Prune(wish)) => prune::system(engine, &wish),
+        Command::System(SystemCommand::Df(wish)) => usage::disk_free(engine, &wish),
+        Command::System(SystemCommand::Check(wish)) => usage::check(engine, &wish),
         Command::Container(_) | Command::Image(_) | Command::System(_) => {
             Err(Failure::usage("a management command was not resolved"))
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::users::Containers;
-use super::{Engine, EngineError, ImportSource, Inner, Removed, Result};
 use oci_spec::runtime::LinuxIdMapping;
 
+use super::users::Containers;
+use super::{Engine, EngineError, ImportSource, Inner, Removed, Result};
 use crate::image::{self, IdMap, Owners, RemoveMode, Store, UnpackRules};
 use crate::model::{Digest, EventAction, HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, Platform, Reference};
 use crate::runtime::{self, IdMaps};
