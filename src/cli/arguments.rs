@@ -14,6 +14,7 @@ use super::machine::{Doctor, InfoWish, Version};
 use super::prune::{PruneContainers, PruneImages, PruneSystem};
 use super::pull::{Pull, Search};
 use super::run::{Attach, Create, Exec, Run, Start};
+use super::save::Save;
 use super::stats::{Stats, Top};
 use super::update::Update;
 use super::usage::{CheckWish, DiskFree};
@@ -76,6 +77,7 @@ pub enum Command {
     Search(Search),
     Import(Import),
     Tag(TagImage),
+    Save(Save),
     Rmi(RemoveImages),
     Info(InfoWish),
     Version(Version),
@@ -130,6 +132,7 @@ pub enum ImageCommand {
     Ls(Images),
     Pull(Pull),
     Import(Import),
+    Save(Save),
     Inspect(Inspect),
     Prune(PruneImages),
     #[command(alias = "remove")]
@@ -178,6 +181,7 @@ impl Command {
                 ImageCommand::Ls(wish) => Self::Images(wish),
                 ImageCommand::Pull(wish) => Self::Pull(wish),
                 ImageCommand::Import(wish) => Self::Import(wish),
+                ImageCommand::Save(wish) => Self::Save(wish),
                 ImageCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Image)),
                 ImageCommand::Prune(wish) => Self::Image(ImageCommand::Prune(wish)),
                 ImageCommand::Rm(wish) => Self::Rmi(wish),

@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Look", &["ps", "logs", "stats", "top", "inspect", "events"]),
-    ("Images", &["images", "pull", "search", "import", "tag", "rmi"]),
+    ("Images", &["images", "pull", "search", "import", "save", "tag", "rmi"]),
     ("Machine", &["info", "version", "doctor", "completion"]),
 ];
 

@@ -16,17 +16,20 @@ mod limits;
 mod list;
 mod logs;
 mod machine;
+mod outlet;
 mod output;
 mod parse;
 mod progress;
 mod prune;
 mod pull;
 mod run;
+mod save;
 mod security;
 mod stats;
 mod table;
 mod template;
 mod terminal;
+mod transfer;
 mod update;
 mod usage;
 mod wish;
@@ -140,6 +143,7 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Pull(wish) => pull::pull(engine, &wish),
         Command::Search(wish) => pull::search(engine, config, &wish),
         Command::Import(wish) => images::import(engine, &wish),
+        Command::Save(wish) => save::save(engine, &wish),
         Command::Rmi(wish) => images::remove(engine, &wish),
         Command::Info(wish) => machine::info(engine, &wish),
         Command::Version(wish) => machine::version(&wish),

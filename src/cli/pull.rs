@@ -189,7 +189,7 @@ fn row(hit: &SearchHit, whole: bool) -> Row {
     ])
 }
 
-fn platform(text: &str) -> Result<Platform, String> {
+pub fn platform(text: &str) -> Result<Platform, String> {
     let mut parts = text.split('/').map(str::to_owned);
     match (parts.next(), parts.next(), parts.next(), parts.next()) {
         (Some(os), Some(architecture), variant, None) if !os.is_empty() && !architecture.is_empty() => {

@@ -31,6 +31,7 @@ mod record;
 mod recover;
 mod remove;
 mod rename;
+mod save;
 mod security;
 mod spec;
 mod start;
@@ -51,7 +52,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use crate::config::LogSize;
-pub use crate::image::{ImageError, ImportSource, PullOptions, PushOptions, Removed, SearchOptions};
+pub use crate::image::{
+    ArchiveFormat, Compression, ImageError, ImportSource, PullOptions, PushOptions, Removed, SaveOptions, SearchOptions,
+};
 pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
     MonitorError, Next, Stopper, TerminalModes,

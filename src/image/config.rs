@@ -4,6 +4,7 @@ use oci_spec::image::ImageConfiguration;
 use serde_json::{Map, Value, json};
 
 use super::layer::Compression;
+use super::manifest::Part;
 use crate::model::{Digest, HistoryLine, ImageConfig, Platform, Timestamp};
 
 /// The media type of the manifests that we write.
@@ -121,11 +122,18 @@ pub(super) fn manifest(
     blob_bytes: u64,
     compression: Compression,
 ) -> Vec<u8> {
+    let media_type = compression.media_type().to_owned();
+    manifest_of(id, id_bytes, &[Part { media_type, digest: blob.clone(), size: blob_bytes }])
+}
+
+/// The manifest of an image of these layers, lowest first.
+pub(super) fn manifest_of(id: &Digest, id_bytes: usize, layers: &[Part]) -> Vec<u8> {
+    let layer = |part: &Part| json!({"mediaType": part.media_type, "digest": part.digest, "size": part.size});
     let document = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": id_bytes},
-        "layers": [{"mediaType": compression.media_type(), "digest": blob, "size": blob_bytes}],
+        "layers": layers.iter().map(layer).collect::<Vec<_>>(),
     });
     document.to_string().into_bytes()
 }

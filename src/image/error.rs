@@ -61,6 +61,10 @@ pub enum ImageError {
     DiskFull { folder: PathBuf },
     #[error("{doing} {}: {source}", .path.display())]
     Io { doing: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot write the archive: {source}")]
+    Write { source: io::Error },
+    #[error("the archive cannot be loaded: {reason}")]
+    Archive { reason: String },
     #[error("cancelled")]
     Cancelled,
 }
@@ -104,6 +108,10 @@ impl ImageError {
         Self::Layer { layer: layer.to_owned(), reason: printable_line(&reason.to_string()).into_owned() }
     }
 
+    pub(super) fn archive(reason: impl std::fmt::Display) -> Self {
+        Self::Archive { reason: printable_line(&reason.to_string()).into_owned() }
+    }
+
     pub(super) fn store(what: impl Into<String>, reason: impl std::fmt::Display) -> Self {
         Self::Store { what: what.into(), reason: reason.to_string() }
     }
@@ -126,7 +134,8 @@ impl ImageError {
             Self::DigestMismatch { .. } | Self::Layer { .. } | Self::Store { .. } | Self::UsersUnknown { .. } => {
                 ErrorKind::Corrupt
             }
-            Self::DiskFull { .. } => ErrorKind::Other,
+            Self::Archive { .. } => ErrorKind::Corrupt,
+            Self::DiskFull { .. } | Self::Write { .. } => ErrorKind::Other,
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => ErrorKind::Permission,
                 io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -207,7 +216,15 @@ impl ImageError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "choose a folder you may write with --root, or run as its owner".to_owned()
             }
-            Self::Io { .. } | Self::Cancelled => return None,
+            Self::Write { source } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some space there, or write it elsewhere with -o".to_owned()
+            }
+            Self::Archive { .. } => {
+                "nothing of it was kept; `teu load` takes what `docker save`, `podman save`, skopeo and `teu save` write, \
+                 `teu import` takes a root file system"
+                    .to_owned()
+            }
+            Self::Io { .. } | Self::Write { .. } | Self::Cancelled => return None,
         })
     }
 }

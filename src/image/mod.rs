@@ -27,16 +27,18 @@ pub mod pack;
 mod pull;
 mod push;
 mod registry;
+mod save;
 mod search;
 mod store;
 
 pub use error::ImageError;
 pub use import::{ImportSource, import};
 pub use inside::perform as perform_inside;
-pub use layer::{IdMap, Owners, UnpackRules};
+pub use layer::{Compression, IdMap, Owners, UnpackRules};
 pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use registry::{LoggedIn, Registries, login, logout};
+pub use save::{ArchiveFormat, SaveOptions, save};
 pub use search::{SearchOptions, search};
 pub use store::{Freed, RemoveMode, Removed, Store, StoreHold, StoredImage, User, Users};
 

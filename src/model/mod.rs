@@ -22,6 +22,7 @@ mod session;
 mod signal;
 mod stats;
 mod time;
+mod transfer;
 mod usage;
 
 pub use check::{CheckFinding, CheckMode, CheckReport, CheckSeverity};
@@ -55,6 +56,7 @@ pub use session::{SessionId, Size};
 pub use signal::Signal;
 pub use stats::{Pressure, Sample, Usage};
 pub use time::Timestamp;
+pub use transfer::{TransferGauge, Transferred};
 pub use usage::{
     ContainerUsage, DiskUsage, Extent, ImageUsage, LabelFilter, LabelWish, PartialUsage, PruneFilter, PruneScope,
     Pruned, PrunedImage,

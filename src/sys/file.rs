@@ -26,6 +26,73 @@ pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()
     written
 }
 
+/// A file in `folder` that has no name: it is gone with its last descriptor, however its process ends.
+pub fn nameless(folder: &Path) -> io::Result<File> {
+    let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
+    match OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(folder) {
+        // Not every file system has such files (open(2), O_TMPFILE).
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+            let path = temporary_beside(&folder.join("nameless"))?;
+            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+            fs::remove_file(&path)?;
+            Ok(file)
+        }
+        result => result,
+    }
+}
+
+/// A file that gets its name when it is whole. Until then nobody sees it, and nothing of it is left by who dies.
+#[derive(Debug)]
+pub struct Pending {
+    file: File,
+    path: PathBuf,
+    /// Where the file system has no files without names.
+    temporary: Option<PathBuf>,
+}
+
+impl Pending {
+    /// Mode 0600: what it will hold may be secret.
+    pub fn new(path: &Path) -> io::Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
+        match OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(folder) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+                let temporary = temporary_beside(path)?;
+                let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary)?;
+                Ok(Self { file, path: path.to_owned(), temporary: Some(temporary) })
+            }
+            file => Ok(Self { file: file?, path: path.to_owned(), temporary: None }),
+        }
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives it its name, in place of what had it.
+    pub fn keep(mut self) -> io::Result<()> {
+        if self.temporary.is_none() {
+            let temporary = temporary_beside(&self.path)?;
+            let own = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.file));
+            let flags = rustix::fs::AtFlags::SYMLINK_FOLLOW;
+            rustix::fs::linkat(rustix::fs::CWD, own, rustix::fs::CWD, &temporary, flags)?;
+            self.temporary = Some(temporary);
+        }
+        let temporary = self.temporary.as_ref().expect("it has been given one");
+        fs::rename(temporary, &self.path)?;
+        self.temporary = None;
+        Ok(())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
 /// A name in the same folder that no other process uses: `.NAME.RANDOM.tmp`.
 pub fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::other("path has no file name"))?;
@@ -139,6 +206,22 @@ mod tests {
         write_atomically(&path, b"one", 0o600).expect("first");
         write_atomically(&path, b"two", 0o600).expect("second");
         assert_eq!(fs::read(&path).expect("read"), b"two");
+        assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn pending_file_is_seen_when_it_is_kept_and_replaces() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("archive");
+        fs::write(&path, b"old").expect("old");
+        let dropped = Pending::new(&path).expect("pending");
+        dropped.file().write_all(b"half").expect("write");
+        drop(dropped);
+        let pending = Pending::new(&path).expect("pending");
+        pending.file().write_all(b"new").expect("write");
+        assert_eq!(fs::read(&path).expect("read"), b"old");
+        pending.keep().expect("keep");
+        assert_eq!(fs::read(&path).expect("read"), b"new");
         assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
     }
 

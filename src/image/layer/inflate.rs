@@ -7,7 +7,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::image) enum Compression {
+pub enum Compression {
     Plain,
     Gzip,
     Zstd,

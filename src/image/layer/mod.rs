@@ -26,7 +26,8 @@ use crate::model::Digest;
 
 pub(super) use attribute::is_kept;
 pub(super) use elsewhere::unpack_task;
-pub(super) use inflate::{Compression, inflate};
+pub use inflate::Compression;
+pub(super) use inflate::inflate;
 pub(super) use owner::is_opaque;
 pub use owner::{IdMap, Owners};
 pub(super) use pipe::{Chunk, Closed, PipeReader, PipeWriter, pipe};
@@ -78,7 +79,12 @@ impl<R> Digesting<R> {
     }
 
     pub(super) fn digest(self) -> Digest {
-        Digest::from_sha256(self.state.finalize().into())
+        self.into_parts().2
+    }
+
+    /// How many bytes passed through, what they went through, and their digest.
+    pub(super) fn into_parts(self) -> (u64, R, Digest) {
+        (self.length, self.inner, Digest::from_sha256(self.state.finalize().into()))
     }
 }
 
