@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::completion::Completion;
+use super::diff::Diff;
+use super::history::History;
 use super::images::{Images, Import, RemoveImages, TagImage};
 use super::inspect::Inspect;
 use super::lifecycle::{Containers, Kill, Remove, Rename, Stop};
@@ -71,6 +73,8 @@ pub enum Command {
     Stats(Stats),
     Top(Top),
     Inspect(Inspect),
+    Diff(Diff),
+    History(History),
     Events(Events),
     Images(Images),
     Pull(Pull),
@@ -124,6 +128,7 @@ pub enum ContainerCommand {
     Top(Top),
     Inspect(Inspect),
     Prune(PruneContainers),
+    Diff(Diff),
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -135,6 +140,7 @@ pub enum ImageCommand {
     Save(Save),
     Inspect(Inspect),
     Prune(PruneImages),
+    History(History),
     #[command(alias = "remove")]
     Rm(RemoveImages),
     Tag(TagImage),
@@ -173,6 +179,7 @@ impl Command {
                 ContainerCommand::Logs(wish) => Self::Logs(wish),
                 ContainerCommand::Stats(wish) => Self::Stats(wish),
                 ContainerCommand::Top(wish) => Self::Top(wish),
+                ContainerCommand::Diff(wish) => Self::Diff(wish),
                 ContainerCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Container)),
                 // There is no shorter name for these.
                 ContainerCommand::Prune(wish) => Self::Container(ContainerCommand::Prune(wish)),
@@ -182,6 +189,7 @@ impl Command {
                 ImageCommand::Pull(wish) => Self::Pull(wish),
                 ImageCommand::Import(wish) => Self::Import(wish),
                 ImageCommand::Save(wish) => Self::Save(wish),
+                ImageCommand::History(wish) => Self::History(wish),
                 ImageCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Image)),
                 ImageCommand::Prune(wish) => Self::Image(ImageCommand::Prune(wish)),
                 ImageCommand::Rm(wish) => Self::Rmi(wish),

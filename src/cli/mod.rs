@@ -4,10 +4,12 @@ mod arguments;
 mod attach;
 mod completion;
 mod detach;
+mod diff;
 mod failure;
 mod filter;
 mod format;
 mod help;
+mod history;
 mod images;
 mod inspect;
 mod isolation;
@@ -137,6 +139,8 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Logs(wish) => logs::logs(engine, &wish),
         Command::Stats(wish) => stats::stats(engine, &wish),
         Command::Top(wish) => stats::top(engine, &wish),
+        Command::Diff(wish) => diff::diff(engine, &wish),
+        Command::History(wish) => history::history(engine, &wish),
         Command::Inspect(wish) => inspect::inspect(engine, &wish),
         Command::Events(wish) => logs::events(engine, &wish),
         Command::Images(wish) => images::images(engine, &wish),

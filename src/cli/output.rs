@@ -33,6 +33,11 @@ impl Output {
         self.writer.write_all(b"\n")
     }
 
+    /// Writes bytes that need be no text. Not for terminals.
+    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes)
+    }
+
     /// Writes what teu itself made, escape sequences included.
     pub fn trusted(&mut self, text: &str) -> io::Result<()> {
         self.writer.write_all(text.as_bytes())

@@ -36,6 +36,9 @@ pub enum EngineError {
     HostImage { verb: &'static str },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
     NoIdsLeft,
+    /// About the files of a container.
+    #[error("container {name}: {message}")]
+    Files { name: String, message: String, kind: ErrorKind },
     #[error("{what}")]
     Invalid { what: String },
     #[error("cannot {action} {}: {source}", path.display())]
@@ -76,6 +79,7 @@ impl EngineError {
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
+            Self::Files { kind, .. } => *kind,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Config(error) => error.kind(),
             Self::Runtime(error) => error.kind(),
@@ -106,7 +110,7 @@ impl EngineError {
                 format!("`teu rm -f {}` removes that container", id.get(..12).unwrap_or(&id))
             }
             Self::NoIdsLeft => "`teu rm` frees the ranges of containers; a line such as `teu:524288:655360` in both /etc/subuid and /etc/subgid gives ten more, and `--userns host` needs none".to_owned(),
-            Self::HostImage { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
+            Self::HostImage { .. } | Self::Files { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "`teu doctor` says what this machine lacks".to_owned()
             }

@@ -4,11 +4,13 @@
 //! Faces find every type they need here: what monitor and image make for them is exported again below.
 
 mod attach;
+mod copy;
 mod create;
 mod doctor;
 mod error;
 mod events;
 mod exec;
+mod history;
 mod ids;
 mod images;
 mod info;
@@ -40,6 +42,7 @@ mod stats;
 mod stop;
 mod suggest;
 mod top;
+mod tree;
 #[cfg(test)]
 mod trial;
 mod update;
@@ -68,6 +71,7 @@ pub use machine::Machine;
 pub use start::Started;
 pub use stats::StatsSampler;
 pub use top::Process;
+pub use tree::visit_verb;
 pub use watch::{Changes, Watch};
 
 use crate::config::Folders;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::place::Entry;
-use super::state::{Life, was_started};
+use super::state::Life;
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerRecord, ContainerState, EventAction, ExitReason, ExitStatus, Id, Timestamp};
 use crate::monitor::State;
@@ -54,7 +54,7 @@ impl Inner {
         if let Some(state) = self.settled(id)? {
             return Ok(Some(state));
         }
-        if !was_started(&self.upper(id)) {
+        if !self.was_started(id) {
             return Ok(None);
         }
         // It was down already, and waited to be started again: how it ended is known.

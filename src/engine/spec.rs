@@ -85,17 +85,22 @@ impl Inner {
         Ok(Around { id_range: record.id_range, others: others.collect::<Result<_>>()?, devices })
     }
 
-    fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {
+    pub(super) fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {
         let (upper, work) = (self.upper(&record.id), self.work(&record.id));
         let volatile = record.config.auto_remove;
         if is_host(record) {
             return Ok(Rootfs::Host { upper, work, volatile, hide: self.hidden_from_host_containers() });
         }
+        Ok(Rootfs::Overlay { lower: self.lower_folders(record)?, upper, work, volatile })
+    }
+
+    /// What a container's writable layer lies on, the lowest first.
+    pub(super) fn lower_folders(&self, record: &ContainerRecord) -> Result<Vec<PathBuf>> {
         let data = &self.folders.data;
         let mut lower = vec![scaffold::ensure(data).map_err(EngineError::io("make mount points in", data))?];
         let store = self.store()?;
         lower.extend(record.layers.iter().map(|layer| store.layer_path(layer)));
-        Ok(Rootfs::Overlay { lower, upper, work, volatile })
+        Ok(lower)
     }
 
     /// What the host's root file system does not show inside: teu's own folders, with all other containers' files in them.

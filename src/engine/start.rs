@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::list::summary;
 use super::place::make_folder;
@@ -84,8 +85,9 @@ impl Inner {
         let record = &self.hold_ids(record)?;
         let request = self.monitor_request(record, attach.and_then(|options| options.size))?;
         self.make_writable_layer(record)?;
+        self.forget(&self.prepared_file(&record.id))?;
         make_folder(&self.lives())?;
-        self.forget_exit(record)?;
+        self.forget(&self.exit_file(&record.id))?;
         match spawn(&request, attach) {
             Ok(spawned) => {
                 let state = ContainerState::Running { pid: spawned.pid, started: Timestamp::now() };
@@ -103,7 +105,7 @@ impl Inner {
     }
 
     /// The upper folder is the root folder of the container, so it has a root folder's mode whatever the umask is.
-    fn make_writable_layer(&self, record: &ContainerRecord) -> Result<()> {
+    pub(super) fn make_writable_layer(&self, record: &ContainerRecord) -> Result<()> {
         let upper = self.upper(&record.id);
         match fs::create_dir(&upper) {
             Ok(()) => {
@@ -116,10 +118,9 @@ impl Inner {
         }
     }
 
-    fn forget_exit(&self, record: &ContainerRecord) -> Result<()> {
-        let path = self.exit_file(&record.id);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::io("remove", &path)(error)),
+    fn forget(&self, path: &Path) -> Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::io("remove", path)(error)),
             _ => Ok(()),
         }
     }

@@ -2,8 +2,6 @@
 //!
 //! Whoever asks also mends: a container whose monitor was killed is cleaned up on the way (see `recover`).
 
-use std::path::Path;
-
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerRecord, ContainerState, Id};
 use crate::monitor::State;
@@ -48,13 +46,21 @@ impl Inner {
                 Life::Down => {}
             }
         }
-        if !was_started(&self.upper(id)) {
+        if !self.upper(id).exists() {
             return Ok(Some(ContainerState::Created));
         }
         match self.settled(id)? {
             Some(state) => Ok(Some(state)),
+            None if !self.was_started(id) => Ok(Some(ContainerState::Created)),
             None => self.recover(record),
         }
+    }
+
+    /// The writable layer is made at the first start, before anything else, or by a copy into a container that was never started, which leaves
+    /// a note. With neither a run folder nor an exit file beside it, the machine went down while the container ran (the run folder is on a
+    /// tmpfs), or its start was cut off.
+    pub(super) fn was_started(&self, id: &Id) -> bool {
+        self.upper(id).exists() && !self.prepared_file(id).exists()
     }
 
     /// What the exit file says, if there is one.
@@ -68,10 +74,4 @@ impl Inner {
 pub(super) struct Hint {
     /// Its run folder was there.
     pub runs: bool,
-}
-
-/// The writable layer is made at the first start, before anything else. With neither a run folder nor an exit file beside it, the machine went down
-/// while the container ran (the run folder is on a tmpfs), or its start was cut off.
-pub(super) fn was_started(upper: &Path) -> bool {
-    upper.exists()
 }

@@ -1,5 +1,6 @@
 //! Plain words: the types that every room speaks. Nothing here does I/O.
 
+mod change;
 mod check;
 mod container;
 mod create;
@@ -25,6 +26,7 @@ mod time;
 mod transfer;
 mod usage;
 
+pub use change::{Change, ChangeKind};
 pub use check::{CheckFinding, CheckMode, CheckReport, CheckSeverity};
 pub use container::{
     BindMount, ContainerConfig, ContainerInspect, ContainerRecord, ContainerState, ContainerSummary, ExitReason,

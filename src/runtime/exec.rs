@@ -75,7 +75,7 @@ pub fn exec(
 }
 
 /// The namespaces in which the container's first process differs from this one.
-fn foreign_namespaces(pid: i32) -> Result<ThreadNameSpaceType, RuntimeError> {
+pub(super) fn foreign_namespaces(pid: i32) -> Result<ThreadNameSpaceType, RuntimeError> {
     let kinds = [
         ("user", ThreadNameSpaceType::USER),
         ("mnt", ThreadNameSpaceType::MOUNT),

@@ -27,6 +27,7 @@ mod setup;
 mod stage;
 mod start;
 mod validate;
+mod visit;
 
 pub use cgroup::CgroupPlace;
 pub use error::RuntimeError;
@@ -41,3 +42,4 @@ pub use remove::{remove_tree, remove_tree_verb};
 pub use request::{ExecRequest, ProcessIo, RootChange, Rootfs, StartRequest, Started, StdinWish, Stdio, Whose};
 pub use resources::{block_device, changes, resources};
 pub use start::start;
+pub use visit::{Place, visit};

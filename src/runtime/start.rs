@@ -101,7 +101,7 @@ fn told(request: &StartRequest) -> Told<'_> {
     }
 }
 
-fn wanted_maps(request: &StartRequest) -> Result<IdMaps, RuntimeError> {
+pub(super) fn wanted_maps(request: &StartRequest) -> Result<IdMaps, RuntimeError> {
     let linux = request.spec.linux().as_ref();
     let uids = linux.and_then(|linux| linux.uid_mappings().clone()).unwrap_or_default();
     let gids = linux.and_then(|linux| linux.gid_mappings().clone()).unwrap_or_default();

@@ -9,10 +9,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatxFlags, Timespec, Timestamps,
-    UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens,
-    linkat, mkdirat, mknodat, openat, openat2, readlinkat, renameat_with, statat, statx, symlinkat, unlinkat,
-    utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags,
+    Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr,
+    fsetxattr, fstat, fstatvfs, futimens, linkat, makedev, mkdirat, mknodat, openat, openat2, readlinkat,
+    renameat_with, statat, statx, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -29,6 +29,13 @@ pub struct Folder(OwnedFd);
 impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+impl From<OwnedFd> for Folder {
+    /// Of a folder that is open, if only as a place (O_PATH).
+    fn from(folder: OwnedFd) -> Self {
+        Self(folder)
     }
 }
 
@@ -79,6 +86,18 @@ impl Folder {
         Ok((folder, true))
     }
 
+    /// As [`Folder::resolve`], but a symlink anywhere on the way is refused.
+    pub fn resolve_without_links(&self, path: &OsStr) -> io::Result<Self> {
+        let path = if path.is_empty() { OsStr::new(".") } else { path };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        loop {
+            match openat2(&self.0, path, OPEN_FOLDER, Mode::empty(), resolve) {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return Ok(Self(result?)),
+            }
+        }
+    }
+
     /// Opens the folder `name` in this one; a symlink is refused.
     pub fn child(&self, name: &OsStr) -> io::Result<Self> {
         Ok(Self(openat(&self.0, single(name)?, OPEN_FOLDER | OFlags::NOFOLLOW, Mode::empty())?))
@@ -96,6 +115,18 @@ impl Folder {
         Ok(File::from(openat(&self.0, single(name)?, flags, Mode::from_raw_mode(mode))?))
     }
 
+    /// Opens the regular file `name` for writing and empties it; never blocks on a fifo or device, never follows a symlink.
+    pub fn write_file(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = openat(&self.0, single(name)?, flags, Mode::empty())?;
+        if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        let file = File::from(file);
+        file.set_len(0)?;
+        Ok(file)
+    }
+
     pub fn make_folder(&self, name: &OsStr, mode: u32) -> io::Result<()> {
         Ok(mkdirat(&self.0, single(name)?, Mode::from_raw_mode(mode))?)
     }
@@ -111,6 +142,12 @@ impl Folder {
 
     pub fn make_fifo(&self, name: &OsStr, mode: u32) -> io::Result<()> {
         Ok(mknodat(&self.0, single(name)?, FileType::Fifo, Mode::from_raw_mode(mode), 0)?)
+    }
+
+    /// Makes a device node of these major and minor numbers, mode 0600.
+    pub fn make_device(&self, name: &OsStr, is_block: bool, (major, minor): (u32, u32)) -> io::Result<()> {
+        let kind = if is_block { FileType::BlockDevice } else { FileType::CharacterDevice };
+        Ok(mknodat(&self.0, single(name)?, kind, Mode::RUSR | Mode::WUSR, makedev(major, minor))?)
     }
 
     /// Makes an overlayfs whiteout, a character device 0:0; since Linux 5.8 without any privilege.
@@ -170,6 +207,11 @@ impl Folder {
     pub fn set_modified_of(&self, name: &OsStr, seconds: i64, nanoseconds: u32) -> io::Result<()> {
         let times = modified(seconds, nanoseconds);
         Ok(utimensat(&self.0, single(name)?, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Removes `name`, which must be no folder.
+    pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.0, single(name)?, AtFlags::empty())?)
     }
 
     /// Removes `name` and everything below it; nothing there is no error. Folders without permissions are opened up first.
@@ -273,6 +315,21 @@ pub fn set_modified(fd: impl AsFd, seconds: i64, nanoseconds: u32) -> io::Result
 /// Sets an extended attribute of an open file or folder.
 pub fn set_attribute(fd: impl AsFd, name: &OsStr, value: &[u8]) -> io::Result<()> {
     Ok(fsetxattr(fd, name, value, XattrFlags::empty())?)
+}
+
+/// One extended attribute of an open file or folder, of at most 4 KiB; none if it has it not.
+pub fn attribute(fd: impl AsFd, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
+    let mut value = vec![0u8; 4096];
+    match fgetxattr(fd, name, &mut value[..]) {
+        Ok(length) => Ok(Some(value[..length].to_vec())),
+        Err(Errno::NODATA | Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the mount that an open file or folder is on can only be read.
+pub fn is_on_read_only(fd: impl AsFd) -> io::Result<bool> {
+    Ok(fstatvfs(fd)?.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// All extended attributes of an open file or folder that this process may read; none where the file system has no such thing.

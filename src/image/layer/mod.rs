@@ -29,6 +29,7 @@ pub(super) use elsewhere::unpack_task;
 pub use inflate::Compression;
 pub(super) use inflate::inflate;
 pub(super) use owner::is_opaque;
+pub(super) use owner::{CAPABILITY_NOTE, OWNER_NOTE};
 pub use owner::{IdMap, Owners};
 pub(super) use pipe::{Chunk, Closed, PipeReader, PipeWriter, pipe};
 pub(super) use remove::remove_tree;

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use tar::EntryType;
 
 use super::{Entry, Owners, PackError, PackOptions, TarWriter};
-use crate::image::layer::is_kept;
+use crate::image::layer::{CAPABILITY_NOTE, OWNER_NOTE, is_kept};
 use crate::sys::in_root::{self, Folder};
 
 /// Deeper trees are refused: each level keeps a descriptor open.
@@ -118,6 +118,7 @@ impl<'a, W: Write> Walk<'a, W> {
     pub(super) fn folder(&mut self, folder: &Folder, path: &Path, stat: &Stat) -> Result<(), PackError> {
         let all = in_root::attributes(folder).map_err(PackError::read(path))?;
         let marks = if self.is_upper { Marks::of(&all) } else { Marks::default() };
+        let noted = Noted::of(&all);
         let attributes = kept(all);
         if marks.is_redirected {
             let reason = "the kernel has moved this folder without its content (overlay option redirect_dir)";
@@ -125,7 +126,7 @@ impl<'a, W: Write> Walk<'a, W> {
         }
         let mut shown = if path == Path::new(".") { b".".to_vec() } else { in_archive(path).to_vec() };
         shown.push(b'/');
-        let entry = self.like(stat, path, EntryType::Directory);
+        let entry = noted.laid_over(self.like(stat, path, EntryType::Directory), self.options.owners);
         self.put(&Entry { path: &shown, attributes: &attributes, ..entry })?;
         if marks.is_opaque {
             let shown = path.join(".wh..wh..opq");
@@ -149,12 +150,13 @@ impl<'a, W: Write> Walk<'a, W> {
             let reason = "the kernel has copied only what is said of this file (overlay option metacopy)";
             return Err(PackError::Refused { path: path.to_owned(), reason });
         }
+        let noted = Noted::of(&all);
         let attributes = kept(all);
         let size = match self.is_mounted(&file, &stat).map_err(failed)? {
             true => 0,
             false => u64::try_from(stat.st_size).unwrap_or(0),
         };
-        let entry = self.like(&stat, path, EntryType::Regular);
+        let entry = noted.laid_over(self.like(&stat, path, EntryType::Regular), self.options.owners);
         self.put(&Entry { size, attributes: &attributes, ..entry })?;
         let mut reader = Holes::of(file, &stat);
         self.writer.content(&mut reader, size).map_err(PackError::Write)?.map_err(failed)
@@ -222,8 +224,35 @@ fn is_replaced(error: &io::Error) -> bool {
     errno.is_some_and(|it| matches!(it, Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::INVAL | Errno::NXIO))
 }
 
+/// What may get out, with the file capabilities that were only noted.
 fn kept(all: Vec<(OsString, Vec<u8>)>) -> Vec<(OsString, Vec<u8>)> {
-    all.into_iter().filter(|(name, _)| is_kept(name.as_bytes())).collect()
+    let renamed = all.into_iter().map(|(name, value)| match name == CAPABILITY_NOTE {
+        true => (OsString::from("security.capability"), value),
+        false => (name, value),
+    });
+    renamed.filter(|(name, _)| is_kept(name.as_bytes())).collect()
+}
+
+/// The owner that an ordinary user with one id could only note on a file of an image. A file that was given away or made
+/// anew since then has no note, or is not root's any more.
+#[derive(Clone, Copy, Debug)]
+struct Noted(Option<(u32, u32)>);
+
+impl Noted {
+    fn of(attributes: &[(OsString, Vec<u8>)]) -> Self {
+        let note = attributes.iter().find(|(name, _)| name == OWNER_NOTE).map(|(_, value)| value);
+        let ids = note.and_then(|value| std::str::from_utf8(value).ok()?.split_once(':'));
+        Self(ids.and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?))))
+    }
+
+    fn laid_over<'p>(self, entry: Entry<'p>, owners: Owners) -> Entry<'p> {
+        match self.0 {
+            Some((uid, gid)) if owners != Owners::Root && (entry.uid, entry.gid) == (0, 0) => {
+                Entry { uid, gid, ..entry }
+            }
+            _ => entry,
+        }
+    }
 }
 
 /// What overlayfs notes on a file of an upper folder.

@@ -23,9 +23,7 @@ pub fn cover(root: BorrowedFd<'_>, hide: &[PathBuf]) -> Result<(), RuntimeError>
     // Where names are looked up must be known while the host's /run is in sight.
     let resolver = fs::canonicalize("/etc/resolv.conf").ok().filter(|path| path.starts_with("/run"));
     let resolver = resolver.and_then(|path| fs::read(&path).ok().map(|text| (path, text)));
-    for path in hide {
-        hide_folder(root, path).map_err(|error| RuntimeError::step(format!("hide {}", path.display()), error))?;
-    }
+    hide_folders(root, hide)?;
     for (path, mode) in FRESH {
         freshen(root, path, mode).map_err(|error| RuntimeError::step(format!("mount {path}"), error))?;
     }
@@ -34,6 +32,13 @@ pub fn cover(root: BorrowedFd<'_>, hide: &[PathBuf]) -> Result<(), RuntimeError>
             .map_err(|error| RuntimeError::step(format!("write {}", path.display()), error))?;
     }
     Ok(())
+}
+
+/// Covers folders with empty read-only ones.
+pub fn hide_folders(root: BorrowedFd<'_>, hide: &[PathBuf]) -> Result<(), RuntimeError> {
+    hide.iter().try_for_each(|path| {
+        hide_folder(root, path).map_err(|error| RuntimeError::step(format!("hide {}", path.display()), error))
+    })
 }
 
 fn hide_folder(root: BorrowedFd<'_>, path: &Path) -> io::Result<()> {

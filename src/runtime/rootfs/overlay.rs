@@ -175,8 +175,10 @@ pub fn mount_detached(lower: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd, kind: 
     let (layers, own) = names.split_at(lower.len());
     options.extend(layers.iter().map(|layer| ("lowerdir+", Some(layer.as_str()))));
     options.extend(["upperdir", "workdir"].into_iter().zip(own.iter().map(|folder| Some(folder.as_str()))));
-    if kind.in_user_namespace {
-        options.push(("userxattr", None));
+    match kind.in_user_namespace {
+        true => options.push(("userxattr", None)),
+        // Whatever the machine's default is: the upper folder alone is to say what a container has changed.
+        false => options.extend([("redirect_dir", Some("off")), ("metacopy", Some("off"))]),
     }
     if kind.volatile {
         options.push(("volatile", None));
@@ -187,9 +189,7 @@ pub fn mount_detached(lower: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd, kind: 
 fn text_options(lower: &[OwnedFd], upper: &OwnedFd, work: &OwnedFd, kind: Kind) -> String {
     let layers: Vec<String> = lower.iter().map(name).collect();
     let mut text = format!("lowerdir={},upperdir={},workdir={}", layers.join(":"), name(upper), name(work));
-    if kind.in_user_namespace {
-        text.push_str(",userxattr");
-    }
+    text.push_str(if kind.in_user_namespace { ",userxattr" } else { ",redirect_dir=off,metacopy=off" });
     if kind.volatile {
         text.push_str(",volatile");
     }

@@ -1,0 +1,3 @@
+//! `cp`.
+
+pub(super) mod extract;

@@ -1,0 +1,281 @@
+//! A container's files as it sees them, whether it runs or not, for root and for ordinary users.
+//!
+//! A process for the visit does the work ([`worker`]): of a running container it joins the user and mount namespaces, for
+//! one that does not run it puts the root together as for a start, with the binds and nothing else. So what is read has
+//! the owners that the container knows, what is written gets them, and a path can at worst lead to what the container's
+//! own root user can reach.
+
+mod compare;
+mod look;
+pub(super) mod protocol;
+mod worker;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use self::protocol::{Answer, Ask, Begin, Bytes, Failure, Found, Ids, Line, Lower, Mounts};
+use super::state::Life;
+use super::{Engine, EngineError, Inner, Result};
+use crate::model::{Change, ContainerRecord, ContainerState, HOST_IMAGE, NamespaceMode};
+use crate::runtime::cgroup::CgroupWish;
+use crate::runtime::defaults::{self, Around};
+use crate::runtime::{Place, RootChange, StartRequest};
+use crate::sys::file::{Lock, enlarge_pipe};
+use crate::sys::program;
+
+pub use worker::main as visit_verb;
+
+/// Says that the writable layer is there, but not because the container was started.
+const PREPARED: &str = "prepared";
+
+/// A visit under way. It ends when this is dropped.
+pub(super) struct Visit {
+    line: Line,
+    data: Option<OwnedFd>,
+    child: Child,
+    /// Keeps a container that does not run from being started meanwhile.
+    _lock: Option<Lock>,
+    name: String,
+}
+
+/// Which way the data will flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    FromContainer,
+    ToContainer,
+}
+
+/// What is mounted in a container that does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Binds {
+    Shown,
+    Hidden,
+}
+
+impl Engine {
+    /// Writes a tar archive of all of a container's files, as they are now: its image's with its own changes. Folders that
+    /// something is mounted on are empty in it.
+    pub fn export_tree(&self, target: &str, out: &mut dyn Write) -> Result<()> {
+        let record = self.0.find(target)?;
+        let mut visit = self.0.visit(&record, Flow::FromContainer, Binds::Hidden)?;
+        visit.read(Ask::Pack { path: Vec::new(), shown: b".".to_vec(), mounts: Mounts::Left }, |mut data| {
+            io::copy(&mut data, out).map(|_| ()).map_err(EngineError::io("write", Path::new("the archive")))
+        })
+    }
+
+    /// What a container has changed of its image: paths that are new, other or gone, sorted. It may run meanwhile.
+    pub fn diff(&self, target: &str) -> Result<Vec<Change>> {
+        let engine = &self.0;
+        let record = engine.find(target)?;
+        let upper = engine.upper(&record.id);
+        if !upper.exists() {
+            return Ok(Vec::new());
+        }
+        let lower = match record.image_id {
+            None if record.image == HOST_IMAGE && !rustix::process::geteuid().is_root() => {
+                Lower::Patchwork { parts: engine.work(&record.id) }
+            }
+            None => Lower::Layers(vec!["/".into()]),
+            Some(_) => Lower::Layers(engine.lower_folders(&record)?),
+        };
+        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, record.name.as_str(), None)?;
+        match visit.ask(&Ask::Compare { upper, lower })? {
+            Answer::Changes(changes) => Ok(changes),
+            _ => Err(visit.broken()),
+        }
+    }
+}
+
+impl Inner {
+    /// Goes to a container's files.
+    pub(super) fn visit(&self, record: &ContainerRecord, flow: Flow, binds: Binds) -> Result<Visit> {
+        loop {
+            let gone = || EngineError::NoSuchContainer { target: record.name.to_string() };
+            if let Some(pid) = self.state(record)?.ok_or_else(gone)?.pid() {
+                let visit = Visit::begin(&Place::Running { pid }, flow, record.name.as_str(), None);
+                // The number was this container's all the while only if it still is.
+                if self.state(record)?.and_then(|state| state.pid()) == Some(pid) {
+                    return visit;
+                }
+                continue;
+            }
+            let lock = self.lock_container(&record.id)?.ok_or_else(gone)?;
+            match self.life(&record.id)? {
+                Life::Up(state) if matches!(state.state, ContainerState::Restarting(_)) => {
+                    return Err(EngineError::Restarting { name: record.name.clone() });
+                }
+                Life::Up(_) | Life::Starting => {
+                    drop(lock);
+                    self.await_settled(record)?;
+                }
+                Life::Dead => {
+                    self.settle(record)?;
+                }
+                Life::Down => {
+                    let current = self.record(&record.id)?.ok_or_else(gone)?;
+                    let place = Place::Stopped(Box::new(self.visit_request(&current, binds)?));
+                    return Visit::begin(&place, flow, record.name.as_str(), Some(lock));
+                }
+            }
+        }
+    }
+
+    /// How the root of a container that does not run is put together. Under its lock.
+    fn visit_request(&self, record: &ContainerRecord, binds: Binds) -> Result<StartRequest> {
+        let record = &self.hold_ids(record)?;
+        self.prepare_writable_layer(record)?;
+        let mut config = record.config.clone();
+        let isolation = &mut config.isolation;
+        for mode in [&mut isolation.pid, &mut isolation.ipc, &mut isolation.uts] {
+            *mode = NamespaceMode::Private;
+        }
+        isolation.devices.clear();
+        isolation.privileged = false;
+        // What is written elsewhere than to a read-only root may be written.
+        let around = Around { id_range: record.id_range, ..Around::default() };
+        let request = StartRequest {
+            id: record.id.to_string(),
+            bundle: self.container(&record.id),
+            spec: defaults::spec(&config, &around)?,
+            rootfs: self.rootfs(record)?,
+            cgroup: CgroupWish::default_of(record.id.as_str()),
+            init: false,
+            hold: false,
+            die_with_parent: true,
+            root_change: RootChange::Pivot,
+            new_keyring: false,
+            preserve_fds: 0,
+        };
+        let shown = record.config.mounts.iter().filter(|_| binds == Binds::Shown);
+        Ok(request.for_visit(&shown.map(|bind| bind.target.as_path()).collect::<Vec<_>>()))
+    }
+
+    /// Makes the writable layer of a container that was never started, with a note that it was not.
+    fn prepare_writable_layer(&self, record: &ContainerRecord) -> Result<()> {
+        if self.upper(&record.id).exists() {
+            return Ok(());
+        }
+        let note = self.prepared_file(&record.id);
+        std::fs::write(&note, b"").map_err(EngineError::io("write", &note))?;
+        self.make_writable_layer(record)
+    }
+
+    pub(super) fn prepared_file(&self, id: &crate::model::Id) -> std::path::PathBuf {
+        self.container(id).join(PREPARED)
+    }
+}
+
+impl Visit {
+    pub(super) fn begin(place: &Place, flow: Flow, name: &str, lock: Option<Lock>) -> Result<Self> {
+        let failed = EngineError::io("visit the files of", Path::new(name));
+        Self::spawn(place, flow, name, lock).map_err(failed)?.greeted()
+    }
+
+    fn spawn(place: &Place, flow: Flow, name: &str, lock: Option<Lock>) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let (reader, writer) = io::pipe()?;
+        enlarge_pipe(&writer);
+        let (data, their_data) = match flow {
+            Flow::FromContainer => (OwnedFd::from(reader), OwnedFd::from(writer)),
+            Flow::ToContainer => (writer.into(), reader.into()),
+        };
+        // From a read-only mount where that can be had (root), so that no container can write teu through /proc/PID/exe.
+        let own = program::read_only_self().ok();
+        let path = own.as_ref().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()));
+        let mut command = Command::new(path.as_deref().unwrap_or("/proc/self/exe"));
+        std::os::unix::process::CommandExt::arg0(&mut command, "teu");
+        command.arg("visit").arg(name).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(their_data)).stderr(Stdio::inherit());
+        let child = command.spawn()?;
+        // It holds copies of the visitor's ends, and with them no end would ever come.
+        drop(command);
+        let mut visit = Self { line: Line::over(ours)?, data: Some(data), child, _lock: lock, name: name.to_owned() };
+        visit.line.say(&Begin { place: place.clone() })?;
+        Ok(visit)
+    }
+
+    fn greeted(mut self) -> Result<Self> {
+        match self.heard()? {
+            Answer::Ready => Ok(self),
+            _ => Err(self.broken()),
+        }
+    }
+
+    pub(super) fn ask(&mut self, ask: &Ask) -> Result<Answer> {
+        self.line.say(ask).map_err(|_| self.broken())?;
+        self.heard()
+    }
+
+    fn heard(&mut self) -> Result<Answer> {
+        match self.line.hear() {
+            Ok(Some(Answer::Failed { kind, message })) => Err(self.failed(kind, message)),
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) | Err(_) => Err(self.broken()),
+        }
+    }
+
+    fn failed(&self, kind: Failure, message: String) -> EngineError {
+        let name = self.name.clone();
+        match kind {
+            Failure::NotFound => EngineError::Files { name, message, kind: crate::model::ErrorKind::NotFound },
+            Failure::Refused => EngineError::Files { name, message, kind: crate::model::ErrorKind::Conflict },
+            Failure::Other => EngineError::Files { name, message, kind: crate::model::ErrorKind::Other },
+        }
+    }
+
+    pub(super) fn broken(&self) -> EngineError {
+        self.failed(Failure::Other, "the process that reads and writes them has died".to_owned())
+    }
+
+    pub(super) fn look(&mut self, path: &[u8], follow: bool) -> Result<Found> {
+        match self.ask(&Ask::Look { path: path.to_vec(), follow })? {
+            Answer::Found(found) => Ok(found),
+            _ => Err(self.broken()),
+        }
+    }
+
+    /// Asks for data, hands it to `take`, and hears whether it was whole. Can be done once.
+    pub(super) fn read(&mut self, ask: Ask, take: impl FnOnce(File) -> Result<()>) -> Result<()> {
+        let data = self.data.take().ok_or_else(|| self.broken())?;
+        self.line.say(&ask).map_err(|_| self.broken())?;
+        let taken = take(File::from(data));
+        self.settle(taken)
+    }
+
+    /// Makes what is in the archive that `give` writes in a folder of the container. Can be done once.
+    pub(super) fn write(&mut self, folder: Bytes, owners: Ids, give: impl FnOnce(File) -> Result<()>) -> Result<()> {
+        let data = self.data.take().ok_or_else(|| self.broken())?;
+        self.line.say(&Ask::Extract { folder, owners }).map_err(|_| self.broken())?;
+        let given = give(File::from(data));
+        self.settle(given)
+    }
+
+    /// When this side failed because the pipe broke, the other side knows why.
+    fn settle(&mut self, own: Result<()>) -> Result<()> {
+        match (own, self.heard()) {
+            (Ok(()), answer) => answer.map(|_| ()),
+            (Err(own), Ok(_)) => Err(own),
+            (Err(own), Err(theirs)) => Err(if is_broken_pipe(&own) { theirs } else { own }),
+        }
+    }
+}
+
+fn is_broken_pipe(error: &EngineError) -> bool {
+    match error {
+        EngineError::Io { source, .. } => source.kind() == io::ErrorKind::BrokenPipe,
+        EngineError::Image(crate::image::ImageError::Io { source, .. }) => source.kind() == io::ErrorKind::BrokenPipe,
+        _ => false,
+    }
+}
+
+impl Drop for Visit {
+    /// The visitor ends with the conversation; nobody waits for it to find that out by itself.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
