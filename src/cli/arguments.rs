@@ -11,10 +11,12 @@ use super::images::{Images, Import, RemoveImages, TagImage};
 use super::inspect::Inspect;
 use super::lifecycle::{Containers, Kill, Remove, Rename, Stop};
 use super::list::List;
+use super::login::{Login, Logout};
 use super::logs::{Events, Logs};
 use super::machine::{Doctor, InfoWish, Version};
 use super::prune::{PruneContainers, PruneImages, PruneSystem};
 use super::pull::{Pull, Search};
+use super::push::Push;
 use super::run::{Attach, Create, Exec, Run, Start};
 use super::save::Save;
 use super::stats::{Stats, Top};
@@ -78,7 +80,10 @@ pub enum Command {
     Events(Events),
     Images(Images),
     Pull(Pull),
+    Push(Push),
     Search(Search),
+    Login(Login),
+    Logout(Logout),
     Import(Import),
     Tag(TagImage),
     Save(Save),
@@ -136,6 +141,7 @@ pub enum ImageCommand {
     #[command(alias = "list")]
     Ls(Images),
     Pull(Pull),
+    Push(Push),
     Import(Import),
     Save(Save),
     Inspect(Inspect),
@@ -187,6 +193,7 @@ impl Command {
             Self::Image(command) => match command {
                 ImageCommand::Ls(wish) => Self::Images(wish),
                 ImageCommand::Pull(wish) => Self::Pull(wish),
+                ImageCommand::Push(wish) => Self::Push(wish),
                 ImageCommand::Import(wish) => Self::Import(wish),
                 ImageCommand::Save(wish) => Self::Save(wish),
                 ImageCommand::History(wish) => Self::History(wish),

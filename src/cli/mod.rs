@@ -16,6 +16,7 @@ mod isolation;
 mod lifecycle;
 mod limits;
 mod list;
+mod login;
 mod logs;
 mod machine;
 mod outlet;
@@ -24,6 +25,7 @@ mod parse;
 mod progress;
 mod prune;
 mod pull;
+mod push;
 mod run;
 mod save;
 mod security;
@@ -145,6 +147,9 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Events(wish) => logs::events(engine, &wish),
         Command::Images(wish) => images::images(engine, &wish),
         Command::Pull(wish) => pull::pull(engine, &wish),
+        Command::Push(wish) => push::push(engine, &wish),
+        Command::Login(wish) => login::login(engine, &wish),
+        Command::Logout(wish) => login::logout(engine, &wish),
         Command::Search(wish) => pull::search(engine, config, &wish),
         Command::Import(wish) => images::import(engine, &wish),
         Command::Save(wish) => save::save(engine, &wish),

@@ -1,18 +1,20 @@
-//! A pull's progress: on a terminal one line a layer, redrawn in place; elsewhere a line when a layer's stage changes.
+//! A pull's or push's progress: on a terminal one line a layer, redrawn in place; elsewhere a line when a layer's stage changes.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::wording::{ellipsis, size};
-use crate::model::{LayerProgress, LayerStage, PullEvent, Size, printable_line};
+use crate::model::{
+    Digest, LayerProgress, LayerStage, PullEvent, PushEvent, PushProgress, PushStage, Size, printable_line,
+};
 
 const BETWEEN_FRAMES: Duration = Duration::from_millis(80);
 const BAR: usize = 30;
 
-/// Shows the progress of one pull.
+/// Shows the progress of one pull or push.
 pub struct Display {
     way: Way,
-    layers: Vec<LayerProgress>,
+    layers: Vec<Line>,
     /// Lines on the screen that the next frame overwrites.
     drawn: usize,
     last: Option<Instant>,
@@ -37,36 +39,56 @@ impl Display {
         Self { way, size: size.unwrap_or_default(), ..Self::silent() }
     }
 
-    /// Takes an event and shows what is due. Where nobody reads, nothing is said.
+    /// Takes an event of a pull and shows what is due. Where nobody reads, nothing is said.
     pub fn take(&mut self, event: PullEvent, out: &mut impl Write) {
         match event {
-            PullEvent::Layers(layers) => {
-                for layer in layers {
-                    self.know(layer, out);
-                }
-                self.redraw(out);
+            PullEvent::Layers(layers) => self.begin(layers.into_iter().map(Line::of_pull).collect(), out),
+            PullEvent::Layer(layer) => self.move_on(Line::of_pull(layer), out),
+            PullEvent::Note(note) => self.note(&note, out),
+        }
+    }
+
+    /// Takes an event of a push; each tag's layers begin a block of their own.
+    pub fn take_push(&mut self, event: PushEvent, out: &mut impl Write) {
+        match event {
+            PushEvent::Layers(layers) => {
+                self.finish(out);
+                self.layers.clear();
+                self.begin(layers.into_iter().map(Line::of_push).collect(), out);
             }
-            PullEvent::Layer(layer) => {
-                let changed = self.know(layer, out);
-                if changed || self.last.is_none_or(|last| last.elapsed() >= BETWEEN_FRAMES) {
-                    self.redraw(out);
-                }
-            }
-            PullEvent::Note(note) if self.way != Way::Silent => {
-                self.clear(out);
-                let _ = writeln!(out, "{}", printable_line(&note));
-                self.redraw(out);
-            }
-            PullEvent::Note(_) => {}
+            PushEvent::Layer(layer) => self.move_on(Line::of_push(layer), out),
+            PushEvent::Note(note) => self.note(&note, out),
+        }
+    }
+
+    fn begin(&mut self, layers: Vec<Line>, out: &mut impl Write) {
+        for layer in layers {
+            self.know(layer, out);
+        }
+        self.redraw(out);
+    }
+
+    fn move_on(&mut self, layer: Line, out: &mut impl Write) {
+        let changed = self.know(layer, out);
+        if changed || self.last.is_none_or(|last| last.elapsed() >= BETWEEN_FRAMES) {
+            self.redraw(out);
+        }
+    }
+
+    fn note(&mut self, text: &str, out: &mut impl Write) {
+        if self.way != Way::Silent {
+            self.clear(out);
+            let _ = writeln!(out, "{}", printable_line(text));
+            self.redraw(out);
         }
     }
 
     /// Takes a layer's state; says whether its stage is another one than before.
-    fn know(&mut self, layer: LayerProgress, out: &mut impl Write) -> bool {
+    fn know(&mut self, layer: Line, out: &mut impl Write) -> bool {
         let before = self.layers.iter_mut().find(|known| known.digest == layer.digest);
-        let changed = before.as_ref().is_none_or(|before| before.stage != layer.stage);
-        if self.way == Way::Plain && changed && layer.stage != LayerStage::Waiting {
-            let _ = writeln!(out, "{}: {}", layer.digest.short(), words(layer.stage));
+        let changed = before.as_ref().is_none_or(|before| before.words != layer.words);
+        if self.way == Way::Plain && changed && layer.has_begun {
+            let _ = writeln!(out, "{}: {}", layer.digest.short(), layer.words);
         }
         match before {
             Some(before) => *before = layer,
@@ -108,57 +130,95 @@ impl Display {
     fn lines(&self) -> Vec<String> {
         let room = usize::from(self.size.rows).saturating_sub(2).max(1);
         let width = usize::from(self.size.columns).saturating_sub(1).max(20);
-        let all: Vec<&LayerProgress> = self.layers.iter().collect();
+        let all = &self.layers;
         if all.len() <= room {
-            return all.into_iter().map(|layer| line(layer, width)).collect();
+            return all.iter().map(|layer| layer.text(width)).collect();
         }
-        let is_over = |layer: &LayerProgress| matches!(layer.stage, LayerStage::Done | LayerStage::Exists);
-        let done = all.iter().filter(|layer| is_over(layer)).count();
-        let active = all.iter().filter(|layer| !is_over(layer)).take(room - 1);
-        let mut lines: Vec<String> = active.map(|layer| line(layer, width)).collect();
+        let done = all.iter().filter(|layer| layer.is_over).count();
+        let active = all.iter().filter(|layer| !layer.is_over).take(room - 1);
+        let mut lines: Vec<String> = active.map(|layer| layer.text(width)).collect();
         lines.push(format!("{done} of {} layers are there", all.len()));
         lines
     }
 }
 
-fn words(stage: LayerStage) -> &'static str {
-    match stage {
-        LayerStage::Waiting => "Waiting",
-        LayerStage::Downloading => "Downloading",
-        LayerStage::Unpacking => "Verified, unpacking",
-        LayerStage::Done => "Pull complete",
-        LayerStage::Exists => "Already exists",
-        LayerStage::Failed => "Failed",
-    }
+/// One layer as it is shown.
+struct Line {
+    digest: Digest,
+    words: &'static str,
+    /// Bytes that went over the network, of how many, while they do.
+    moved: Option<(u64, u64)>,
+    unpacked_bytes: Option<u64>,
+    has_begun: bool,
+    is_over: bool,
 }
 
-fn line(layer: &LayerProgress, width: usize) -> String {
-    let name = layer.digest.short();
-    let text = match layer.stage {
-        LayerStage::Downloading => {
-            let share =
-                if layer.total_bytes == 0 { 0.0 } else { layer.received_bytes as f64 / layer.total_bytes as f64 };
-            let filled = ((share * BAR as f64) as usize).min(BAR);
-            let amounts = format!("{}/{}", size(layer.received_bytes), size(layer.total_bytes));
-            let bar = format!("[{}{}]", "=".repeat(filled), " ".repeat(BAR - filled));
-            if width > 14 + BAR + 20 + amounts.len() {
-                format!("{name}: Downloading {bar} {amounts}")
-            } else {
-                format!("{name}: Downloading {amounts}")
+impl Line {
+    fn of_pull(layer: LayerProgress) -> Self {
+        let stage = layer.stage;
+        let moved = (stage == LayerStage::Downloading).then_some((layer.received_bytes, layer.total_bytes));
+        let unpacked = (stage == LayerStage::Unpacking && layer.unpacked_bytes > 0).then_some(layer.unpacked_bytes);
+        Self {
+            digest: layer.digest,
+            words: match stage {
+                LayerStage::Waiting => "Waiting",
+                LayerStage::Downloading => "Downloading",
+                LayerStage::Unpacking => "Verified, unpacking",
+                LayerStage::Done => "Pull complete",
+                LayerStage::Exists => "Already exists",
+                LayerStage::Failed => "Failed",
+            },
+            moved,
+            unpacked_bytes: unpacked,
+            has_begun: stage != LayerStage::Waiting,
+            is_over: matches!(stage, LayerStage::Done | LayerStage::Exists),
+        }
+    }
+
+    fn of_push(layer: PushProgress) -> Self {
+        let stage = layer.stage;
+        Self {
+            digest: layer.digest,
+            words: match stage {
+                PushStage::Waiting => "Waiting",
+                PushStage::Checking => "Preparing",
+                PushStage::Uploading => "Pushing",
+                PushStage::Done => "Pushed",
+                PushStage::Exists => "Layer already exists",
+                PushStage::Mounted => "Mounted from another repository",
+                PushStage::Failed => "Failed",
+            },
+            moved: (stage == PushStage::Uploading).then_some((layer.sent_bytes, layer.total_bytes)),
+            unpacked_bytes: None,
+            has_begun: !matches!(stage, PushStage::Waiting | PushStage::Checking),
+            is_over: matches!(stage, PushStage::Done | PushStage::Exists | PushStage::Mounted),
+        }
+    }
+
+    fn text(&self, width: usize) -> String {
+        let (name, words) = (self.digest.short(), self.words);
+        let text = match (self.moved, self.unpacked_bytes) {
+            (Some((moved, total)), _) => {
+                let share = if total == 0 { 0.0 } else { moved as f64 / total as f64 };
+                let filled = ((share * BAR as f64) as usize).min(BAR);
+                let amounts = format!("{}/{}", size(moved), size(total));
+                let bar = format!("[{}{}]", "=".repeat(filled), " ".repeat(BAR - filled));
+                if width > 14 + BAR + 20 + amounts.len() {
+                    format!("{name}: {words} {bar} {amounts}")
+                } else {
+                    format!("{name}: {words} {amounts}")
+                }
             }
-        }
-        LayerStage::Unpacking if layer.unpacked_bytes > 0 => {
-            format!("{name}: Verified, unpacking {}", size(layer.unpacked_bytes))
-        }
-        stage => format!("{name}: {}", words(stage)),
-    };
-    ellipsis(&text, width)
+            (None, Some(bytes)) => format!("{name}: {words} {}", size(bytes)),
+            (None, None) => format!("{name}: {words}"),
+        };
+        ellipsis(&text, width)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Digest;
 
     fn layer(number: u8, stage: LayerStage, received_bytes: u64) -> LayerProgress {
         let digest = Digest::from_sha256([number; 32]);
@@ -214,5 +274,35 @@ mod tests {
     #[test]
     fn silent_progress_says_nothing() {
         assert_eq!(shown(Display::silent()), "");
+    }
+
+    #[test]
+    fn push_is_told_stage_by_stage_and_tag_by_tag() {
+        let layer = |stage, sent_bytes| PushProgress {
+            digest: Digest::from_sha256([7; 32]),
+            stage,
+            sent_bytes,
+            total_bytes: 50_000_000,
+        };
+        let mut display = Display::new(false, None);
+        let mut out = Vec::new();
+        for event in [
+            PushEvent::Layers(vec![layer(PushStage::Waiting, 0)]),
+            PushEvent::Layer(layer(PushStage::Checking, 0)),
+            PushEvent::Layer(layer(PushStage::Uploading, 25_000_000)),
+            PushEvent::Layer(layer(PushStage::Uploading, 30_000_000)),
+            PushEvent::Note("a:1 asks to wait\n1 s".to_owned()),
+            PushEvent::Layer(layer(PushStage::Done, 50_000_000)),
+            PushEvent::Layers(vec![layer(PushStage::Exists, 0)]),
+        ] {
+            display.take_push(event, &mut out);
+        }
+        display.finish(&mut out);
+        let text = String::from_utf8(out).expect("text").replace("070707070707", "7");
+        assert_eq!(text, "7: Pushing\na:1 asks to wait␊1 s\n7: Pushed\n7: Layer already exists\n");
+        assert_eq!(
+            Line::of_push(layer(PushStage::Uploading, 25_000_000)).text(80),
+            "070707070707: Pushing [===============               ] 25MB/50MB"
+        );
     }
 }

@@ -199,18 +199,18 @@ pub fn platform(text: &str) -> Result<Platform, String> {
     }
 }
 
-fn cancelled(error: EngineError) -> Failure {
+pub(super) fn cancelled(error: EngineError) -> Failure {
     match error.kind() {
         ErrorKind::Cancelled => Failure::new("cancelled").with_exit_code(130),
         _ => error.into(),
     }
 }
 
-fn catch() -> Result<Signals, Failure> {
+pub(super) fn catch() -> Result<Signals, Failure> {
     Signals::catch().map_err(|error| Failure::new(format!("signalfd: {error}")))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -219,18 +219,18 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// The signals that mean "stop", awaited.
-struct Interrupts(AsyncFd<Signals>);
+pub(super) struct Interrupts(AsyncFd<Signals>);
 
 impl Interrupts {
     #[expect(
         deprecated,
         reason = "`register` is unsafe, which stays in sys; Signals owns its descriptor while this lives"
     )]
-    fn new(signals: Signals) -> Result<Self, Failure> {
+    pub(super) fn new(signals: Signals) -> Result<Self, Failure> {
         AsyncFd::new(signals).map(Self).map_err(|error| Failure::new(format!("watching for signals: {error}")))
     }
 
-    async fn next(&mut self) -> Result<(), Failure> {
+    pub(super) async fn next(&mut self) -> Result<(), Failure> {
         loop {
             let mut ready = self.0.readable_mut().await?;
             match ready.get_inner_mut().next()? {

@@ -19,6 +19,7 @@ mod isolation;
 mod layers;
 mod limits;
 mod list;
+mod login;
 mod logs;
 mod lookup;
 mod machine;
@@ -56,7 +57,8 @@ use std::sync::Arc;
 
 pub use crate::config::LogSize;
 pub use crate::image::{
-    ArchiveFormat, Compression, ImageError, ImportSource, PullOptions, PushOptions, Removed, SaveOptions, SearchOptions,
+    ArchiveFormat, Compression, ImageError, ImportSource, LoggedIn, PullOptions, PushOptions, Removed, SaveOptions,
+    SearchOptions,
 };
 pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
