@@ -12,6 +12,8 @@ pub enum ImageError {
     Reference { text: String, reason: String },
     #[error("no such image: {text}")]
     NotFound { text: String },
+    #[error("there is no image {text} to push")]
+    NothingToPush { text: String },
     #[error("image id {text} is not unique, {count} images begin so: {}{}", .matches.join(", "), more(*.count, .matches))]
     Ambiguous { text: String, count: usize, matches: Vec<String> },
     #[error("image {image} is used by {} container {container}", if *.runs { "running" } else { "stopped" })]
@@ -122,7 +124,10 @@ impl ImageError {
             Self::Reference { .. } | Self::Change { .. } | Self::Ambiguous { .. } | Self::TagWithDigest { .. } => {
                 ErrorKind::InvalidInput
             }
-            Self::NotFound { .. } | Self::NotInRegistry { .. } | Self::PlatformMissing { .. } => ErrorKind::NotFound,
+            Self::NotFound { .. }
+            | Self::NothingToPush { .. }
+            | Self::NotInRegistry { .. }
+            | Self::PlatformMissing { .. } => ErrorKind::NotFound,
             Self::InUse { .. } | Self::Running { .. } | Self::ManyTags { .. } => ErrorKind::Conflict,
             Self::Unauthorized { .. } | Self::LoginRefused { .. } => ErrorKind::Permission,
             Self::Credentials { .. } | Self::Certificate { .. } => ErrorKind::InvalidInput,
@@ -150,6 +155,9 @@ impl ImageError {
         Some(match self {
             Self::Reference { .. } => "write it as [registry/]name[:tag][@sha256:digest], such as debian:12".to_owned(),
             Self::NotFound { text } => format!("`teu images` lists what is here, `teu pull {text}` fetches it"),
+            Self::NothingToPush { text } => {
+                format!("an image is pushed by its name there: `teu tag IMAGE {text}`; `teu images` lists what is here")
+            }
             Self::Ambiguous { .. } => "give more digits of the id; `teu images` shows them".to_owned(),
             Self::InUse { container, runs: true, .. } => {
                 format!("`teu rm -f {container}` first, or `teu rmi -f` takes its name away")

@@ -86,7 +86,7 @@ fn layers_are_shared_between_images() {
 fn password_comes_from_dockers_configuration() {
     let teu = Teu::new();
     let registry = Registry::with_password();
-    teu.run(&["pull", &registry.reference("busybox")]).explains(&["docker login"]);
+    teu.run(&["pull", &registry.reference("busybox")]).explains(&["teu login"]);
     let folder = teu.folder().join("home/.docker");
     std::fs::create_dir_all(&folder).expect("a folder");
     // user:secret in base64.

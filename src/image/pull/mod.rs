@@ -83,7 +83,7 @@ pub(super) async fn cancelled(mut cancel: watch::Receiver<bool>) {
 }
 
 /// Waiting for a garbage collection to end is done in a thread.
-async fn begin(store: &Store) -> Result<Session> {
+pub(super) async fn begin(store: &Store) -> Result<Session> {
     let store = store.clone();
     in_thread(move || store.begin()).await
 }

@@ -78,8 +78,8 @@ impl Reporter {
     }
 
     /// These layers are next.
-    pub(super) fn layers(&self, parts: &[Part]) {
-        let told = |part: &Part| Told { part: part.clone(), gauge: Arc::default(), last: None };
+    pub(super) fn layers(&self, parts: &[&Part]) {
+        let told = |part: &&Part| Told { part: (*part).clone(), gauge: Arc::default(), last: None };
         let mut telling = self.telling();
         telling.layers = parts.iter().map(told).collect();
         telling.begun = false;

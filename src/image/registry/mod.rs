@@ -24,7 +24,7 @@ pub(super) use answer::Answer;
 pub(super) use call::Call;
 pub use login::{LoggedIn, login, logout};
 pub(super) use notes::Notes;
-pub(super) use upload::{Taken, Upload};
+pub(super) use upload::{StoredDocument, Taken, Upload};
 
 use self::credentials::Credential;
 use self::endpoint::Endpoint;

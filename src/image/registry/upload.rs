@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, LOCATION, RANGE};
 use reqwest::{Body, Method, StatusCode};
 
 use super::call::CallBody;
 use super::{Answer, Call, Registry};
-use crate::image::manifest::ACCEPT as MANIFESTS;
 use crate::image::{ImageError, Result};
 use crate::model::Digest;
 
@@ -29,6 +28,7 @@ const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(200);
 
 const OCTETS: &str = "application/octet-stream";
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 const CHUNK_LEAST: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
 /// A blob on its way to a registry.
@@ -42,6 +42,14 @@ pub(in crate::image) struct Upload<'a> {
     /// Counts what has been sent.
     pub(in crate::image) sent: Arc<AtomicU64>,
     pub(in crate::image) what: &'a str,
+}
+
+/// A manifest or index as it lies in the store.
+#[derive(Clone)]
+pub(in crate::image) struct StoredDocument {
+    pub(in crate::image) digest: Digest,
+    pub(in crate::image) media_type: String,
+    pub(in crate::image) bytes: Vec<u8>,
 }
 
 /// How a blob came to be there.
@@ -85,15 +93,23 @@ impl Registry {
         &self,
         repository: &str,
         target: &str,
-        (media_type, bytes): (&str, &[u8]),
+        document: &StoredDocument,
         what: &str,
     ) -> Result<()> {
         let path = format!("/v2/{repository}/manifests/{target}");
-        let bytes = Bytes::copy_from_slice(bytes);
+        let bytes = Bytes::copy_from_slice(&document.bytes);
         let (make, sent) = (|| Body::from(bytes.clone()), AtomicU64::new(0));
-        let headers = vec![(CONTENT_TYPE, media_type.to_owned()), (ACCEPT, MANIFESTS.to_owned())];
+        let headers = vec![(CONTENT_TYPE, document.media_type.clone())];
         let body = Some(CallBody { make: &make, sent: &sent });
-        self.call(Call { method: Method::PUT, target: &path, headers, body, what }).await.map(drop)
+        let answer = self.call(Call { method: Method::PUT, target: &path, headers, body, what }).await?;
+        match answer.header(CONTENT_DIGEST).and_then(|text| text.parse::<Digest>().ok()) {
+            Some(got) if got != document.digest => Err(ImageError::DigestMismatch {
+                what: format!("{what} in registry {}", self.name()),
+                expected: document.digest.clone(),
+                got,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Begins an upload, unless the registry takes the blob over from the repository `from`: then there is none.

@@ -62,6 +62,14 @@ pub(in crate::image) struct Row {
     pub(in crate::image) asked: Option<Digest>,
 }
 
+/// A tag, and the document it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::image) struct Tagged {
+    pub(in crate::image) reference: Reference,
+    pub(in crate::image) digest: Digest,
+    pub(in crate::image) media_type: String,
+}
+
 impl Descriptor {
     pub(super) fn digest(&self) -> Option<Digest> {
         self.digest.parse().ok()
@@ -169,6 +177,15 @@ impl Store {
     /// All rows that are images. What other programs wrote is read from its blobs; what cannot be read is left out.
     pub(in crate::image) fn rows(&self) -> Result<Vec<Row>> {
         Ok(self.read_index()?.manifests.iter().filter_map(|row| self.row(row)).collect())
+    }
+
+    /// All tags, whatever sort of document they name: also indexes, which other programs may have put here.
+    pub(in crate::image) fn tagged(&self) -> Result<Vec<Tagged>> {
+        let tagged = |row: Descriptor| {
+            let (reference, digest) = (row.reference()?, row.digest()?);
+            Some(Tagged { reference, digest, media_type: row.media_type })
+        };
+        Ok(self.read_index()?.manifests.into_iter().filter_map(tagged).collect())
     }
 
     pub(super) fn row(&self, descriptor: &Descriptor) -> Option<Row> {

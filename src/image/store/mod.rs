@@ -31,7 +31,7 @@ use crate::model::{Digest, ImageConfig, Platform, Reference};
 use crate::sys::file::{Lock, write_atomically};
 
 pub use gc::Freed;
-pub(super) use index::Row;
+pub(super) use index::{Row, Tagged};
 pub use remove::{RemoveMode, Removed};
 pub(super) use stage::{Session, Stage};
 pub use users::{User, Users};
