@@ -3,6 +3,7 @@
 //! The receiving stage checks the blob's digest and writes the blob; [`unpack()`] writes the files. Nothing is renamed into
 //! place here: that is for the store, when every digest was right.
 
+mod archive;
 mod attribute;
 mod elsewhere;
 mod inflate;
