@@ -1,17 +1,18 @@
 //! `inspect`: everything of containers and images, in Docker's JSON shape.
 
 use clap::{Args, ValueEnum};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::failure::{Failure, Outcome};
+use super::image_inspect::image_value;
 use super::lifecycle::reported;
 use super::limits::host_limits;
 use super::output::Output;
 use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
 use crate::model::{
-    ContainerInspect, ContainerState, ErrorKind, ExitReason, HistoryLine, ImageInspect, NamespaceMode, NetworkMode,
-    Reference, SeccompChoice, UserNamespaceMode,
+    ContainerInspect, ContainerState, ErrorKind, ExitReason, NamespaceMode, NetworkMode, SeccompChoice,
+    UserNamespaceMode,
 };
 
 /// Show everything known of containers or images.
@@ -246,57 +247,13 @@ fn state_value(state: &ContainerState) -> Value {
     })
 }
 
-fn image_value(image: &ImageInspect) -> Value {
-    let summary = &image.summary;
-    let config = &image.config;
-    let digest = |reference: &Reference| {
-        summary.manifest.as_ref().map(|manifest| format!("{}@{manifest}", reference.familiar_repository()))
-    };
-    let set =
-        |names: &[String]| Value::Object(names.iter().map(|name| (name.clone(), json!({}))).collect::<Map<_, _>>());
-    let step = |step: &HistoryLine| {
-        json!({
-            "Created": step.created,
-            "CreatedBy": step.created_by,
-            "Comment": step.comment,
-            "Author": step.author,
-            "Size": step.size_bytes.unwrap_or(0),
-        })
-    };
-    let history: Vec<Value> = image.history.iter().map(step).collect();
-    json!({
-        "Id": summary.id,
-        "RepoTags": summary.reference.iter().map(Reference::familiar).collect::<Vec<_>>(),
-        "RepoDigests": summary.reference.iter().filter_map(digest).collect::<Vec<_>>(),
-        "Created": summary.created,
-        "Architecture": summary.platform.architecture,
-        "Variant": summary.platform.variant.clone().unwrap_or_default(),
-        "Os": summary.platform.os,
-        "Size": summary.size_bytes.unwrap_or(0),
-        "Config": {
-            "User": config.user.clone().unwrap_or_default(),
-            "Env": config.env,
-            "Cmd": config.command,
-            "Entrypoint": config.entrypoint,
-            "WorkingDir": config.workdir.clone().unwrap_or_default(),
-            "Labels": config.labels,
-            "StopSignal": config.stop_signal.clone().unwrap_or_default(),
-            "Volumes": set(&config.volumes),
-            "ExposedPorts": set(&config.exposed_ports),
-        },
-        "RootFS": {"Type": "layers", "Layers": image.layers},
-        "History": history,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::{
-        ContainerConfig, ContainerRecord, ExitStatus, Id, ImageConfig, ImageSummary, Limits, Platform, RestartPolicy,
-        Rlimit, Signal, Timestamp,
+        ContainerConfig, ContainerRecord, ExitStatus, Id, Limits, RestartPolicy, Rlimit, Signal, Timestamp,
     };
 
     fn container() -> ContainerInspect {
@@ -375,28 +332,5 @@ mod tests {
             let filled = template.fill(Subject { fields: &value, labels: None });
             assert_eq!(filled.as_deref(), Ok(expected));
         }
-    }
-
-    #[test]
-    fn image_value_has_dockers_shape() {
-        let image = ImageInspect {
-            summary: ImageSummary {
-                reference: Some("debian:12".parse().expect("reference")),
-                id: Some(crate::model::Digest::from_sha256([2; 32])),
-                manifest: Some(crate::model::Digest::from_sha256([3; 32])),
-                created: Some(Timestamp::EPOCH),
-                size_bytes: Some(7),
-                platform: Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), variant: None },
-                layers: 1,
-                is_host: false,
-            },
-            config: ImageConfig { exposed_ports: vec!["80/tcp".to_owned()], ..ImageConfig::default() },
-            layers: vec![crate::model::Digest::from_sha256([4; 32])],
-            history: vec![
-                HistoryLine { created_by: "ADD x".to_owned(), size_bytes: Some(7), ..HistoryLine::default() },
-                HistoryLine { created_by: "CMD y".to_owned(), empty_layer: true, ..HistoryLine::default() },
-            ],
-        };
-        insta::assert_snapshot!(serde_json::to_string_pretty(&image_value(&image)).expect("json"));
     }
 }

@@ -10,6 +10,7 @@ mod filter;
 mod format;
 mod help;
 mod history;
+mod image_inspect;
 mod images;
 mod inspect;
 mod isolation;

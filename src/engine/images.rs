@@ -25,7 +25,15 @@ impl Engine {
             return Ok(self.0.store()?.inspect(image)?);
         }
         let config = ImageConfig { command: vec![super::suggest::shell()], ..ImageConfig::default() };
-        Ok(ImageInspect { summary: host(), config, layers: Vec::new(), history: Vec::new() })
+        Ok(ImageInspect {
+            summary: host(),
+            tags: Vec::new(),
+            digests: Vec::new(),
+            document: serde_json::Value::Null,
+            config,
+            layers: Vec::new(),
+            history: Vec::new(),
+        })
     }
 
     /// Gives an image another name; an image that had that name loses it.

@@ -89,6 +89,12 @@ impl ImageSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageInspect {
     pub summary: ImageSummary,
+    /// All its names, sorted.
+    pub tags: Vec<Reference>,
+    /// `repository@digest` of every registry that it came from.
+    pub digests: Vec<Reference>,
+    /// Its configuration as it was written, with whatever else its maker put there. Hostile text; `null` for the host image.
+    pub document: serde_json::Value,
     pub config: ImageConfig,
     /// Diff ids, lowest first.
     pub layers: Vec<Digest>,

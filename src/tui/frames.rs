@@ -227,6 +227,9 @@ pub fn inspected() -> ContainerInspect {
 fn image_inspected() -> ImageInspect {
     ImageInspect {
         summary: sample::images().swap_remove(1),
+        tags: Vec::new(),
+        digests: Vec::new(),
+        document: serde_json::Value::Null,
         config: ImageConfig {
             entrypoint: vec!["/docker-entrypoint.sh".to_owned()],
             command: vec!["nginx".to_owned(), "-g".to_owned(), "daemon off;".to_owned()],

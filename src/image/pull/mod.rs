@@ -225,7 +225,7 @@ impl Pull<'_> {
             manifest: fetched.digest.clone(),
             manifest_bytes: fetched.bytes.len() as u64,
             media_type: fetched.manifest.media_type(),
-            asked: fetched.asked.clone(),
+            asked: Some(fetched.asked.as_ref().unwrap_or(&fetched.digest).clone()),
         }
     }
 }

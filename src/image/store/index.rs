@@ -58,7 +58,7 @@ pub(in crate::image) struct Row {
     /// Bytes of the manifest.
     pub(in crate::image) manifest_bytes: u64,
     pub(in crate::image) media_type: String,
-    /// The digest a registry knows it by where that is a multi-platform index's.
+    /// The digest that the registry knows it by, the multi-platform index's if it has one; none for what came from no registry.
     pub(in crate::image) asked: Option<Digest>,
 }
 

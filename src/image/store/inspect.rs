@@ -1,16 +1,27 @@
 //! `inspect`: everything known of one image.
 
-use super::Store;
 use super::find::named;
+use super::{Row, Store};
 use crate::image::Result;
-use crate::model::{HistoryLine, ImageInspect};
+use crate::model::{HistoryLine, ImageInspect, Reference};
 
 impl Store {
     /// Everything known of one image, named as for [`Store::find`].
     pub fn inspect(&self, text: &str) -> Result<ImageInspect> {
         let mut rows = self.rows()?;
         let place = named(&rows, text)?.place();
+        let same = rows.iter().filter(|row| row.id == rows[place].id);
+        let sorted = |names: &mut dyn Iterator<Item = Reference>| {
+            let mut names: Vec<Reference> = names.collect();
+            names.sort();
+            names.dedup();
+            names
+        };
+        let tags =
+            sorted(&mut same.clone().filter_map(|row| row.summary.reference.clone()).filter(|it| it.tag().is_some()));
+        let digests = sorted(&mut same.filter_map(Row::repository_digest));
         let row = rows.swap_remove(place);
+        let document = self.read_document(&row.id)?;
         let configuration = self.configuration(&row.id)?;
         let mut layers = configuration.diff_ids.iter();
         let history = configuration
@@ -24,6 +35,14 @@ impl Store {
                 HistoryLine { size_bytes, ..step }
             })
             .collect();
-        Ok(ImageInspect { summary: row.summary, config: configuration.config, layers: configuration.diff_ids, history })
+        Ok(ImageInspect {
+            summary: row.summary,
+            tags,
+            digests,
+            document: serde_json::from_slice(&document).unwrap_or_default(),
+            config: configuration.config,
+            layers: configuration.diff_ids,
+            history,
+        })
     }
 }
