@@ -29,6 +29,7 @@ mod pull;
 mod push;
 mod run;
 mod save;
+mod search;
 mod security;
 mod stats;
 mod table;
@@ -151,7 +152,7 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Push(wish) => push::push(engine, &wish),
         Command::Login(wish) => login::login(engine, &wish),
         Command::Logout(wish) => login::logout(engine, &wish),
-        Command::Search(wish) => pull::search(engine, config, &wish),
+        Command::Search(wish) => search::search(engine, config, &wish),
         Command::Import(wish) => images::import(engine, &wish),
         Command::Save(wish) => save::save(engine, &wish),
         Command::Rmi(wish) => images::remove(engine, &wish),

@@ -35,6 +35,7 @@ mod recover;
 mod remove;
 mod rename;
 mod save;
+mod search;
 mod security;
 mod spec;
 mod start;
@@ -58,7 +59,7 @@ use std::sync::Arc;
 pub use crate::config::LogSize;
 pub use crate::image::{
     ArchiveFormat, Compression, ImageError, ImportSource, LoggedIn, PullOptions, PushOptions, Removed, SaveOptions,
-    SearchOptions,
+    SearchOptions, TagsWish,
 };
 pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
@@ -101,7 +102,7 @@ pub struct EngineOptions {
 /// The engine: every verb is a method. Cheap to clone, and good from any thread.
 ///
 /// Verbs take a `target` as users type it: a name, a full id, or the beginning of an id. All of them block, but for
-/// [`Engine::pull`], [`Engine::push`] and [`Engine::search`], which want a tokio runtime.
+/// [`Engine::pull`], [`Engine::push`], [`Engine::search`], [`Engine::tags`] and [`Engine::details`], which want a tokio runtime.
 #[derive(Clone, Debug)]
 pub struct Engine(Arc<Inner>);
 

@@ -1,10 +1,10 @@
-//! `pull` and `search`: registries, with progress as it comes.
+//! `pull`: an image from a registry, with progress as it comes.
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Engine, PullOptions, Result, SearchOptions};
+use super::{Engine, PullOptions, Result};
 use crate::image;
-use crate::model::{EventAction, ImageSummary, PullEvent, Reference, SearchHit};
+use crate::model::{EventAction, ImageSummary, PullEvent, Reference};
 
 impl Engine {
     /// Fetches an image. Progress goes to `progress` (dropping its receiver does no harm); setting `cancel` to true ends it with
@@ -19,10 +19,5 @@ impl Engine {
         let image = image::pull(&self.0.store()?, &self.0.registries, reference, options, progress, cancel).await?;
         self.0.tell_image(EventAction::Pull, &reference.familiar());
         Ok(image)
-    }
-
-    /// Asks registries; findings are sent as they come. Ends early when the receiver is dropped.
-    pub async fn search(&self, query: &str, options: &SearchOptions, hits: mpsc::Sender<SearchHit>) -> Result<()> {
-        Ok(image::search(&self.0.registries, query, options, hits).await?)
     }
 }

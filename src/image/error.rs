@@ -39,6 +39,8 @@ pub enum ImageError {
     Certificate { path: PathBuf, reason: String },
     #[error("registry {registry} has no {what}")]
     NotInRegistry { registry: String, what: String },
+    #[error("registry {registry} does not list its repositories")]
+    NoCatalogue { registry: String },
     #[error("registry {registry} has had too many requests{}{}", after(*.retry_after_s), said(limit.as_deref().unwrap_or_default()))]
     TooManyRequests { registry: String, retry_after_s: Option<u64>, limit: Option<String> },
     #[error("registry {registry} sends too slowly: less than 16 KiB in {seconds} s")]
@@ -131,7 +133,8 @@ impl ImageError {
             Self::InUse { .. } | Self::Running { .. } | Self::ManyTags { .. } => ErrorKind::Conflict,
             Self::Unauthorized { .. } | Self::LoginRefused { .. } => ErrorKind::Permission,
             Self::Credentials { .. } | Self::Certificate { .. } => ErrorKind::InvalidInput,
-            Self::TooManyRequests { .. }
+            Self::NoCatalogue { .. }
+            | Self::TooManyRequests { .. }
             | Self::TooSlow { .. }
             | Self::Status { .. }
             | Self::Connection { .. }
@@ -190,6 +193,9 @@ impl ImageError {
                 "it is named in config.toml, or lies in ~/.config/docker/certs.d or /etc/docker/certs.d".to_owned()
             }
             Self::NotInRegistry { .. } => "`teu search` finds names and tags".to_owned(),
+            Self::NoCatalogue { registry } => {
+                format!("name a repository whole: `teu search {registry}/OWNER/NAME:` lists its tags")
+            }
             Self::TooManyRequests { .. } => "wait, or log in: registries grant more to known users".to_owned(),
             Self::TooSlow { registry, .. } => {
                 format!(

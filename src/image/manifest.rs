@@ -46,6 +46,14 @@ struct ChoicePlatform {
     variant: Option<String>,
 }
 
+impl Choice {
+    /// What it is made for; none for an attestation (`unknown/unknown`) or where the index does not say.
+    pub(super) fn platform(&self) -> Option<Platform> {
+        let it = self.platform.as_ref().filter(|it| it.os != "unknown")?;
+        Some(Platform { os: it.os.clone(), architecture: it.architecture.clone(), variant: it.variant.clone() })
+    }
+}
+
 /// What a registry gives for a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Document {

@@ -39,7 +39,7 @@ pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use registry::{LoggedIn, Registries, login, logout};
 pub use save::{ArchiveFormat, SaveOptions, save};
-pub use search::{SearchOptions, search};
+pub use search::{SearchOptions, TagsWish, details, search, tags};
 pub use store::{Freed, RemoveMode, Removed, Store, StoreHold, StoredImage, User, Users};
 
 /// What every function of this room returns.

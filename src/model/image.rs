@@ -153,17 +153,3 @@ pub enum PullEvent {
     /// A sentence such as `waiting for another teu that pulls the same image`.
     Note(String),
 }
-
-/// One finding of a search.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchHit {
-    /// What `pull` takes, such as `debian` or `127.0.0.1:5000/tools/jq:1.7`.
-    pub name: String,
-    /// The registry it was found in.
-    pub registry: String,
-    pub description: String,
-    pub stars: Option<u64>,
-    pub official: bool,
-    /// Higher is a better match; only good for ordering.
-    pub score: i64,
-}

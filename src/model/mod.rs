@@ -18,6 +18,7 @@ mod quantity;
 mod reference;
 mod registry;
 mod restart;
+mod search;
 mod security;
 mod session;
 mod signal;
@@ -39,7 +40,6 @@ pub use event::{Event, EventAction, EventSubject};
 pub use id::{Id, Name};
 pub use image::{
     HOST_IMAGE, HistoryLine, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent,
-    SearchHit,
 };
 pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, NamespaceMode, TmpfsMount, UserNamespaceMode};
 pub use layer::{FileSort, LayerChange, LayerContents, LayerEntry, UnpackLimits};
@@ -50,6 +50,7 @@ pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
 pub use reference::Reference;
 pub use registry::{Mirror, PushEvent, PushProgress, PushStage, Pushed, RegistryEntry, RegistrySettings};
 pub use restart::{ParseRestartError, RestartPolicy};
+pub use search::{DetailEvent, PlatformFacts, RepositoryFacts, SearchEvent, SearchHit, TagFacts, Trouble};
 pub use security::{
     CapabilitySets, IdMapping, NamespaceSeen, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict,
     WritableMount,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Digest, Reference, parse_duration_ms};
 
+/// Docker Hub, as references call it.
+const HUB: &str = "docker.io";
+
 /// The registries of the configuration file, in its order: a list of names to search, or a table with settings of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistrySettings {
@@ -30,8 +33,10 @@ pub struct RegistryEntry {
     /// The certificate (PEM) that teu shows, and its key.
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
-    /// Whether searches ask its catalogue.
+    /// Whether searches ask it.
     pub search: bool,
+    /// Of `docker.io` only: what answers searches as Docker Hub does, such as `https://hub.mirror.lan`.
+    pub index: Option<String>,
     /// Longest silence, and the time in which at least some KiB have to come; 60 seconds if none.
     pub timeout_ms: Option<u64>,
 }
@@ -57,9 +62,11 @@ impl RegistrySettings {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    /// The registries whose catalogues are searched besides Docker Hub, in the file's order.
+    /// The registries that are searched: Docker Hub unless its entry says otherwise, then the others in the file's order.
     pub fn searched(&self) -> Vec<String> {
-        self.entries.iter().filter(|entry| entry.search).map(|entry| entry.name.clone()).collect()
+        let hub = self.entry(HUB).is_none_or(|hub| hub.search).then(|| HUB.to_owned());
+        let others = self.entries.iter().filter(|entry| entry.search && entry.name != HUB);
+        hub.into_iter().chain(others.map(|entry| entry.name.clone())).collect()
     }
 }
 
@@ -72,18 +79,28 @@ struct EntryText {
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
     search: bool,
+    index: Option<String>,
     timeout: Option<String>,
 }
 
 impl Default for EntryText {
     fn default() -> Self {
-        Self { mirrors: Vec::new(), insecure: false, ca: None, cert: None, key: None, search: true, timeout: None }
+        Self {
+            mirrors: Vec::new(),
+            insecure: false,
+            ca: None,
+            cert: None,
+            key: None,
+            search: true,
+            index: None,
+            timeout: None,
+        }
     }
 }
 
 impl EntryText {
     fn into_entry(self, name: String) -> Result<RegistryEntry, String> {
-        let Self { mirrors, insecure, ca, cert, key, search, timeout } = self;
+        let Self { mirrors, insecure, ca, cert, key, search, index, timeout } = self;
         if cert.is_some() != key.is_some() {
             return Err("cert and key go together".to_owned());
         }
@@ -93,9 +110,14 @@ impl EntryText {
         }
         let mirrors = mirrors.iter().map(|text| mirror(text)).collect::<Result<_, _>>()?;
         let name = checked(&name)?;
-        // Docker Hub has a search of its own and no catalogue.
-        let search = search && name != "docker.io";
-        Ok(RegistryEntry { name, mirrors, insecure, ca, cert, key, search, timeout_ms })
+        if let Some(index) = &index
+            && (name != HUB || !index.starts_with("https://") && !index.starts_with("http://"))
+        {
+            return Err(
+                "index is an https:// address, and docker.io's only: others are searched by their catalogue".to_owned()
+            );
+        }
+        Ok(RegistryEntry { name, mirrors, insecure, ca, cert, key, search, index, timeout_ms })
     }
 }
 
@@ -214,9 +236,9 @@ mod tests {
     #[test]
     fn settings_are_a_list_or_a_table() {
         let list = read("registries = ['a:1', 'b.c']").expect("a list");
-        assert_eq!(list.searched(), ["a:1", "b.c"]);
+        assert_eq!(list.searched(), ["docker.io", "a:1", "b.c"]);
         let text = "[registries.'a:1']\nmirrors = ['m.lan', 'http://n:2/']\ninsecure = true\ntimeout = '2s'\n\
-                    [registries.'docker.io']\nmirrors = ['https://m.lan']\n[registries.'q.lan']\nsearch = false\nca = 'x.pem'\n";
+                    [registries.'docker.io']\nmirrors = ['https://m.lan']\nsearch = false\nindex = 'http://[::1]:1'\n[registries.'q.lan']\nsearch = false\nca = 'x.pem'\n";
         let table = read(text).expect("a table");
         assert_eq!(table.searched(), ["a:1"]);
         let entry = table.entry("a:1").expect("an entry");
@@ -233,6 +255,8 @@ mod tests {
             ("registries = 3", "a list of registries"),
             ("[registries.'a b']", "is no registry"),
             ("[registries.'hub']", "HOST.NAME"),
+            ("[registries.'a:1']\nindex = 'https://x'", "docker.io's only"),
+            ("[registries.'docker.io']\nindex = 'hub.lan'", "an https:// address"),
             ("[registries.'a:1']\ncolour = 1", "unknown field `colour`"),
             ("[registries.'a:1']\ncert = 'x'", "go together"),
             ("[registries.'a:1']\nmirrors = ['ftp://x.y']", "not ftp"),

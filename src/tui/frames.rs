@@ -83,6 +83,7 @@ fn hits() -> Vec<SearchHit> {
             stars,
             official,
             score,
+            pulls: None,
         };
     vec![
         hit(

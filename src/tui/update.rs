@@ -551,6 +551,7 @@ mod tests {
             stars: None,
             official: false,
             score: 0,
+            pulls: None,
         };
         tell(&mut app, Told::Found { search: 1, hits: vec![hit] });
         let effects = press(&mut app, "down end enter");
@@ -570,6 +571,7 @@ mod tests {
             stars: Some(1),
             official: true,
             score: 9,
+            pulls: None,
         };
         tell(&mut app, Told::Found { search: 3, hits: vec![hit] });
         assert_eq!(press(&mut app, "enter"), [pull(1, "debian")]);

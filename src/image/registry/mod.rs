@@ -53,6 +53,11 @@ impl Registries {
         Ok(Registry { mirrors: mirrors.collect::<Result<_>>()?, own, notes: Notes::default() })
     }
 
+    /// Where Docker Hub's search is asked, if the settings say so.
+    pub(super) fn hub(&self) -> Option<&str> {
+        self.settings.entry("docker.io")?.index.as_deref()
+    }
+
     /// What answers like a registry at a base address.
     pub(super) fn at(&self, name: &str, base: &str) -> Result<Registry> {
         let own = Arc::new(Endpoint::at(&self.settings, name, base)?);

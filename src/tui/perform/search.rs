@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::Teller;
 use crate::config::Config;
 use crate::engine::{Engine, SearchOptions};
-use crate::model::SearchHit;
+use crate::model::{SearchEvent, SearchHit};
 use crate::tui::action::{Problem, Told};
 
 /// How long letters must pause before registries are asked.
@@ -41,8 +41,11 @@ impl Search {
             tokio::time::sleep(PAUSE).await;
             let (sender, receiver) = mpsc::channel(64);
             let asking = engine.search(&query, &options, sender);
-            let (result, ()) = tokio::join!(asking, forward_hits(receiver, &teller, search));
-            teller.tell(Told::SearchEnd { search, result: result.map_err(Problem::from) });
+            let (result, trouble) = tokio::join!(asking, forward_hits(receiver, &teller, search));
+            teller.tell(Told::SearchEnd {
+                search,
+                result: result.map_err(Problem::from).and(trouble.map_or(Ok(()), Err)),
+            });
         }));
     }
 
@@ -53,9 +56,21 @@ impl Search {
     }
 }
 
-async fn forward_hits(mut receiver: mpsc::Receiver<SearchHit>, teller: &Teller, search: u64) {
-    let mut hits = Vec::new();
-    while receiver.recv_many(&mut hits, 64).await > 0 {
-        teller.tell(Told::Found { search, hits: std::mem::take(&mut hits) });
+/// Passes findings on; gives the first trouble.
+async fn forward_hits(mut receiver: mpsc::Receiver<SearchEvent>, teller: &Teller, search: u64) -> Option<Problem> {
+    let (mut events, mut first) = (Vec::new(), None);
+    while receiver.recv_many(&mut events, 64).await > 0 {
+        let mut hits: Vec<SearchHit> = Vec::new();
+        for event in events.drain(..) {
+            match event {
+                SearchEvent::Found(hit) => hits.push(hit),
+                SearchEvent::Ended { trouble: Some(trouble), .. } => {
+                    first.get_or_insert(Problem { message: trouble.message, hint: trouble.hint, kind: trouble.kind });
+                }
+                SearchEvent::Asked(_) | SearchEvent::Ended { .. } => {}
+            }
+        }
+        teller.tell(Told::Found { search, hits });
     }
+    first
 }

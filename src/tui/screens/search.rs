@@ -91,6 +91,7 @@ impl Search {
                 stars: None,
                 official: false,
                 score: 0,
+                pulls: None,
             };
             hits.insert(place, exactly);
         }

@@ -121,6 +121,7 @@ fn search() -> Buffer {
         stars,
         official,
         score,
+        pulls: None,
     };
     let hits = vec![
         hit(
