@@ -8,6 +8,7 @@ use crate::model::{
     SearchHit, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Usage,
 };
 
+use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::Theme;
 use super::transfer::{Progress, TransferId};
@@ -79,6 +80,11 @@ pub enum Told {
     ImageInspected {
         image: String,
         result: Result<Box<ImageInspect>, Problem>,
+    },
+    LayerLoaded {
+        image: String,
+        layer: usize,
+        result: Result<Box<Tree>, Problem>,
     },
     /// Lines of the log that was opened under this number.
     Log {

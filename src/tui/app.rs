@@ -5,7 +5,7 @@ use super::commands::Scope;
 use super::data::Data;
 use super::dialogs::Dialog;
 use super::keymap::Keymap;
-use super::screens::{Charts, Containers, Images, Inspect, Logs, Search, Shells, Transfers};
+use super::screens::{Charts, Containers, Images, Inspect, Layers, Logs, Search, Shells, Transfers};
 use super::step::Page;
 use super::theme::Theme;
 use super::toast::Toasts;
@@ -20,6 +20,7 @@ pub struct App {
     pub came_from: Vec<Page>,
     pub containers: Containers,
     pub images: Images,
+    pub layers: Layers,
     pub search: Search,
     pub logs: Logs,
     pub charts: Charts,
@@ -46,6 +47,7 @@ impl App {
             came_from: Vec::new(),
             containers: Containers::default(),
             images: Images::default(),
+            layers: Layers::default(),
             search: Search::default(),
             logs: Logs::default(),
             charts: Charts::default(),
@@ -79,6 +81,7 @@ impl App {
         match self.page {
             Page::Containers => Containers::SCOPES,
             Page::Images => Images::SCOPES,
+            Page::Layers(_) => Layers::SCOPES,
             Page::Search => Search::SCOPES,
             Page::Shells if self.shells.has_keys() => Shells::PANE_SCOPES,
             Page::Shells => Shells::SCOPES,

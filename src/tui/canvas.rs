@@ -15,6 +15,8 @@ use super::widgets::write;
 pub enum Target {
     /// A row of the list in front, by its place among the shown.
     Row(usize),
+    /// A row of what stands beside the list.
+    Side(usize),
     /// A column's header.
     Column(usize),
     /// What a key would do: tabs, hints, buttons of screens.

@@ -62,6 +62,11 @@ pub enum Effect {
     /// Ask the kernel what keeps a running container apart.
     Security(Id),
     InspectImage(String),
+    /// Read what a layer did; 0 is the lowest.
+    LoadLayer {
+        image: String,
+        layer: usize,
+    },
     /// Read a log under a number of the caller's; replaces the one before.
     OpenLog {
         view: u64,

@@ -1,5 +1,7 @@
 //! Every screen and dialog, drawn from the sample data at a fixed time: for snapshots and pictures.
 
+mod images;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,9 +16,9 @@ use super::transfer::{PullWish, PushWish, TransferId, Wish};
 use super::update::update;
 use super::view;
 use crate::model::{
-    ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, HistoryLine, ImageConfig, ImageInspect,
-    LayerProgress, LayerStage, Limits, LogEntry, LogStream, NetworkMode, PullEvent, PushEvent, PushProgress, PushStage,
-    RestartPolicy, SearchHit, SeccompChoice, Signal, Size,
+    ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, LayerProgress, LayerStage, Limits, LogEntry,
+    LogStream, NetworkMode, PullEvent, PushEvent, PushProgress, PushStage, RestartPolicy, SearchHit, SeccompChoice,
+    Signal, Size,
 };
 
 /// Presses keys, written as in the configuration and divided by blanks.
@@ -225,37 +227,6 @@ pub fn inspected() -> ContainerInspect {
     }
 }
 
-fn image_inspected() -> ImageInspect {
-    ImageInspect {
-        summary: sample::images().swap_remove(1),
-        tags: Vec::new(),
-        digests: Vec::new(),
-        document: serde_json::Value::Null,
-        config: ImageConfig {
-            entrypoint: vec!["/docker-entrypoint.sh".to_owned()],
-            command: vec!["nginx".to_owned(), "-g".to_owned(), "daemon off;".to_owned()],
-            env: vec!["NGINX_VERSION=1.27.0".to_owned()],
-            exposed_ports: vec!["80/tcp".to_owned()],
-            stop_signal: Some("SIGQUIT".to_owned()),
-            ..ImageConfig::default()
-        },
-        layers: vec![sample::digest(1), sample::digest(2)],
-        history: vec![
-            HistoryLine {
-                created_by: "/bin/sh -c #(nop) ADD file:b86ae1c7ca3586d8 in /".to_owned(),
-                size_bytes: Some(77 << 20),
-                ..HistoryLine::default()
-            },
-            HistoryLine {
-                created_by: "/bin/sh -c #(nop) CMD [\"bash\"]".to_owned(),
-                empty_layer: true,
-                size_bytes: Some(0),
-                ..HistoryLine::default()
-            },
-        ],
-    }
-}
-
 /// Opens two shells and lets something run in them.
 fn two_shells(app: &mut App) {
     let containers = app.data.containers.clone().unwrap_or_default();
@@ -396,7 +367,7 @@ const SCENES: &[Scene] = &[
     ("inspect-image", |app| {
         press(app, "2 down i");
         let image = "alpine:3.20".to_owned();
-        tell(app, Told::ImageInspected { image, result: Ok(Box::new(image_inspected())) });
+        tell(app, Told::ImageInspected { image, result: Ok(Box::new(sample::image_inspect())) });
     }),
     ("shells", two_shells),
     ("shells-left", |app| {
@@ -482,7 +453,7 @@ pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
         make(&mut app);
         (*name, draw(&mut app))
     };
-    SCENES.iter().map(draw_scene).collect()
+    SCENES.iter().chain(images::SCENES).map(draw_scene).collect()
 }
 
 /// The buffer's text, with colours left out.
@@ -534,7 +505,7 @@ mod tests {
     #[test]
     fn scenes_at_large_size() {
         let size = Size { columns: 180, rows: 44 };
-        let wanted = ["containers", "charts", "shells", "help", "search-pull", "transfers"];
+        let wanted = ["containers", "charts", "shells", "help", "search-pull", "transfers", "layers"];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();
             settings.set_snapshot_path("snapshots");

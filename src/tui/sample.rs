@@ -1,5 +1,9 @@
 //! Containers, images and usage made by hand at a fixed time, for tests and pictures.
 
+mod images;
+
+pub use images::{image_inspect, layer_contents};
+
 use crate::model::{
     BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,
     Platform, Pressure, Sample, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict, SessionId,

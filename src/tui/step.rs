@@ -22,6 +22,8 @@ pub enum Page {
     Charts(Id),
     Inspect(Id),
     InspectImage(String),
+    /// The layers of an image.
+    Layers(String),
 }
 
 /// One consequence.

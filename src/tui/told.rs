@@ -88,7 +88,12 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
                 }
             }
         }
-        Told::ImageInspected { image, result } => app.inspect.told_image(&Page::InspectImage(image), result),
+        Told::ImageInspected { image, result } => {
+            let steps = app.layers.told_image(&image, &result);
+            app.inspect.told_image(&Page::InspectImage(image), result);
+            return steps;
+        }
+        Told::LayerLoaded { image, layer, result } => return app.layers.loaded(&image, layer, result),
         Told::Log { view, entries } => app.logs.told(view, entries),
         Told::LogEnd { view, result } => app.logs.ended(view, result),
         Told::Found { search, hits } => app.search.found(search, hits),

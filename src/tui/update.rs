@@ -164,6 +164,7 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
             app.inspect.open(&page);
             vec![Step::Do(Effect::InspectImage(image.clone()))]
         }
+        Page::Layers(image) => app.layers.open(image),
         Page::Search => {
             app.search.begin();
             Vec::new()
@@ -201,6 +202,7 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
         Page::Search => app.search.typed(key),
         Page::Logs(_) => app.logs.typed(key, height).then(Vec::new),
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.typed(key).then(Vec::new),
+        Page::Layers(_) => app.layers.typed(key).then(Vec::new),
         Page::Charts(_) | Page::Shells | Page::Transfers => None,
     };
     if let Some(steps) = taken {
@@ -266,6 +268,7 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
             app.images.list.set_height(app.seen.list_height);
             app.images.command(command, world)
         }
+        Page::Layers(_) => app.layers.command(command, app.seen.list_height),
         Page::Search if command == Command::Back => vec![Step::Back],
         Page::Search => app.search.command(command, app.seen.list_height),
         Page::Logs(_) => app.logs.command(command, height),
@@ -280,7 +283,7 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
 
 fn tab_beside(app: &App, command: Command) -> Page {
     let page = match app.page {
-        Page::InspectImage(_) => Page::Images,
+        Page::InspectImage(_) | Page::Layers(_) => Page::Images,
         Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Page::Containers,
         ref page => page.clone(),
     };
@@ -385,6 +388,7 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
                 steps.into_iter().chain(told::sessions_wish(app)).collect()
             }
             Page::Images => app.images.click(target, &app.data),
+            Page::Layers(_) => app.layers.click(target),
             Page::Search => app.search.click(target),
             Page::Transfers => app.transfers.click(target),
             _ => Vec::new(),
@@ -399,6 +403,7 @@ fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.scroll(lines, app.seen.text_height),
         Page::Containers | Page::Images | Page::Search => return on_command(app, command),
         Page::Transfers => app.transfers.wheel(lines, app.seen.text_height),
+        Page::Layers(_) => return app.layers.wheel(lines, app.seen.list_height),
         Page::Charts(_) | Page::Shells => {}
     }
     Vec::new()

@@ -51,6 +51,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
             }
         }
         Page::Transfers => app.transfers.draw(&mut canvas, body),
+        Page::Layers(_) => app.layers.draw(&mut canvas, body),
         Page::Shells => app.shells.draw(&mut canvas, body),
         Page::Logs(_) => app.logs.draw(&mut canvas, body),
         Page::Charts(id) => app.charts.draw(&mut canvas, body, &app.data, id),
@@ -104,7 +105,7 @@ fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
     ];
     let active = match app.page {
         Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Command::ShowContainers,
-        Page::Images | Page::InspectImage(_) => Command::ShowImages,
+        Page::Images | Page::InspectImage(_) | Page::Layers(_) => Command::ShowImages,
         Page::Search => Command::ShowSearch,
         Page::Shells => Command::ShowShells,
         Page::Transfers => Command::ShowTransfers,
@@ -155,13 +156,14 @@ fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
                 app.data.container(id).map_or_else(|| id.short().to_owned(), |container| container.name.to_string());
             (name, true)
         }
-        Page::InspectImage(image) => (image.clone(), false),
+        Page::InspectImage(image) | Page::Layers(image) => (image.clone(), false),
         _ => return,
     };
     let mut x = area.x + 2;
     x += canvas.text(x, area.y, area.width.saturating_sub(30), &name, Role::Title) + 2;
     if !is_container {
-        canvas.text(x, area.y, 20, "image", Role::Dim);
+        let what = if matches!(app.page, Page::Layers(_)) { "layer by layer" } else { "image" };
+        canvas.text(x, area.y, 20, what, Role::Dim);
         return;
     }
     for (command, title, here) in views {
@@ -199,7 +201,7 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
     }
     let mut x = area.x + 1;
     let mut hinted = Vec::new();
-    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search);
+    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_));
     for scope in app.scopes() {
         for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
             if matches!(entry.command, Command::Help | Command::Quit) {
@@ -242,6 +244,7 @@ fn typing_hint(app: &App) -> Option<&'static str> {
         Page::Search if app.search.typing => Some("type a name   ↓ or enter to the results   esc leaves the field"),
         Page::Logs(_) if app.logs.typing => Some("type what to find   enter finds   esc forgets it"),
         Page::Inspect(_) | Page::InspectImage(_) if app.inspect.typing => Some(FILTER_HINT),
+        Page::Layers(_) if app.layers.typing => Some(FILTER_HINT),
         _ => None,
     }
 }

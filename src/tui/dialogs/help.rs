@@ -25,9 +25,10 @@ enum Line {
     Blank,
 }
 
-const EVERY_SCOPE: [Scope; 12] = [
+const EVERY_SCOPE: [Scope; 13] = [
     Scope::Containers,
     Scope::Images,
+    Scope::Layers,
     Scope::Search,
     Scope::Transfers,
     Scope::Pane,

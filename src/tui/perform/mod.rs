@@ -15,6 +15,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::action::{Action, Problem, Told};
 use super::effect::{Effect, Verb};
+use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::{ColorDepth, Theme};
 use crate::config::Config;
@@ -136,6 +137,10 @@ impl Performer {
             Effect::InspectImage(image) => self.ask(move |engine| {
                 let result = engine.image_inspect(&image).map(Box::new).map_err(Problem::from);
                 Told::ImageInspected { image, result }
+            }),
+            Effect::LoadLayer { image, layer } => self.ask(move |engine| {
+                let contents = engine.layer_contents(&image, layer).map_err(Problem::from);
+                Told::LayerLoaded { image, layer, result: contents.map(|contents| Box::new(Tree::new(&contents))) }
             }),
             Effect::OpenLog { view, id } => {
                 self.log = Some(listen::LogTask::open(&self.runtime, &self.engine, &self.teller, view, id));

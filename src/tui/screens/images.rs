@@ -109,6 +109,11 @@ impl Images {
                 Step::Open(Box::new(Dialog::Run(RunForm::new(label.clone())))),
                 Step::Do(Effect::FillForm { image: label }),
             ],
+            Command::OpenLayers if image.is_host => {
+                let hint = "it is this machine's own file system, as it stands".to_owned();
+                vec![Step::Toast(Toast::bad("the host image has no layers", Some(hint)))]
+            }
+            Command::OpenLayers => vec![Step::Show(Page::Layers(label))],
             Command::InspectImage => vec![Step::Show(Page::InspectImage(label))],
             Command::RemoveImage if image.is_host => {
                 let hint = "it is this machine's own file system, and takes no space".to_owned();

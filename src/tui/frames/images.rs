@@ -1,0 +1,49 @@
+//! Scenes about images: their layers, and the explorer of these.
+
+use super::{Scene, press, problem, tell, type_text};
+use crate::tui::action::Told;
+use crate::tui::app::App;
+use crate::tui::sample;
+use crate::tui::screens::layers::tree::Tree;
+
+pub const SCENES: &[Scene] = &[
+    ("layers", |app| {
+        layers(app, 0..4);
+        press(app, "[ [ tab down");
+    }),
+    ("layers-lowest", |app| {
+        layers(app, 0..4);
+        press(app, "home tab e");
+    }),
+    ("layers-reading", |app| layers(app, 2..4)),
+    ("layers-filter", |app| {
+        layers(app, 0..4);
+        press(app, "[ [ /");
+        type_text(app, "nginx");
+    }),
+    ("layers-removed", |app| {
+        layers(app, 0..4);
+        press(app, "f f f");
+    }),
+    ("layers-wasted", |app| {
+        layers(app, 0..4);
+        press(app, "w");
+    }),
+    ("layers-error", |app| {
+        press(app, "2 end l");
+        tell(app, Told::ImageInspected { image: "rust:1.90".to_owned(), result: Err(problem()) });
+    }),
+];
+
+/// The explorer of nginx:1.27 with some of its layers read.
+pub fn layers(app: &mut App, read: std::ops::Range<usize>) {
+    let image = "nginx:1.27".to_owned();
+    app.images.list.select(image.clone());
+    press(app, "2 l");
+    tell(app, Told::ImageInspected { image: image.clone(), result: Ok(Box::new(sample::image_inspect())) });
+    for layer in read.rev() {
+        let tree = Box::new(Tree::new(&sample::layer_contents(layer)));
+        tell(app, Told::LayerLoaded { image: image.clone(), layer, result: Ok(tree) });
+    }
+    super::draw(app);
+}

@@ -1,0 +1,149 @@
+//! An image made by hand: its steps, and what its layers did.
+
+use std::path::PathBuf;
+
+use super::{before, digest, images};
+use crate::model::{FileSort, HistoryLine, ImageConfig, ImageInspect, LayerChange, LayerContents, LayerEntry};
+
+const MEGA: u64 = 1 << 20;
+
+fn step(days: i64, created_by: &str, size_bytes: Option<u64>) -> HistoryLine {
+    HistoryLine {
+        created: Some(before(86_400 * days)),
+        created_by: created_by.to_owned(),
+        empty_layer: size_bytes.is_none(),
+        size_bytes: Some(size_bytes.unwrap_or(0)),
+        ..HistoryLine::default()
+    }
+}
+
+/// nginx:1.27 with four layers and four steps that changed no file.
+pub fn image_inspect() -> ImageInspect {
+    ImageInspect {
+        summary: images().swap_remove(1),
+        tags: vec!["nginx:1.27".parse().expect("a reference"), "nginx:latest".parse().expect("a reference")],
+        digests: Vec::new(),
+        document: serde_json::Value::Null,
+        config: ImageConfig {
+            entrypoint: vec!["/docker-entrypoint.sh".to_owned()],
+            command: vec!["nginx".to_owned(), "-g".to_owned(), "daemon off;".to_owned()],
+            env: vec!["NGINX_VERSION=1.27.0".to_owned()],
+            exposed_ports: vec!["80/tcp".to_owned()],
+            stop_signal: Some("SIGQUIT".to_owned()),
+            ..ImageConfig::default()
+        },
+        layers: vec![digest(0x41), digest(0x42), digest(0x43), digest(0x44)],
+        history: vec![
+            step(
+                4,
+                "/bin/sh -c #(nop) ADD file:b86ae1c7ca3586d8feedcd9ff1b2b1e8ab872caf6587618f1da689045a5d7ae4 in / ",
+                Some(124 * MEGA),
+            ),
+            step(4, "/bin/sh -c #(nop)  CMD [\"bash\"]", None),
+            step(2, "LABEL maintainer=NGINX Docker Maintainers <docker-maint@nginx.com>", None),
+            step(2, "ENV NGINX_VERSION=1.27.0", None),
+            step(
+                2,
+                "RUN /bin/sh -c set -x     && groupadd --system --gid 101 nginx     && useradd --system --gid nginx --no-create-home nginx     && apt-get update     && apt-get install -y nginx=1.27.0 # buildkit",
+                Some(61 * MEGA),
+            ),
+            step(2, "COPY docker-entrypoint.sh / # buildkit", Some(1_620)),
+            HistoryLine {
+                comment: "smaller \u{1b}[7mlogs".to_owned(),
+                author: "ops@example.org".to_owned(),
+                ..step(
+                    2,
+                    "RUN /bin/sh -c rm -rf /var/lib/apt/lists/* && ln -sf /dev/stdout /var/log/nginx/access.log # buildkit",
+                    Some(3_072),
+                )
+            },
+            step(2, "CMD [\"nginx\" \"-g\" \"daemon off;\"]", None),
+        ],
+    }
+}
+
+struct Made(LayerEntry);
+
+fn file(path: &str, change: LayerChange, bytes: u64, mode: u32) -> Made {
+    let (sort, mode) = match change {
+        LayerChange::Removed => (FileSort::Absent, 0),
+        _ => (FileSort::Regular, mode),
+    };
+    Made(LayerEntry {
+        path: PathBuf::from(path),
+        change,
+        sort,
+        bytes,
+        hidden_bytes: 0,
+        mode,
+        uid: 0,
+        gid: 0,
+        target: None,
+    })
+}
+
+impl Made {
+    fn hides(mut self, bytes: u64) -> Self {
+        self.0.hidden_bytes = bytes;
+        self
+    }
+
+    fn owner(mut self, uid: u32, gid: u32) -> Self {
+        (self.0.uid, self.0.gid) = (uid, gid);
+        self
+    }
+
+    fn link(mut self, target: &str) -> Self {
+        (self.0.sort, self.0.mode, self.0.target) = (FileSort::Symlink, 0o777, Some(PathBuf::from(target)));
+        self
+    }
+
+    fn folder(mut self) -> Self {
+        self.0.sort = FileSort::Folder;
+        self
+    }
+}
+
+/// What layer `index` of [`image_inspect`] did.
+pub fn layer_contents(index: usize) -> LayerContents {
+    use LayerChange::{Added, Changed, Opaque, Removed};
+    let made = match index {
+        0 => vec![
+            file("bin", Added, 0, 0).link("usr/bin"),
+            file("etc", Added, 0, 0o755).folder(),
+            file("etc/passwd", Added, 839, 0o644),
+            file("etc/shadow", Added, 474, 0o640).owner(0, 42),
+            file("tmp", Added, 0, 0o1777).folder(),
+            file("usr", Added, 0, 0o755).folder(),
+            file("usr/bin", Added, 0, 0o755).folder(),
+            file("usr/bin/bash", Added, 1_265_648, 0o755),
+            file("usr/bin/su", Added, 72_000, 0o4755),
+            file("usr/lib", Added, 0, 0o755).folder(),
+            file("usr/lib/libc.so.6", Added, 122 * MEGA, 0o755),
+        ],
+        1 => vec![
+            file("etc/group", Changed, 470, 0o644).hides(461),
+            file("etc/nginx", Added, 0, 0o755).folder(),
+            file("etc/nginx/conf.d", Added, 0, 0o755).folder(),
+            file("etc/nginx/conf.d/default.conf", Added, 1_093, 0o644),
+            file("etc/nginx/nginx.conf", Added, 648, 0o644),
+            file("etc/passwd", Changed, 903, 0o644).hides(839),
+            file("usr/lib/nginx/modules", Opaque, 0, 0o755).folder().hides(2 * MEGA),
+            file("usr/sbin/nginx", Added, 1_553_976, 0o755),
+            file("usr/share/漢字\u{1b}[2J.txt", Added, 12, 0o644),
+            file("var/cache/nginx", Added, 0, 0o755).folder().owner(101, 101),
+            file("var/lib/apt/lists/deb.debian.org_main_Packages", Added, 48 * MEGA, 0o644),
+            file("var/lib/dpkg/status", Changed, 9 * MEGA, 0o644).hides(8 * MEGA),
+            file("var/log/nginx/access.log", Added, 0, 0o644),
+        ],
+        2 => vec![file("docker-entrypoint.sh", Added, 1_620, 0o755)],
+        _ => vec![
+            file("var/lib/apt/lists/deb.debian.org_main_Packages", Removed, 0, 0).hides(48 * MEGA),
+            file("var/log/nginx/access.log", Changed, 0, 0).link("/dev/stdout"),
+        ],
+    };
+    let entries: Vec<LayerEntry> = made.into_iter().map(|made| made.0).collect();
+    let bytes = entries.iter().map(|entry| entry.bytes).sum();
+    let wasted_bytes = entries.iter().map(|entry| entry.hidden_bytes).sum();
+    LayerContents { diff_id: digest(0x41 + u8::try_from(index).unwrap_or(0)), entries, bytes, wasted_bytes }
+}
