@@ -202,6 +202,7 @@ impl ImageError {
                     "try again later, or give it longer in config.toml: [registries.\"{registry}\"] timeout = \"5m\""
                 )
             }
+            Self::Status { status: ..500, .. } => "that is the registry's own reason; its operator knows more".to_owned(),
             Self::Status { .. } => "the registry failed, not teu: try again later".to_owned(),
             Self::Connection { registry, reason } if reason.contains("ertificate") => {
                 format!(

@@ -12,5 +12,6 @@ mod imports;
 mod interface;
 mod lifecycle;
 mod pulls;
+mod registries;
 mod terminal;
 mod together;

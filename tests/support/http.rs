@@ -16,6 +16,14 @@ pub struct Request {
     pub path: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
+    /// What came of the body: less than it should be where the test cut the connection.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(String::as_str).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +51,8 @@ impl Reply {
 }
 
 type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+/// After how many bytes of its body a request's connection closes.
+type Cut = dyn Fn(&Request) -> Option<usize> + Send + Sync;
 
 /// Serves until it is dropped.
 pub struct Server {
@@ -53,11 +63,20 @@ pub struct Server {
 
 impl Server {
     pub fn new(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::cutting(|_| None, handler)
+    }
+
+    /// As [`Server::new`]; where `cut` says so, the connection closes in the middle of a request's body, and nobody sees the reply.
+    pub fn cutting(
+        cut: impl Fn(&Request) -> Option<usize> + Send + Sync + 'static,
+        handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let handler: Arc<Handler> = Arc::new(handler);
+        let cut: Arc<Cut> = Arc::new(cut);
         {
             let (requests, stop) = (requests.clone(), stop.clone());
             std::thread::spawn(move || {
@@ -65,8 +84,9 @@ impl Server {
                     if stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let (handler, requests, stop) = (handler.clone(), requests.clone(), stop.clone());
-                    std::thread::spawn(move || serve(stream, &*handler, &requests, &stop));
+                    let (handler, cut) = (handler.clone(), cut.clone());
+                    let (requests, stop) = (requests.clone(), stop.clone());
+                    std::thread::spawn(move || serve(stream, &*handler, &*cut, &requests, &stop));
                 }
             });
         }
@@ -115,16 +135,25 @@ fn registry_reply(request: &Request, manifest: &[u8], blobs: &BTreeMap<String, V
     }
 }
 
-fn serve(stream: TcpStream, handler: &Handler, requests: &Mutex<Vec<Request>>, stop: &AtomicBool) {
+fn serve(stream: TcpStream, handler: &Handler, cut: &Cut, requests: &Mutex<Vec<Request>>, stop: &AtomicBool) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
-    while let Some(request) = read_request(&mut reader) {
+    while let Some(mut request) = read_head(&mut reader) {
+        let length = request.header("content-length").parse().unwrap_or(0);
+        let cut = cut(&request).filter(|cut| *cut < length);
+        let wanted = cut.unwrap_or(length) as u64;
+        let _ = (&mut reader).take(wanted).read_to_end(&mut request.body);
         if stop.load(Ordering::Relaxed) {
             return;
         }
         requests.lock().unwrap_or_else(|e| e.into_inner()).push(request.clone());
         let is_head = request.method == "HEAD";
+        if cut.is_some() || request.body.len() < length {
+            let _ = handler(&request);
+            let _ = writer.shutdown(Shutdown::Both);
+            return;
+        }
         if !write_reply(&mut writer, handler(&request), is_head, stop) {
             let _ = writer.shutdown(Shutdown::Both);
             return;
@@ -132,7 +161,7 @@ fn serve(stream: TcpStream, handler: &Handler, requests: &Mutex<Vec<Request>>, s
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
+fn read_head(reader: &mut BufReader<TcpStream>) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|length| *length > 0)?;
     let mut words = line.split_whitespace();
@@ -144,9 +173,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         let Some((name, value)) = line.split_once(':') else { break };
         headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
-    Some(Request { method, path, headers })
+    Some(Request { method, path, headers, body: Vec::new() })
 }
 
 /// Whether the connection can serve another request.
