@@ -11,6 +11,7 @@ use super::images::{Images, Import, RemoveImages, TagImage};
 use super::inspect::Inspect;
 use super::lifecycle::{Containers, Kill, Remove, Rename, Stop};
 use super::list::List;
+use super::load::Load;
 use super::login::{Login, Logout};
 use super::logs::{Events, Logs};
 use super::machine::{Doctor, InfoWish, Version};
@@ -88,6 +89,7 @@ pub enum Command {
     Import(Import),
     Tag(TagImage),
     Save(Save),
+    Load(Load),
     Rmi(RemoveImages),
     Info(InfoWish),
     Version(Version),
@@ -145,6 +147,7 @@ pub enum ImageCommand {
     Push(Push),
     Import(Import),
     Save(Save),
+    Load(Load),
     Inspect(Inspect),
     Prune(PruneImages),
     History(History),
@@ -198,6 +201,7 @@ impl Command {
                 ImageCommand::Import(wish) => Self::Import(wish),
                 ImageCommand::Save(wish) => Self::Save(wish),
                 ImageCommand::History(wish) => Self::History(wish),
+                ImageCommand::Load(wish) => Self::Load(wish),
                 ImageCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Image)),
                 ImageCommand::Prune(wish) => Self::Image(ImageCommand::Prune(wish)),
                 ImageCommand::Rm(wish) => Self::Rmi(wish),

@@ -17,6 +17,7 @@ mod isolation;
 mod lifecycle;
 mod limits;
 mod list;
+mod load;
 mod login;
 mod logs;
 mod machine;
@@ -154,6 +155,7 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Logout(wish) => login::logout(engine, &wish),
         Command::Search(wish) => search::search(engine, config, &wish),
         Command::Import(wish) => images::import(engine, &wish),
+        Command::Load(wish) => load::load(engine, &wish),
         Command::Save(wish) => save::save(engine, &wish),
         Command::Rmi(wish) => images::remove(engine, &wish),
         Command::Info(wish) => machine::info(engine, &wish),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::model::{Digest, Platform};
 
 /// Docker's own limit; overlayfs stacks 500.
-const LAYERS_MAX: usize = 127;
+pub(super) const LAYERS_MAX: usize = 127;
 
 /// What registries are asked for.
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -121,6 +121,12 @@ pub(super) fn choose<'a>(choices: &'a [Choice], wanted: &Platform) -> Option<&'a
         (None, None) => fitting.next(),
         (None, Some(_)) => None,
     }
+}
+
+/// The one image of an index that holds a single one.
+pub(super) fn only(choices: &[Choice]) -> Option<&Choice> {
+    let mut images = choices.iter().filter(|it| it.platform.as_ref().is_none_or(|it| it.os != "unknown"));
+    images.next().filter(|_| images.next().is_none())
 }
 
 /// The platforms of an index, for people; attestations (`unknown/unknown`) are none.

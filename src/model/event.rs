@@ -34,6 +34,8 @@ pub enum EventAction {
     Pull,
     Push,
     Import,
+    Load,
+    Save,
     Tag,
     Untag,
     Delete,

@@ -37,7 +37,7 @@ impl Compression {
 }
 
 /// A reader of the plain archive in `reader`.
-pub(in crate::image) fn inflate(reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+pub(in crate::image) fn inflate<'a>(reader: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut reader = BufReader::with_capacity(64 << 10, reader);
     let compression = Compression::of(reader.fill_buf()?).map_err(io::Error::other)?;
     Ok(match compression {

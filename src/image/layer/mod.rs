@@ -169,11 +169,7 @@ pub(super) fn receive_stage(
 }
 
 /// Reads `compressed`, opens it, and hands the plain archive on in chunks: the inflating stage.
-pub(super) fn inflate_stage(
-    compressed: impl Read + Send + 'static,
-    out: PipeWriter<Vec<u8>>,
-    layer: &str,
-) -> Result<()> {
+pub(super) fn inflate_stage(compressed: impl Read + Send, out: PipeWriter<Vec<u8>>, layer: &str) -> Result<()> {
     let mut plain = inflate(compressed).map_err(|error| ImageError::layer(layer, error))?;
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];

@@ -82,11 +82,16 @@ impl Session {
 
     /// Makes an image of what is in place, once all of it would survive a power cut.
     pub(in crate::image) fn publish(&self, row: &Row) -> Result<()> {
+        self.publish_all(std::slice::from_ref(row))
+    }
+
+    /// As [`Session::publish`], for several rows at once.
+    pub(in crate::image) fn publish_all(&self, rows: &[Row]) -> Result<()> {
         let store = self.store();
         let sync = || in_root::sync_file_system(Folder::open(&store.folder)?);
         sync().map_err(|error| ImageError::io("cannot sync", &store.folder, error))?;
         store.change_index(|index| {
-            index.put(row);
+            rows.iter().for_each(|row| index.put(row));
             Ok(())
         })
     }
