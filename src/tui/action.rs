@@ -57,7 +57,19 @@ pub enum Told {
         id: Id,
         result: Result<String, Problem>,
     },
+    /// One of several containers that a verb is about is done with.
+    VerbPart(Id),
+    /// All of them are.
+    VerbsDone {
+        done: &'static str,
+        results: Vec<(Name, Result<(), Problem>)>,
+    },
     ImageRemoved(Result<String, Problem>),
+    /// Bytes that removing these names would free.
+    WouldFree {
+        images: Vec<String>,
+        result: Result<u64, Problem>,
+    },
     /// What the run form for an image is filled in with.
     FormFilled {
         image: String,

@@ -9,6 +9,8 @@ pub enum Scope {
     Everywhere,
     /// Every screen that is a list.
     List,
+    /// Lists whose rows can be marked, so that a command is about several.
+    Marks,
     Containers,
     Images,
     Search,
@@ -32,6 +34,7 @@ impl Scope {
         match self {
             Self::Everywhere => "Everywhere",
             Self::List => "Lists",
+            Self::Marks => "Several at once",
             Self::Containers => "Containers",
             Self::Images => "Images",
             Self::Search => "Search",
@@ -75,6 +78,10 @@ pub enum Command {
     SortNext,
     SortPrevious,
     SortReverse,
+
+    Mark,
+    MarkInvert,
+    MarkAll,
 
     Open,
     NewShell,
@@ -320,6 +327,9 @@ pub const COMMANDS: &[Entry] = &[
     entry(C::PreviousView, S::Detail, "previous-view", "backtab", "", "the same, backwards"),
     entry(C::NextContainer, S::Detail, "next-container", "]", "", "the same view of the next container"),
     entry(C::PreviousContainer, S::Detail, "previous-container", "[", "", "the same view of the container before"),
+    entry(C::Mark, S::Marks, "mark", "space", "mark", "mark it: what follows is about all that are marked"),
+    entry(C::MarkInvert, S::Marks, "mark-invert", "*", "", "mark the others in place of those that are marked"),
+    entry(C::MarkAll, S::Marks, "mark-all", "ctrl-a", "", "mark all that are shown, or none"),
     entry(C::Filter, S::List, "filter", "/", "filter", "show only what matches, loosely"),
     entry(C::SortNext, S::List, "sort-next", "o >", "sort", "sort by the next column"),
     entry(C::SortPrevious, S::List, "sort-previous", "O <", "", "sort by the column before"),

@@ -88,6 +88,10 @@ impl Data {
         self.containers.as_ref()?.iter().find(|container| container.id == *id)
     }
 
+    pub fn image(&self, label: &str) -> Option<&ImageSummary> {
+        self.images.as_ref()?.iter().find(|image| image.label() == label)
+    }
+
     pub fn set_containers(&mut self, containers: Vec<ContainerSummary>) {
         self.usage.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.pid().is_some()));
         self.sessions.retain(|id, _| containers.iter().any(|c| c.id == *id && c.state.is_running()));

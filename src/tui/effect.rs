@@ -19,9 +19,19 @@ pub enum Effect {
         name: Name,
         verb: Verb,
     },
-    RemoveImage {
-        image: String,
+    /// The same verb on several containers at a time.
+    Verbs {
+        targets: Vec<(Id, Name)>,
+        verb: Verb,
+    },
+    /// Remove these names, and images with their last name.
+    RemoveImages {
+        images: Vec<String>,
         force: bool,
+    },
+    /// What removing these names would free.
+    PreviewRemove {
+        images: Vec<String>,
     },
     /// Look up what the run form is filled in with.
     FillForm {
@@ -117,6 +127,21 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// What it comes to when it is done: `stopped`.
+    pub fn done(&self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Stop => "stopped",
+            Self::Restart => "restarted",
+            Self::Pause => "paused",
+            Self::Unpause => "resumed",
+            Self::Kill(_) => "killed",
+            Self::Remove | Self::RemoveByForce => "removed",
+            Self::Rename(_) => "renamed",
+            Self::Update(_) => "changed",
+        }
+    }
+
     /// What the state column says while it goes on.
     pub fn under_way(&self) -> &'static str {
         match self {

@@ -1,4 +1,5 @@
-//! The state of any list: which row is selected (by what it is, not where), the filter, the order, how far it is scrolled.
+//! The state of any list: which row is selected (by what it is, not where), which are marked, the filter, the order, how
+//! far it is scrolled.
 
 use super::filter::Filter;
 
@@ -14,6 +15,8 @@ pub struct List<K> {
     offset: usize,
     /// Rows on screen, as last drawn.
     height: usize,
+    /// What commands are about in place of the selected thing, in the order it was marked.
+    marked: Vec<K>,
     pub filter: Filter,
     /// True while the filter is being typed.
     pub filtering: bool,
@@ -44,6 +47,7 @@ impl<K: Clone + PartialEq> List<K> {
             index: 0,
             offset: 0,
             height: UNSEEN_HEIGHT,
+            marked: Vec::new(),
             filter: Filter::default(),
             filtering: false,
             sort,
@@ -86,6 +90,54 @@ impl<K: Clone + PartialEq> List<K> {
             self.selected = Some(key.clone());
         }
         self.offset = self.offset_for(keys.len(), self.height);
+    }
+
+    /// Marks the selected thing, or takes its mark away, and goes on to the next.
+    pub fn toggle_mark(&mut self, keys: &[K]) {
+        let Some((_, key)) = self.selected(keys) else { return };
+        match self.marked.iter().position(|marked| marked == key) {
+            Some(at) => {
+                self.marked.remove(at);
+            }
+            None => self.marked.push(key.clone()),
+        }
+        self.go(keys, Move::By(1));
+    }
+
+    /// Of the shown things the marked lose their marks, and the others get one.
+    pub fn invert_marks(&mut self, keys: &[K]) {
+        let (unmark, mark): (Vec<&K>, Vec<&K>) = keys.iter().partition(|key| self.marked.contains(key));
+        self.marked.retain(|key| !unmark.contains(&key));
+        self.marked.extend(mark.into_iter().cloned());
+    }
+
+    /// Marks all that is shown; if all of it is marked, unmarks it.
+    pub fn mark_all(&mut self, keys: &[K]) {
+        if keys.iter().all(|key| self.marked.contains(key)) {
+            return self.marked.retain(|key| !keys.contains(key));
+        }
+        let new: Vec<K> = keys.iter().filter(|key| !self.marked.contains(key)).cloned().collect();
+        self.marked.extend(new);
+    }
+
+    pub fn marked(&self) -> &[K] {
+        &self.marked
+    }
+
+    pub fn is_marked(&self, key: &K) -> bool {
+        self.marked.contains(key)
+    }
+
+    /// Takes all marks away; false if there was none.
+    pub fn clear_marks(&mut self) -> bool {
+        let any = !self.marked.is_empty();
+        self.marked.clear();
+        any
+    }
+
+    /// Forgets marks of what is no longer there.
+    pub fn keep_marks(&mut self, is_there: impl Fn(&K) -> bool) {
+        self.marked.retain(is_there);
     }
 
     /// How many rows the last drawing had room for.
@@ -133,6 +185,22 @@ mod tests {
         let mut list = list();
         list.go(&[1, 2, 3], Move::By(1));
         assert_eq!(list.selected(&[3, 1, 2]), Some((2, &2)));
+    }
+
+    #[test]
+    fn marks_are_set_inverted_and_forgotten_with_their_things() {
+        let mut list = list();
+        list.toggle_mark(&[1, 2, 3]);
+        assert_eq!((list.marked(), list.selected(&[1, 2, 3])), (&[1][..], Some((1, &2))));
+        list.invert_marks(&[1, 2, 3]);
+        assert_eq!(list.marked(), [2, 3]);
+        list.mark_all(&[1, 2, 3]);
+        assert_eq!(list.marked(), [2, 3, 1]);
+        list.keep_marks(|key| *key != 3);
+        assert!(list.clear_marks() && !list.clear_marks());
+        list.mark_all(&[1, 2]);
+        list.mark_all(&[1, 2]);
+        assert!(list.marked().is_empty());
     }
 
     #[test]

@@ -1,17 +1,50 @@
 //! What all lists have in common for keys and drawing: moving, the filter line, sorting, the notice of an empty list.
 
+use std::cmp::Ordering;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Target};
 use super::commands::Command;
 use super::field::Field;
+use super::filter::{Matched, matcher};
 use super::list::{List, Move};
 use super::table::Column;
 use super::theme::Role;
 
 /// A list's columns, and those of them that are best begun with the greatest.
 pub struct Columns<'a>(pub &'a [Column], pub &'a [usize]);
+
+/// The things that pass a list's filter, in its order, each with where it matched.
+pub fn pick<'a, T, K: Clone + PartialEq>(
+    things: impl Iterator<Item = &'a T>,
+    list: &List<K>,
+    text: impl Fn(&T) -> String,
+    order: impl Fn(&T, &T) -> Ordering,
+) -> Vec<(&'a T, Matched)> {
+    let matcher = matcher();
+    let mut picked: Vec<(&T, Matched)> =
+        things.filter_map(|thing| Some((thing, list.filter.matches(&matcher, &text(thing))?))).collect();
+    picked.sort_by(|(a, _), (b, _)| order(a, b));
+    picked
+}
+
+/// A click on a row or a column's head. True when it was on the row that was selected already: that opens it.
+pub fn click<K: Clone + PartialEq>(list: &mut List<K>, target: Target, keys: &[K], columns: Columns) -> bool {
+    match target {
+        Target::Row(row) => {
+            let again = list.selected(keys).is_some_and(|(index, _)| index == row);
+            list.go(keys, Move::To(row));
+            again
+        }
+        Target::Column(column) => {
+            list.sort.click(column, columns.1.contains(&column));
+            false
+        }
+        _ => false,
+    }
+}
 
 /// Does what every list does with a command; false for commands that are not about lists.
 pub fn command<K: Clone + PartialEq>(list: &mut List<K>, command: Command, keys: &[K], columns: Columns) -> bool {
@@ -35,6 +68,10 @@ pub fn command<K: Clone + PartialEq>(list: &mut List<K>, command: Command, keys:
             list.sort.descending = columns.1.contains(&list.sort.column);
         }
         Command::SortReverse => list.sort.descending = !list.sort.descending,
+        Command::Mark => list.toggle_mark(keys),
+        Command::MarkInvert => list.invert_marks(keys),
+        Command::MarkAll => list.mark_all(keys),
+        Command::Back if list.clear_marks() => {}
         Command::Back if !list.filter.is_empty() => list.filter.text.clear(),
         _ => return false,
     }

@@ -98,6 +98,17 @@ pub struct Rows<'a> {
 impl Rows<'_> {
     /// Draws header and rows; `cells` gives the cells of a row, one for each column. Remembers what a click hits.
     pub fn draw(&self, canvas: &mut Canvas, area: Rect, cells: impl Fn(&Canvas, usize) -> Vec<Cell>) {
+        self.draw_marked(canvas, area, |_| false, cells);
+    }
+
+    /// As [`Rows::draw`], with a mark before those rows that `is_marked`.
+    pub fn draw_marked(
+        &self,
+        canvas: &mut Canvas,
+        area: Rect,
+        is_marked: impl Fn(usize) -> bool,
+        cells: impl Fn(&Canvas, usize) -> Vec<Cell>,
+    ) {
         if area.height < 2 || area.width < 4 {
             return;
         }
@@ -118,6 +129,9 @@ impl Rows<'_> {
             if self.selected == Some(row) {
                 canvas.ground(whole, Role::Selected);
                 canvas.text(area.x, y, 1, "▌", Role::Accent);
+            }
+            if is_marked(row) {
+                canvas.text(area.x + 1, y, 1, "◆", Role::Accent);
             }
             for ((index, x, width), cell) in placed.iter().copied().zip(select(cells(canvas, row), &placed)) {
                 draw_cell(canvas, Rect::new(inner.x + x, y, width, 1), self.columns[index].align, &cell);

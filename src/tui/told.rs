@@ -37,11 +37,13 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
     match told {
         Told::Containers(containers) => {
             app.data.set_containers(containers);
+            app.containers.list.keep_marks(|id| app.data.container(id).is_some());
             app.containers.settle(&app.data);
             return sessions_of_selected(app).into_iter().collect();
         }
         Told::Images(images) => {
             app.data.images = Some(images);
+            app.images.list.keep_marks(|label| app.data.image(label).is_some());
             app.images.settle(&app.data);
         }
         Told::Sessions(id, sessions) => {
@@ -67,6 +69,18 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             app.data.busy.remove(&id);
             let toast = result.map_or_else(Toast::from, Toast::good);
             return vec![Step::Toast(toast), Step::Do(Effect::ListContainers)];
+        }
+        Told::VerbPart(id) => {
+            app.data.busy.remove(&id);
+            return vec![Step::Do(Effect::ListContainers)];
+        }
+        Told::VerbsDone { done, results } => return vec![Step::Toast(of_several(done, results))],
+        Told::WouldFree { images, result } => {
+            for dialog in &mut app.dialogs {
+                if let super::dialogs::Dialog::Confirm(confirm) = dialog {
+                    confirm.would_free(&images, &result);
+                }
+            }
         }
         Told::ImageRemoved(result) => {
             let toast = result.map_or_else(Toast::from, Toast::good);
@@ -118,6 +132,21 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         }
     }
     Vec::new()
+}
+
+/// What came of a verb on several containers, in one message.
+fn of_several(done: &str, results: Vec<(crate::model::Name, Result<(), super::action::Problem>)>) -> Toast {
+    let all = results.len();
+    let mut failed = results.into_iter().filter_map(|(name, result)| Some((name, result.err()?)));
+    match failed.next() {
+        None => Toast::good(format!("{all} containers {done}")),
+        Some((name, problem)) => {
+            let others = failed.count();
+            let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+            let text = format!("{} of {all} {done}; {name}: {}{more}", all - others - 1, problem.message);
+            Toast::bad(text, problem.hint)
+        }
+    }
 }
 
 fn ran(

@@ -64,6 +64,14 @@ fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
                 if let Effect::Verb { id, verb, .. } = &effect {
                     app.data.busy.insert(id.clone(), verb.under_way());
                 }
+                if let Effect::Verbs { targets, verb } = &effect {
+                    let busy = targets.iter().map(|(id, _)| (id.clone(), verb.under_way()));
+                    app.data.busy.extend(busy);
+                    app.containers.list.clear_marks();
+                }
+                if matches!(effect, Effect::RemoveImages { .. }) {
+                    app.images.list.clear_marks();
+                }
                 effects.push(effect);
                 continue;
             }
@@ -417,178 +425,4 @@ impl From<Told> for Action {
 }
 
 #[cfg(test)]
-mod tests {
-    use crossterm::event::KeyModifiers;
-
-    use super::*;
-    use crate::model::Size;
-    use crate::tui::action::Told;
-    use crate::tui::effect::Verb;
-    use crate::tui::frames::{draw, press, tell, type_text};
-    use crate::tui::sample;
-    use crate::tui::transfer::{PullWish, TransferId};
-
-    fn app() -> App {
-        let mut app = sample::app(Size { columns: 100, rows: 30 });
-        draw(&mut app);
-        app
-    }
-
-    fn pull(number: u64, reference: &str) -> Effect {
-        Effect::Transfer { id: TransferId(number), wish: Wish::Pull(PullWish::new(reference)) }
-    }
-
-    fn click(app: &mut App, column: u16, row: u16) -> Vec<Effect> {
-        let kind = MouseEventKind::Down(MouseButton::Left);
-        let effects = update(app, Action::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
-        draw(app);
-        effects
-    }
-
-    #[test]
-    fn two_enters_on_an_image_run_it_in_a_pane_that_has_the_keys() {
-        let mut app = app();
-        press(&mut app, "2 enter");
-        let effects = press(&mut app, "enter");
-        let run = effects.iter().find_map(|effect| match effect {
-            Effect::Run { request, pane: Some(wish) } => Some((request, wish)),
-            _ => None,
-        });
-        let (request, wish) = run.expect("a run with a pane");
-        assert_eq!(request.image, "host");
-        assert_eq!(wish.size, Size { columns: 100, rows: 26 });
-        assert!(app.page == Page::Shells && app.shells.has_keys());
-    }
-
-    #[test]
-    fn keys_in_a_shell_are_its_own_but_one() {
-        let mut app = app();
-        press(&mut app, "2 enter enter");
-        for key in ["q", "1", "ctrl-c", "esc", "tab", "?", "f1", "ctrl-z"] {
-            let effects = press(&mut app, key);
-            assert!(matches!(effects[..], [Effect::PaneWrite { .. }]), "{key}: {effects:?}");
-        }
-        assert!(press(&mut app, "f12").is_empty());
-        press(&mut app, "1");
-        assert_eq!(app.page, Page::Containers);
-    }
-
-    #[test]
-    fn removing_asks_first_and_only_yes_does_it() {
-        let mut app = app();
-        assert!(press(&mut app, "d esc").is_empty());
-        assert!(press(&mut app, "d enter").is_empty());
-        let effects = press(&mut app, "d y");
-        assert!(matches!(&effects[..], [Effect::Verb { verb: Verb::RemoveByForce, .. }]));
-        assert_eq!(app.data.busy.values().next(), Some(&"removing"));
-    }
-
-    #[test]
-    fn failed_verb_says_what_to_do_and_lists_again() {
-        let mut app = app();
-        let problem = crate::tui::action::Problem {
-            message: "no".to_owned(),
-            hint: Some("try `teu doctor`".to_owned()),
-            kind: crate::model::ErrorKind::Permission,
-        };
-        let effects = tell(&mut app, Told::VerbDone { id: sample::id(1), result: Err(problem) });
-        assert_eq!(effects, [Effect::ListContainers]);
-        assert!(!app.toasts.is_empty());
-        press(&mut app, "esc");
-        assert!(app.toasts.is_empty());
-    }
-
-    #[test]
-    fn enter_on_a_container_that_is_down_starts_it_in_a_pane() {
-        let mut app = app();
-        let effects = press(&mut app, "end enter");
-        assert!(effects.iter().any(|effect| matches!(effect, Effect::StartInPane { .. })), "{effects:?}");
-    }
-
-    #[test]
-    fn back_leads_where_one_came_from() {
-        let mut app = app();
-        press(&mut app, "l tab tab");
-        assert!(matches!(app.page, Page::Inspect(_)));
-        press(&mut app, "c");
-        assert!(matches!(app.page, Page::Charts(_)));
-        press(&mut app, "esc");
-        assert_eq!(app.page, Page::Containers);
-        press(&mut app, "2 i esc");
-        assert_eq!(app.page, Page::Images);
-    }
-
-    #[test]
-    fn typed_filter_takes_letters_that_are_keys_elsewhere() {
-        let mut app = app();
-        press(&mut app, "/");
-        assert!(type_text(&mut app, "qd1").is_empty());
-        assert_eq!(app.containers.list.filter.text, "qd1");
-        press(&mut app, "esc");
-        assert!(app.containers.list.filter.is_empty());
-    }
-
-    #[test]
-    fn clicks_select_sort_and_open() {
-        let mut app = app();
-        click(&mut app, 5, 5);
-        assert_eq!(app.containers.selected(&app.data).map(|c| c.id.clone()), Some(sample::id(3)));
-        click(&mut app, 4, 2);
-        assert_eq!(app.containers.list.sort.column, 0);
-        click(&mut app, 26, 0);
-        assert_eq!(app.page, Page::Images);
-        press(&mut app, "1 d");
-        assert_eq!(app.dialogs.len(), 1);
-        click(&mut app, 1, 10);
-        assert!(app.dialogs.is_empty());
-    }
-
-    #[test]
-    fn search_letters_ask_once_each_and_late_answers_are_dropped() {
-        let mut app = app();
-        press(&mut app, "3");
-        let effects = type_text(&mut app, "de");
-        assert!(matches!(effects[..], [Effect::Search { search: 1, .. }, Effect::Search { search: 2, .. }]));
-        let hit = crate::model::SearchHit {
-            name: "late".to_owned(),
-            registry: String::new(),
-            description: String::new(),
-            stars: None,
-            official: false,
-            score: 0,
-            pulls: None,
-        };
-        tell(&mut app, Told::Found { search: 1, hits: vec![hit] });
-        let effects = press(&mut app, "down end enter");
-        assert_eq!(effects, [pull(1, "de")]);
-    }
-
-    #[test]
-    fn best_hit_is_selected_although_it_comes_after_enter() {
-        let mut app = app();
-        press(&mut app, "3");
-        type_text(&mut app, "deb");
-        press(&mut app, "enter");
-        let hit = crate::model::SearchHit {
-            name: "debian".to_owned(),
-            registry: "docker.io".to_owned(),
-            description: String::new(),
-            stars: Some(1),
-            official: true,
-            score: 9,
-            pulls: None,
-        };
-        tell(&mut app, Told::Found { search: 3, hits: vec![hit] });
-        assert_eq!(press(&mut app, "enter"), [pull(1, "debian")]);
-    }
-
-    #[test]
-    fn cancelled_pull_tells_the_puller_once() {
-        let mut app = app();
-        press(&mut app, "3");
-        type_text(&mut app, "debian");
-        let effects = press(&mut app, "down enter");
-        assert_eq!(effects, [pull(1, "debian")]);
-        assert_eq!(press(&mut app, "x x"), [Effect::CancelTransfer { id: TransferId(1) }]);
-    }
-}
+mod tests;

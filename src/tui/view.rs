@@ -200,6 +200,14 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
         draw_hint(canvas, right, area, &key, text, command);
     }
     let mut x = area.x + 1;
+    let marked = match app.page {
+        Page::Containers => app.containers.list.marked().len(),
+        Page::Images => app.images.list.marked().len(),
+        _ => 0,
+    };
+    if marked > 0 {
+        x += canvas.text(x, area.y, 14, &format!("◆ {marked} marked"), Role::Accent) + 3;
+    }
     let mut hinted = Vec::new();
     let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_));
     for scope in app.scopes() {

@@ -25,7 +25,7 @@ enum Line {
     Blank,
 }
 
-const EVERY_SCOPE: [Scope; 13] = [
+const EVERY_SCOPE: [Scope; 14] = [
     Scope::Containers,
     Scope::Images,
     Scope::Layers,
@@ -37,6 +37,7 @@ const EVERY_SCOPE: [Scope; 13] = [
     Scope::Charts,
     Scope::Inspect,
     Scope::Detail,
+    Scope::Marks,
     Scope::List,
     Scope::Everywhere,
 ];

@@ -17,7 +17,7 @@ use super::canvas::{Canvas, Target};
 use super::step::{Step, World};
 use super::theme::Role;
 
-pub use confirm::Confirm;
+pub use confirm::{Answer, Confirm};
 pub use help::Help;
 pub use limits_form::LimitsForm;
 pub use palette::Palette;

@@ -7,6 +7,20 @@ use crate::tui::sample;
 use crate::tui::screens::layers::tree::Tree;
 
 pub const SCENES: &[Scene] = &[
+    ("containers-marked", |app| {
+        press(app, "home space space down space");
+    }),
+    ("containers-marked-stop", |app| {
+        press(app, "ctrl-a s");
+    }),
+    ("containers-marked-remove", |app| {
+        press(app, "ctrl-a d");
+    }),
+    ("images-marked-remove", |app| {
+        press(app, "2 end space up up space d");
+        let images = vec!["rust:1.90".to_owned(), "nginx:1.27".to_owned()];
+        tell(app, Told::WouldFree { images, result: Ok(1690 << 20) });
+    }),
     ("layers", |app| {
         layers(app, 0..4);
         press(app, "[ [ tab down");

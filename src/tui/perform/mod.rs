@@ -1,5 +1,6 @@
 //! Performs effects: engine calls on threads that may block, so that keys and drawing never wait. Answers come as actions.
 
+mod images;
 mod listen;
 mod panes;
 mod search;
@@ -104,9 +105,13 @@ impl Performer {
                 let result = perform_verb(engine, &id, &name, &verb).map_err(Problem::from);
                 Told::VerbDone { id, result }
             }),
-            Effect::RemoveImage { image, force } => self.ask(move |engine| {
-                let result = engine.image_remove(&image, force);
-                Told::ImageRemoved(result.map(|_| format!("{image} removed")).map_err(Problem::from))
+            Effect::Verbs { targets, verb } => self.all_at_once(targets, verb),
+            Effect::RemoveImages { images, force } => {
+                self.ask(move |engine| Told::ImageRemoved(images::remove(engine, &images, force)));
+            }
+            Effect::PreviewRemove { images } => self.ask(move |engine| {
+                let result = images::would_free(engine, &images).map_err(Problem::from);
+                Told::WouldFree { images, result }
             }),
             Effect::FillForm { image } => self.ask(move |engine| {
                 let (name, command) = (engine.suggest_name(), engine.default_command(&image));
@@ -152,6 +157,28 @@ impl Performer {
             Effect::CancelTransfer { id } => self.transfers.cancel(id),
             Effect::LoadTheme { after } => self.next_theme(&after),
         }
+    }
+
+    /// The same verb on each, all at a time: a stop may wait ten seconds for each.
+    fn all_at_once(&self, targets: Vec<(Id, Name)>, verb: Verb) {
+        let (engine, teller) = (self.engine.clone(), self.teller.clone());
+        self.runtime.spawn(async move {
+            let begin = |(id, name): (Id, Name)| {
+                let (engine, teller, verb) = (engine.clone(), teller.clone(), verb.clone());
+                tokio::task::spawn_blocking(move || {
+                    let result = perform_verb(&engine, &id, &name, &verb).map(|_| ()).map_err(Problem::from);
+                    teller.tell(Told::VerbPart(id));
+                    (name, result)
+                })
+            };
+            let tasks: Vec<_> = targets.into_iter().map(begin).collect();
+            let mut results = Vec::with_capacity(tasks.len());
+            for task in tasks {
+                // A task that panicked has told it on its way.
+                results.extend(task.await.ok());
+            }
+            teller.tell(Told::VerbsDone { done: verb.done(), results });
+        });
     }
 
     fn order(&self, pane: PaneId, order: panes::Order) {

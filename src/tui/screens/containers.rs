@@ -5,16 +5,15 @@ use std::cmp::Ordering;
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
+use super::container_acts as acts;
 use super::details;
-use crate::model::{ContainerState, ContainerSummary, Id, NetworkMode, Signal};
+use crate::model::{ContainerState, ContainerSummary, Id, NetworkMode};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::{Data, Track};
-use crate::tui::dialogs::{Confirm, Dialog, LimitsForm, Prompt, Security};
-use crate::tui::effect::{Effect, Verb};
 use crate::tui::figures;
-use crate::tui::filter::{Matched, matcher};
-use crate::tui::list::{List, Move, Sort};
+use crate::tui::filter::Matched;
+use crate::tui::list::{List, Sort};
 use crate::tui::list_keys;
 use crate::tui::step::{Page, Step, World};
 use crate::tui::table::{Align, Cell, Column, Rows};
@@ -59,11 +58,8 @@ const COLUMNS: [Column; 11] = [
     Column { title: "DISK r w /s", min: 11, max: 11, align: Align::Right, priority: 8 },
 ];
 
-/// A row that is shown: its place among all containers, and where the filter matched.
-struct Shown<'a> {
-    container: &'a ContainerSummary,
-    matched: Matched,
-}
+/// A row that is shown, and where the filter matched.
+type Shown<'a> = (&'a ContainerSummary, Matched);
 
 impl Default for Containers {
     fn default() -> Self {
@@ -72,30 +68,23 @@ impl Default for Containers {
 }
 
 impl Containers {
-    pub const SCOPES: &'static [Scope] = &[Scope::Containers, Scope::List, Scope::Everywhere];
+    pub const SCOPES: &'static [Scope] = &[Scope::Containers, Scope::Marks, Scope::List, Scope::Everywhere];
 
     fn shown<'a>(&self, data: &'a Data) -> Vec<Shown<'a>> {
-        let matcher = matcher();
         let all = data.containers.as_deref().unwrap_or_default().iter();
-        let mut shown: Vec<Shown> = all
-            .filter(|container| self.all || container.state.is_running())
-            .filter_map(|container| {
-                let text = format!("{} {} {}", container.name, container.image, container.state.word());
-                Some(Shown { container, matched: self.list.filter.matches(&matcher, &text)? })
-            })
-            .collect();
+        let wanted = all.filter(|container| self.all || container.state.is_running());
+        let text = |it: &ContainerSummary| format!("{} {} {}", it.name, it.image, it.state.word());
         let sort = self.list.sort;
-        shown.sort_by(|a, b| {
-            let order = compare(sort.column, data, a.container, b.container);
+        list_keys::pick(wanted, &self.list, text, |a, b| {
+            let order = compare(sort.column, data, a, b);
             let order = if sort.descending { order.reverse() } else { order };
-            order.then_with(|| b.container.created.cmp(&a.container.created))
-        });
-        shown
+            order.then_with(|| b.created.cmp(&a.created))
+        })
     }
 
     /// The shown containers' ids, in order.
     pub fn keys(&self, data: &Data) -> Vec<Id> {
-        self.shown(data).iter().map(|row| row.container.id.clone()).collect()
+        self.shown(data).iter().map(|(container, _)| container.id.clone()).collect()
     }
 
     /// The container that commands are about.
@@ -103,6 +92,14 @@ impl Containers {
         let keys = self.keys(data);
         let (_, id) = self.list.selected(&keys)?;
         data.container(id)
+    }
+
+    /// The containers that a command is about: the marked ones, else the selected one.
+    fn targets<'a>(&self, data: &'a Data) -> Vec<&'a ContainerSummary> {
+        match self.list.marked() {
+            [] => self.selected(data).into_iter().collect(),
+            marked => marked.iter().filter_map(|id| data.container(id)).collect(),
+        }
     }
 
     /// Keeps the selection in sight when containers have changed.
@@ -134,34 +131,31 @@ impl Containers {
                 vec![Step::Toast(Toast::good(text))]
             }
             Command::Run => vec![Step::Show(Page::Images)],
-            _ => match self.selected(world.data) {
-                Some(container) => act(command, container),
-                None => Vec::new(),
-            },
+            _ => {
+                let targets = if acts::is_for_several(command) { self.targets(world.data) } else { Vec::new() };
+                match (&targets[..], self.selected(world.data)) {
+                    ([], Some(container)) => acts::on_one(command, container),
+                    ([], None) => Vec::new(),
+                    ([only], _) => acts::on_one(command, only),
+                    (several, _) => acts::on_several(command, several),
+                }
+            }
         }
     }
 
     pub fn click(&mut self, target: Target, data: &Data) -> Vec<Step> {
+        // The little curve stands for the figure beside it.
+        let target = if target == Target::Column(SPARK) { Target::Column(CPU) } else { target };
+        let columns = list_keys::Columns(&COLUMNS, &DESCENDING_FIRST);
         let keys = self.keys(data);
-        match target {
-            Target::Row(row) => {
-                let again = self.list.selected(&keys).is_some_and(|(index, _)| index == row);
-                self.list.go(&keys, Move::To(row));
-                if again { vec![Step::Command(Command::Open)] } else { Vec::new() }
-            }
-            Target::Column(column) => {
-                let column = if column == SPARK { CPU } else { column };
-                self.list.sort.click(column, DESCENDING_FIRST.contains(&column));
-                self.list.settle(&self.keys(data));
-                Vec::new()
-            }
-            _ => Vec::new(),
-        }
+        let opens = list_keys::click(&mut self.list, target, &keys, columns);
+        self.settle(data);
+        if opens { vec![Step::Command(Command::Open)] } else { Vec::new() }
     }
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data) {
         let shown = self.shown(data);
-        let keys: Vec<Id> = shown.iter().map(|row| row.container.id.clone()).collect();
+        let keys: Vec<Id> = shown.iter().map(|(container, _)| container.id.clone()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
         let (table, side) = split(area);
         let table = list_keys::draw_filter(canvas, table, &self.list, shown.len());
@@ -171,9 +165,11 @@ impl Containers {
             return;
         }
         let first = self.list.offset_for(shown.len(), usize::from(table.height.saturating_sub(1)));
-        Rows { columns: &COLUMNS, sort: self.list.sort, len: shown.len(), first, selected }.draw(
+        let rows = Rows { columns: &COLUMNS, sort: self.list.sort, len: shown.len(), first, selected };
+        rows.draw_marked(
             canvas,
             table,
+            |row| self.list.is_marked(&keys[row]),
             |canvas, row| cells(canvas, data, &shown[row]),
         );
         if let (Some(side), Some(index)) = (side, selected) {
@@ -187,7 +183,7 @@ impl Containers {
             } else {
                 Rect { x: side.x + 2, y: side.y + 1, width: side.width.saturating_sub(4), height: side.height - 1 }
             };
-            details::draw(canvas, inner, data, shown[index].container);
+            details::draw(canvas, inner, data, shown[index].0);
         }
     }
 
@@ -223,73 +219,6 @@ fn split(area: Rect) -> (Rect, Option<Rect>) {
         return (table, Some(Rect { y: table.bottom(), height: side, ..area }));
     }
     (area, None)
-}
-
-/// What a command does to one container.
-fn act(command: Command, container: &ContainerSummary) -> Vec<Step> {
-    let id = container.id.clone();
-    let name = container.name.clone();
-    let running = container.state.is_running();
-    let verb = |verb: Verb| Effect::Verb { id: id.clone(), name: name.clone(), verb };
-    let ask = |confirm: Confirm| vec![Step::Open(Box::new(Dialog::Confirm(confirm)))];
-    match command {
-        Command::Open => vec![Step::OpenShell(id)],
-        Command::NewShell if running => vec![Step::NewShell(id)],
-        Command::NewShell => {
-            vec![Step::Toast(Toast::bad(
-                format!("{name} is not running"),
-                Some("enter starts it and opens its shell".to_owned()),
-            ))]
-        }
-        Command::OpenLogs => vec![Step::Show(Page::Logs(id))],
-        Command::OpenCharts => vec![Step::Show(Page::Charts(id))],
-        Command::OpenInspect => vec![Step::Show(Page::Inspect(id))],
-        Command::StartStop if running => ask(Confirm::light(
-            format!("Stop {name}?"),
-            "Its processes are asked to end, and are killed if they do not. Its files stay, unless it was run with auto-remove.",
-            "Stop",
-            verb(Verb::Stop),
-        )),
-        Command::StartStop => vec![Step::Do(verb(Verb::Start))],
-        Command::Restart if running => ask(Confirm::light(
-            format!("Restart {name}?"),
-            "Its processes end, shells in it too, and its command starts anew.",
-            "Restart",
-            verb(Verb::Restart),
-        )),
-        Command::Restart => vec![Step::Do(verb(Verb::Start))],
-        Command::Limits => vec![Step::Open(Box::new(Dialog::Limits(Box::new(LimitsForm::new(container)))))],
-        Command::OpenSecurity => {
-            let (panel, question) = Security::open(id, name.to_string());
-            vec![Step::Open(Box::new(Dialog::Security(panel))), Step::Do(question)]
-        }
-        Command::Pause => match container.state {
-            ContainerState::Paused { .. } => vec![Step::Do(verb(Verb::Unpause))],
-            ContainerState::Running { .. } => vec![Step::Do(verb(Verb::Pause))],
-            _ => vec![Step::Toast(Toast::bad(format!("{name} is not running"), None))],
-        },
-        Command::Kill if running => ask(Confirm::grave(
-            format!("Kill {name}?"),
-            "SIGKILL ends its processes at once; what they had not written is lost.",
-            "Kill",
-            verb(Verb::Kill(Signal::KILL)),
-        )),
-        Command::Kill => vec![Step::Toast(Toast::bad(format!("{name} is not running"), None))],
-        Command::Rename => vec![Step::Open(Box::new(Dialog::Prompt(Prompt::rename(id, name))))],
-        Command::Remove if running => ask(Confirm::grave(
-            format!("Remove {name}?"),
-            "It is running: its processes are killed. All files it has written are lost; folders of this machine mounted into it stay.",
-            "Kill and remove",
-            verb(Verb::RemoveByForce),
-        )),
-        Command::Remove => ask(Confirm::grave(
-            format!("Remove {name}?"),
-            "All files it has written and its log are lost; folders of this machine mounted into it stay.",
-            "Remove",
-            verb(Verb::Remove),
-        )),
-        _ => Vec::new(),
-    }
 }
 
 fn compare(column: usize, data: &Data, a: &ContainerSummary, b: &ContainerSummary) -> Ordering {
@@ -344,8 +273,7 @@ pub fn state_role(state: &ContainerState) -> Role {
     }
 }
 
-fn cells(canvas: &Canvas, data: &Data, row: &Shown) -> Vec<Cell> {
-    let container = row.container;
+fn cells(canvas: &Canvas, data: &Data, (container, matched): &Shown) -> Vec<Cell> {
     let track = data.usage.get(&container.id);
     let live = container.state.is_running();
     let text_role = if live { Role::Text } else { Role::Dim };
@@ -354,9 +282,9 @@ fn cells(canvas: &Canvas, data: &Data, row: &Shown) -> Vec<Cell> {
     let name = container.name.as_str();
     let split = name.chars().count();
     cells[NAME] = cell(name.to_owned(), text_role);
-    cells[NAME].matched = row.matched.positions.iter().copied().filter(|at| *at < split).collect();
+    cells[NAME].matched = matched.positions.iter().copied().filter(|at| *at < split).collect();
     cells[IMAGE] = cell(container.image.clone(), Role::Dim);
-    cells[IMAGE].matched = row.matched.positions.iter().filter_map(|at| at.checked_sub(split + 1)).collect();
+    cells[IMAGE].matched = matched.positions.iter().filter_map(|at| at.checked_sub(split + 1)).collect();
     let role = state_role(&container.state);
     cells[STATE] = match data.busy.get(&container.id) {
         Some(word) => cell(format!("◌ {word}"), Role::Warn),

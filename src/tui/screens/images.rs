@@ -5,20 +5,18 @@ use std::cmp::Ordering;
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
-use crate::model::{HOST_IMAGE, ImageSummary};
+use super::image_acts as acts;
+use crate::model::{ContainerSummary, HOST_IMAGE, ImageSummary};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::Data;
-use crate::tui::dialogs::{Confirm, Dialog, RunForm};
-use crate::tui::effect::Effect;
 use crate::tui::figures;
-use crate::tui::filter::{Matched, matcher};
-use crate::tui::list::{List, Move, Sort};
+use crate::tui::filter::Matched;
+use crate::tui::list::{List, Sort};
 use crate::tui::list_keys;
 use crate::tui::step::{Page, Step, World};
 use crate::tui::table::{Align, Cell, Column, Rows};
 use crate::tui::theme::Role;
-use crate::tui::toast::Toast;
 
 /// The screen's state; a row is known by what `run` takes for it.
 #[derive(Clone, Debug)]
@@ -53,21 +51,17 @@ impl Default for Images {
 }
 
 impl Images {
-    pub const SCOPES: &'static [Scope] = &[Scope::Images, Scope::List, Scope::Everywhere];
+    pub const SCOPES: &'static [Scope] = &[Scope::Images, Scope::Marks, Scope::List, Scope::Everywhere];
 
     fn shown<'a>(&self, data: &'a Data) -> Vec<(&'a ImageSummary, Matched)> {
-        let matcher = matcher();
         let all = data.images.as_deref().unwrap_or_default().iter();
-        let mut shown: Vec<_> =
-            all.filter_map(|image| Some((image, self.list.filter.matches(&matcher, &image.label())?))).collect();
         let sort = self.list.sort;
-        shown.sort_by(|(a, _), (b, _)| {
+        list_keys::pick(all, &self.list, ImageSummary::label, |a, b| {
             let order = compare(sort.column, data, a, b);
             let order = if sort.descending { order.reverse() } else { order };
             // This machine's own image is always the first.
             b.is_host.cmp(&a.is_host).then(order).then_with(|| a.label().cmp(&b.label()))
-        });
-        shown
+        })
     }
 
     fn keys(&self, data: &Data) -> Vec<String> {
@@ -78,6 +72,14 @@ impl Images {
         let keys = self.keys(data);
         let (_, label) = self.list.selected(&keys)?;
         data.images.as_ref()?.iter().find(|image| image.label() == *label)
+    }
+
+    /// The images that a command is about: the marked ones, else the selected one.
+    fn targets<'a>(&self, data: &'a Data) -> Vec<&'a ImageSummary> {
+        match self.list.marked() {
+            [] => self.selected(data).into_iter().collect(),
+            marked => marked.iter().filter_map(|label| data.image(label)).collect(),
+        }
     }
 
     pub fn settle(&mut self, data: &Data) {
@@ -102,57 +104,21 @@ impl Images {
         if command == Command::PullImage {
             return vec![Step::Show(Page::Search)];
         }
-        let Some(image) = self.selected(world.data) else { return Vec::new() };
-        let label = image.label();
-        match command {
-            Command::Run => vec![
-                Step::Open(Box::new(Dialog::Run(RunForm::new(label.clone())))),
-                Step::Do(Effect::FillForm { image: label }),
-            ],
-            Command::OpenLayers if image.is_host => {
-                let hint = "it is this machine's own file system, as it stands".to_owned();
-                vec![Step::Toast(Toast::bad("the host image has no layers", Some(hint)))]
-            }
-            Command::OpenLayers => vec![Step::Show(Page::Layers(label))],
-            Command::InspectImage => vec![Step::Show(Page::InspectImage(label))],
-            Command::RemoveImage if image.is_host => {
-                let hint = "it is this machine's own file system, and takes no space".to_owned();
-                vec![Step::Toast(Toast::bad("the host image is built in and cannot be removed", Some(hint)))]
-            }
-            Command::RemoveImage => {
-                let users = users(world.data, image);
-                let text = match users {
-                    0 => "Its layers are deleted from this machine, unless another image has them too.".to_owned(),
-                    1 => "One container is made of it: only the name goes, its layers stay.".to_owned(),
-                    users => format!("{users} containers are made of it: only the name goes, its layers stay."),
-                };
-                let effect = Effect::RemoveImage { image: label.clone(), force: users > 0 };
-                vec![Step::Open(Box::new(Dialog::Confirm(Confirm::grave(
-                    format!("Remove {label}?"),
-                    text,
-                    "Remove",
-                    effect,
-                ))))]
-            }
-            _ => Vec::new(),
+        let targets = if acts::is_for_several(command) { self.targets(world.data) } else { Vec::new() };
+        match (&targets[..], self.selected(world.data)) {
+            ([], Some(image)) => acts::on_one(command, image, world.data),
+            ([], None) => Vec::new(),
+            ([only], _) => acts::on_one(command, only, world.data),
+            (several, _) => acts::on_several(command, several, world.data),
         }
     }
 
     pub fn click(&mut self, target: Target, data: &Data) -> Vec<Step> {
+        let columns = list_keys::Columns(&COLUMNS, &DESCENDING_FIRST);
         let keys = self.keys(data);
-        match target {
-            Target::Row(row) => {
-                let again = self.list.selected(&keys).is_some_and(|(index, _)| index == row);
-                self.list.go(&keys, Move::To(row));
-                if again { vec![Step::Command(Command::Run)] } else { Vec::new() }
-            }
-            Target::Column(column) => {
-                self.list.sort.click(column, DESCENDING_FIRST.contains(&column));
-                self.list.settle(&self.keys(data));
-                Vec::new()
-            }
-            _ => Vec::new(),
-        }
+        let opens = list_keys::click(&mut self.list, target, &keys, columns);
+        self.settle(data);
+        if opens { vec![Step::Command(Command::Run)] } else { Vec::new() }
     }
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect, data: &Data) {
@@ -170,7 +136,12 @@ impl Images {
         }
         let first = self.list.offset_for(shown.len(), usize::from(table.height.saturating_sub(1)));
         let rows = Rows { columns: &COLUMNS, sort: self.list.sort, len: shown.len(), first, selected };
-        rows.draw(canvas, table, |canvas, row| cells(canvas, data, shown[row].0, &shown[row].1));
+        rows.draw_marked(
+            canvas,
+            table,
+            |row| self.list.is_marked(&keys[row]),
+            |canvas, row| cells(canvas, data, shown[row].0, &shown[row].1),
+        );
         let free = usize::from(table.height).saturating_sub(shown.len() + 2);
         if free >= 4 && shown.len() == 1 && self.list.filter.is_empty() {
             let y = table.y + 3;
@@ -188,13 +159,18 @@ impl Images {
 
 /// How many containers are made of an image.
 fn users(data: &Data, image: &ImageSummary) -> usize {
+    users_of(data, image).count()
+}
+
+/// The containers that are made of an image.
+pub fn users_of<'a>(data: &'a Data, image: &'a ImageSummary) -> impl Iterator<Item = &'a ContainerSummary> {
     let label = image.label();
-    let made_of = |container: &&crate::model::ContainerSummary| match (&container.image_id, &image.id) {
+    let made_of = move |container: &&ContainerSummary| match (&container.image_id, &image.id) {
         (Some(a), Some(b)) => a == b,
         (None, None) => image.is_host && container.image == HOST_IMAGE,
         _ => container.image == label,
     };
-    data.containers.iter().flatten().filter(made_of).count()
+    data.containers.iter().flatten().filter(made_of)
 }
 
 fn compare(column: usize, data: &Data, a: &ImageSummary, b: &ImageSummary) -> Ordering {

@@ -1,10 +1,12 @@
 //! The screens. Each owns its state, what its keys mean, and its drawing.
 
 mod charts;
+mod container_acts;
 mod containers;
 mod curves;
 mod details;
 mod history;
+mod image_acts;
 mod images;
 mod inspect;
 mod inspect_lines;
