@@ -11,6 +11,7 @@ mod interface;
 mod oci;
 mod peers;
 mod place;
+mod pull;
 mod report;
 mod starts;
 mod worker;
@@ -48,6 +49,9 @@ fn main() {
     }
     if wants("oci") {
         oci::measure(&place, &plan);
+    }
+    if wants("pull") {
+        pull::measure(&place, &plan);
     }
     if wants("interface") {
         interface::measure(&place, &contenders[0]);

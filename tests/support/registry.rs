@@ -40,6 +40,12 @@ impl Registry {
         registry
     }
 
+    /// With what lies in `storage`, which stays.
+    #[track_caller]
+    pub fn over(storage: &Path) -> Self {
+        Self::start(storage, "")
+    }
+
     /// The cached images behind basic authentication: `user` with the password `secret`.
     #[track_caller]
     pub fn with_password() -> Self {
