@@ -63,6 +63,11 @@ impl<T> PipeWriter<T> {
         self.0.send(Message::Chunk(chunk)).await.map_err(|_| Closed)
     }
 
+    /// Whether whoever reads waits for more.
+    pub(in crate::image) fn is_empty(&self) -> bool {
+        self.0.capacity() == self.0.max_capacity()
+    }
+
     /// Says that all was sent.
     pub(in crate::image) fn end(self) {
         // A reader that is gone needs no end.
@@ -75,7 +80,7 @@ impl<T> PipeWriter<T> {
     }
 }
 
-impl<T: AsRef<[u8]>> PipeReader<T> {
+impl<T> PipeReader<T> {
     /// The next chunk; none at the end that was said.
     pub(in crate::image) fn next(&mut self) -> Result<Option<T>, Closed> {
         if self.ended {

@@ -1,21 +1,19 @@
 //! One layer of a pull: fetched, checked, inflated and unpacked at the same time, then moved into place.
 
 use std::convert::Infallible;
-use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::fetch::Fetch;
-use super::in_thread;
+use super::partial::{BLOB_MAX, Blob};
+use super::receive::{Piece, receive};
 use super::report::{LayerGauge, Reporter};
 use crate::image::layer::{
-    CHUNK_BYTES, Chunk, Closed, PipeReader, PipeWriter, Plain, Policy, UnpackJob, first_cause, inflate_stage, pipe,
-    receive_stage, unpack_digesting,
+    Chunk, PipeReader, Plain, Policy, UnpackJob, first_cause, inflate_stage, pipe, unpack_digesting,
 };
 use crate::image::manifest::Part;
 use crate::image::registry::Registry;
@@ -36,6 +34,8 @@ pub(super) struct LayerJob<'a> {
     pub(super) gauge: Arc<LayerGauge>,
     pub(super) reporter: &'a Reporter,
     pub(super) alive: &'a mpsc::Sender<Infallible>,
+    /// Connections that the whole pull may have besides each layer's own.
+    pub(super) spare: &'a Semaphore,
 }
 
 /// The threads of one layer. What each returns is read in the order in which errors explain each other.
@@ -55,29 +55,57 @@ impl LayerJob<'_> {
         if self.part.media_type.ends_with("+encrypted") {
             return Err(ImageError::layer(self.part.digest.short(), "it is encrypted"));
         }
-        let _lock = self.lock().await?;
+        if self.part.size > BLOB_MAX {
+            let reason = format!("a blob of {} bytes is not believed", self.part.size);
+            return Err(ImageError::layer(self.part.digest.short(), reason));
+        }
+        let lock = Arc::new(self.lock().await?);
         let store = self.session.store();
         let (has_blob, has_layer) = (store.has_blob(&self.part.digest), store.has_layer(self.diff_id));
         if has_blob && has_layer {
             self.gauge.enter(LayerStage::Exists);
             return Ok(());
         }
-        self.gauge.enter(LayerStage::Downloading);
-        let stage = Arc::new(self.session.stage()?);
-        let (sender, blob) = pipe();
-        let stages = self.start(blob, !has_blob, !has_layer, &stage)?;
-        let brought = match has_blob {
-            true => self.read_stored(sender).await,
-            false => Fetch { registry: self.registry, repository: self.repository, part: self.part }.run(sender).await,
-        };
-        let plain = self.join(brought, stages).await?;
-        if !has_blob {
-            stage.keep_blob(&self.part.digest)?;
+        // A blob of a wrong length is as good as none.
+        let stored = || Blob::stored(store.blob_path(&self.part.digest), self.part.size, &lock).ok();
+        let blob = Arc::new(match has_blob.then(stored).flatten() {
+            Some(blob) => blob,
+            None => Blob::begin(store, &self.part.digest, self.part.size, &lock)?,
+        });
+        let (mut result, is_patched) = self.bring(&blob, !has_layer).await;
+        if is_patched && matches!(&result, Err(ImageError::DigestMismatch { .. })) {
+            let layer = self.part.digest.short();
+            self.reporter.note(format!("layer {layer} did not fit together from its parts; fetching it in one piece"));
+            self.gauge.begin_anew();
+            let blob = Arc::new(Blob::begin(store, &self.part.digest, self.part.size, &lock)?);
+            result = self.bring(&blob, !has_layer).await.0;
         }
+        result?;
+        self.gauge.enter(LayerStage::Done);
+        Ok(())
+    }
+
+    /// Fetches what is missing of the blob, and unpacks the layer if it is not there; whether it came in several pieces.
+    async fn bring(&self, blob: &Arc<Blob>, unpack: bool) -> (Result<()>, bool) {
+        self.gauge.enter(LayerStage::Downloading);
+        let fetch = Fetch::new(self.registry, self.repository, self.part, blob, self.spare);
+        let result = self.bring_with(&fetch, blob, unpack).await;
+        if result.as_ref().is_err_and(|error| !leaves_something(error)) {
+            blob.discard();
+        }
+        (result, fetch.is_patched())
+    }
+
+    async fn bring_with(&self, fetch: &Fetch<'_>, blob: &Arc<Blob>, unpack: bool) -> Result<()> {
+        let stage = Arc::new(self.session.stage()?);
+        let (sender, pieces) = pipe();
+        let stages = self.start(pieces, blob, unpack, &stage)?;
+        let brought = fetch.run(sender).await;
+        let plain = self.join(brought, stages).await?;
+        blob.keep(&self.session.store().blob_path(&self.part.digest))?;
         if let Some(plain) = plain {
             stage.keep_layer(self.diff_id, plain.unpacked.bytes)?;
         }
-        self.gauge.enter(LayerStage::Done);
         Ok(())
     }
 
@@ -97,14 +125,7 @@ impl LayerJob<'_> {
     }
 
     /// Starts the threads: each ends when its pipe does, and holds the stage so that what it writes is deleted after it.
-    fn start(&self, blob: PipeReader<Chunk>, keep_blob: bool, unpack: bool, stage: &Arc<Stage>) -> Result<Stages> {
-        let file = match keep_blob {
-            true => {
-                let path = stage.blob();
-                Some((File::create(&path).map_err(|error| ImageError::io("cannot make", &path, error))?, path))
-            }
-            false => None,
-        };
+    fn start(&self, pieces: PipeReader<Piece>, blob: &Arc<Blob>, unpack: bool, stage: &Arc<Stage>) -> Result<Stages> {
         let layer = self.part.digest.short().to_owned();
         let mut compressed_out = None;
         let unpack = match unpack {
@@ -116,11 +137,11 @@ impl LayerJob<'_> {
             }
             false => None,
         };
-        let gauge = self.gauge.clone();
+        let (gauge, blob) = (self.gauge.clone(), blob.clone());
         let expected = self.part.digest.clone();
         let unpacks = unpack.is_some();
         let receive = self.spawn(stage, move || {
-            let got = receive_stage(blob, file, compressed_out, &gauge.gauge)?;
+            let got = receive(pieces, &blob, compressed_out, &gauge.gauge)?;
             if unpacks && got == expected {
                 gauge.enter(LayerStage::Unpacking);
             }
@@ -198,28 +219,12 @@ impl LayerJob<'_> {
         }
         Ok(plain)
     }
+}
 
-    /// The blob is there, only its files are not: it is read, and its digest checked, as if it came from afar.
-    async fn read_stored(&self, out: PipeWriter<Chunk>) -> Result<()> {
-        let path = self.session.store().blob_path(&self.part.digest);
-        in_thread(move || {
-            let failure = |error| ImageError::io("cannot read", &path, error);
-            let mut file = File::open(&path).map_err(failure)?;
-            loop {
-                let mut chunk = vec![0; CHUNK_BYTES];
-                let read = file.read(&mut chunk).map_err(failure)?;
-                chunk.truncate(read);
-                if read == 0 {
-                    out.end();
-                    return Ok(());
-                }
-                if out.send(Chunk::behind(chunk, 0)) == Err(Closed) {
-                    return Err(ImageError::Cancelled);
-                }
-            }
-        })
-        .await
-    }
+/// Whether the next pull can go on with what this failure leaves of a blob.
+fn leaves_something(error: &ImageError) -> bool {
+    let kinds = [ErrorKind::Network, ErrorKind::Cancelled, ErrorKind::Permission, ErrorKind::NotFound];
+    kinds.contains(&error.kind()) && !matches!(error, ImageError::Garbage { .. })
 }
 
 async fn joined<T>(handle: JoinHandle<Result<T>>) -> Result<T> {

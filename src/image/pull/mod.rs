@@ -1,7 +1,10 @@
 //! `pull`: fetches an image from a registry, its layers unpacked while they download.
 
 mod fetch;
+mod flow;
 mod layer;
+mod partial;
+mod receive;
 mod report;
 
 use std::convert::Infallible;
@@ -9,7 +12,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use self::layer::LayerJob;
 use self::report::Reporter;
@@ -22,6 +25,8 @@ use crate::model::{Digest, ErrorKind, ImageSummary, Platform, PullEvent, Referen
 
 /// Layers in work at once: enough to hide one connection's pauses, few enough for a small memory.
 const LAYERS_AT_ONCE: usize = 4;
+/// Connections that a pull may have besides one for each of these.
+const SPARE_CONNECTIONS: usize = 4;
 
 /// How to pull.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +37,8 @@ pub struct PullOptions {
 
 /// Fetches an image and returns its row. Progress goes to `progress`; dropping its receiver does no harm.
 ///
-/// Setting `cancel` to true, or dropping the future, ends it and leaves nothing behind but whole, verified blobs and layers.
+/// Setting `cancel` to true, or dropping the future, ends it and leaves nothing behind but whole, verified blobs and layers,
+/// and under `partial/` what the next pull goes on with.
 pub async fn pull(
     store: &Store,
     registries: &Registries,
@@ -69,8 +75,12 @@ pub async fn pull(
         && !matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Network)
     {
         // Whole layers wait for the next try only if it would find them useful: not on a full disk, not from a bad image.
-        let store = store.clone();
-        let _ = in_thread(move || store.gc()).await;
+        let (store, digests) = (store.clone(), reporter.digests());
+        let clean = move || {
+            digests.iter().try_for_each(|digest| partial::forget(&store, digest))?;
+            store.gc()
+        };
+        let _ = in_thread(clean).await;
     }
     result
 }
@@ -122,6 +132,7 @@ impl Pull<'_> {
         let manifest = &fetched.manifest;
         let (config_bytes, config) = self.configuration(manifest).await?;
         self.reporter.layers(&manifest.layers);
+        let spare = Semaphore::new(SPARE_CONNECTIONS);
         let jobs = manifest.layers.iter().zip(&config.diff_ids).enumerate().map(|(place, (part, diff_id))| LayerJob {
             registry: &self.registry,
             repository: self.reference.repository(),
@@ -131,6 +142,7 @@ impl Pull<'_> {
             gauge: self.reporter.gauge(place),
             reporter: self.reporter,
             alive: &self.alive,
+            spare: &spare,
         });
         // Collected first: a stream of borrowing closures keeps the future from being `Send`.
         let jobs: Vec<_> = jobs.map(LayerJob::run).collect();

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::image::layer::Gauge;
 use crate::image::manifest::Part;
 use crate::image::registry::Notes;
-use crate::model::{LayerProgress, LayerStage, PullEvent};
+use crate::model::{Digest, LayerProgress, LayerStage, PullEvent};
 
 const TICK: Duration = Duration::from_millis(100);
 /// How long the last events wait for a receiver that does not read.
@@ -26,6 +26,12 @@ pub(super) struct LayerGauge {
 impl LayerGauge {
     pub(super) fn enter(&self, stage: LayerStage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
+    }
+
+    /// What came was of no use.
+    pub(super) fn begin_anew(&self) {
+        self.gauge.received.store(0, Ordering::Relaxed);
+        self.gauge.unpacked.store(0, Ordering::Relaxed);
     }
 
     fn stage(&self) -> LayerStage {
@@ -83,6 +89,11 @@ impl Reporter {
             last: None,
         };
         self.telling().layers = parts.iter().map(told).collect();
+    }
+
+    /// The digests of the layers, as far as they are known.
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        self.telling().layers.iter().map(|told| told.part.digest.clone()).collect()
     }
 
     pub(super) fn gauge(&self, place: usize) -> Arc<LayerGauge> {
