@@ -13,5 +13,6 @@ mod interface;
 mod lifecycle;
 mod pulls;
 mod registries;
+mod resumed_pulls;
 mod terminal;
 mod together;

@@ -19,12 +19,9 @@ fn pull_fails(teu: &Teu, server: &Server, words: &[&str]) {
     let run = teu.run(&["run", "--rm", &server.reference("it:latest"), "true"]);
     assert_eq!(run.code, 125, "{run}");
     for folder in ["layers", "partial"] {
-        let left: Vec<_> = std::fs::read_dir(teu.root().join("image").join(folder))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| e.path())
-            .collect();
+        let left = std::fs::read_dir(teu.root().join("image").join(folder)).into_iter().flatten().flatten();
+        // What had come of a blob waits for the next pull.
+        let left: Vec<_> = left.map(|e| e.path()).filter(|path| path.extension() != Some("part".as_ref())).collect();
         assert!(left.is_empty(), "left behind: {left:?}");
     }
 }
@@ -239,9 +236,7 @@ fn blob_that_breaks_off_is_taken_up_where_it_broke() {
             if broken.lock().expect("not poisoned").insert(digest.to_owned()) {
                 return Some(Reply::Cut(vec![], bytes.clone(), bytes.len() / 2));
             }
-            let from = request.headers.get("range").filter(|_| ranges)?;
-            let from: usize = from.trim_start_matches("bytes=").trim_end_matches('-').parse().ok()?;
-            Some(Reply::Full(206, vec![], bytes[from..].to_vec()))
+            Some(if ranges { Reply::blob(request, bytes) } else { Reply::body("x/y", bytes.clone()) })
         });
         teu.ok(&["pull", &server.reference("patched")]);
         let resumed = server.requests().iter().any(|request| request.headers.contains_key("range"));

@@ -26,12 +26,26 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The first byte that is asked for and the one behind the last, of a body of so many bytes; none for the whole.
+    pub fn range(&self, length: usize) -> Option<(usize, usize)> {
+        let (first, last) = self.headers.get("range")?.strip_prefix("bytes=")?.split_once('-')?;
+        let first = first.parse().ok().filter(|first| *first < length)?;
+        let end = if last.is_empty() { length } else { last.parse::<usize>().ok()? + 1 };
+        Some((first, end.min(length)))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Status, headers, body.
     Full(u16, Vec<(String, String)>, Vec<u8>),
     /// The headers promise the whole body; the connection closes after `usize` bytes of it.
     Cut(Vec<(String, String)>, Vec<u8>, usize),
+    /// Headers and so many bytes of the body, and then nothing more.
+    Stalled(Vec<(String, String)>, Vec<u8>, usize),
+    /// Status, headers, body, at so many bytes a second.
+    Paced(u16, Vec<(String, String)>, Vec<u8>, usize),
     /// The connection closes without a byte.
     Close,
     /// These bytes, which need not be HTTP, and then the end.
@@ -43,6 +57,12 @@ pub enum Reply {
 impl Reply {
     pub fn status(code: u16) -> Self {
         Self::Full(code, vec![], br#"{"errors":[{"code":"TEST","message":"no, says the test"}]}"#.to_vec())
+    }
+
+    /// A blob or the range of it that is asked for.
+    pub fn blob(request: &Request, blob: &[u8]) -> Self {
+        let (code, headers, body) = range_of(request, blob);
+        Self::Full(code, headers, body)
     }
 
     pub fn body(content_type: &str, body: Vec<u8>) -> Self {
@@ -130,9 +150,20 @@ fn registry_reply(request: &Request, manifest: &[u8], blobs: &BTreeMap<String, V
         return Reply::Full(200, headers, manifest.to_vec());
     }
     match path.rsplit('/').next().and_then(|digest| blobs.get(digest)) {
-        Some(bytes) => Reply::body("application/octet-stream", bytes.clone()),
+        Some(bytes) => Reply::blob(request, bytes),
         None => Reply::status(404),
     }
+}
+
+/// Status, headers and body that answer a request for a blob, ranged or not.
+pub fn range_of(request: &Request, blob: &[u8]) -> (u16, Vec<(String, String)>, Vec<u8>) {
+    let mut headers = vec![
+        ("Content-Type".to_owned(), "application/octet-stream".to_owned()),
+        ("Accept-Ranges".to_owned(), "bytes".to_owned()),
+    ];
+    let Some((first, end)) = request.range(blob.len()) else { return (200, headers, blob.to_vec()) };
+    headers.push(("Content-Range".to_owned(), format!("bytes {first}-{}/{}", end - 1, blob.len())));
+    (206, headers, blob[first..end].to_vec())
 }
 
 fn serve(stream: TcpStream, handler: &Handler, cut: &Cut, requests: &Mutex<Vec<Request>>, stop: &AtomicBool) {
@@ -191,6 +222,27 @@ fn write_reply(writer: &mut TcpStream, reply: Reply, is_head: bool, stop: &Atomi
             let _ = writer.write_all(&head(200, &headers, body.len()));
             let _ = writer.write_all(&body[..keep.min(body.len())]);
             false
+        }
+        Reply::Stalled(headers, body, keep) => {
+            let _ = writer.write_all(&head(200, &headers, body.len()));
+            let _ = writer.write_all(&body[..keep.min(body.len())]);
+            // Until the other side has enough of it.
+            let _ = writer.set_read_timeout(Some(Duration::from_secs(60)));
+            let _ = writer.read(&mut [0]);
+            false
+        }
+        Reply::Paced(code, headers, body, bytes_a_second) => {
+            let mut sent = writer.write_all(&head(code, &headers, body.len()));
+            let start = std::time::Instant::now();
+            for (number, piece) in body.chunks(bytes_a_second / 50).enumerate() {
+                let due = Duration::from_millis(20) * u32::try_from(number).expect("few pieces");
+                std::thread::sleep(due.saturating_sub(start.elapsed()));
+                sent = sent.and_then(|()| writer.write_all(piece));
+                if sent.is_err() || stop.load(Ordering::Relaxed) {
+                    return false;
+                }
+            }
+            sent.is_ok()
         }
         Reply::Close => false,
         Reply::Raw(bytes) => {

@@ -81,6 +81,15 @@ enum Break {
     Final(ImageError),
 }
 
+/// An answer whose body is yet to be read.
+struct Opened {
+    answer: Answer,
+    /// So many bytes of it are known already.
+    skip: u64,
+    /// Where it says it ends, counted in the blob.
+    until: u64,
+}
+
 impl From<ImageError> for Break {
     fn from(error: ImageError) -> Self {
         Self::Final(error)
@@ -260,10 +269,13 @@ impl<'a> Fetch<'a> {
 
     /// One request and its answer, as far as it goes.
     async fn answer(&self, flow: &Flow, at: &mut u64, end: &AtomicU64, role: Role) -> std::result::Result<(), Break> {
-        let (mut answer, mut skip) = self.open(*at, end.load(Ordering::Relaxed), role).await?;
+        let Opened { mut answer, mut skip, until } = self.open(*at, end.load(Ordering::Relaxed), role).await?;
         loop {
             let mut chunk = match answer.chunk().await {
                 Ok(Some(chunk)) => chunk,
+                // A registry may give less than it was asked for, but not less than it says.
+                Ok(None) if *at == until => return Ok(()),
+                Ok(None) if answer.status() == StatusCode::PARTIAL_CONTENT => return Err(Break::Lie),
                 Ok(None) => return Err(Break::Connection(self.short(*at))),
                 Err(error @ ImageError::TooSlow { .. }) => return Err(Break::Final(error)),
                 Err(error) => return Err(Break::Connection(error)),
@@ -296,7 +308,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// Asks for a part, and finds out what it is that is answered: so many bytes are to be passed over.
-    async fn open(&self, at: u64, end: u64, role: Role) -> std::result::Result<(Answer, u64), Break> {
+    async fn open(&self, at: u64, end: u64, role: Role) -> std::result::Result<Opened, Break> {
         let is_whole = self.asks_whole.load(Ordering::Relaxed) || (at == 0 && end == self.part.size);
         let end = (end < self.part.size).then_some(end);
         let span = if is_whole { Span::default() } else { Span { offset: at, end } };
@@ -306,13 +318,13 @@ impl<'a> Fetch<'a> {
             answer => answer?,
         };
         if answer.status() == StatusCode::PARTIAL_CONTENT {
-            if is_whole || !self.is_the_range(&answer, at, end) {
+            let Some(until) = self.told_end(&answer, at, end).filter(|_| !is_whole) else {
                 self.learn(Ranges::Refused);
                 return Err(Break::Lie);
-            }
+            };
             self.is_patched.store(true, Ordering::Relaxed);
             self.learn(Ranges::Served);
-            return Ok((answer, 0));
+            return Ok(Opened { answer, skip: 0, until });
         }
         if role == Role::Helper {
             self.learn(Ranges::Refused);
@@ -328,19 +340,18 @@ impl<'a> Fetch<'a> {
         } else if !is_whole {
             self.learn(Ranges::Refused);
         }
-        Ok((answer, at))
+        Ok(Opened { answer, skip: at, until: self.part.size })
     }
 
-    /// `bytes 100-199/1000`, where the total may be a star. A registry may give less than it was asked for.
-    fn is_the_range(&self, answer: &Answer, at: u64, end: Option<u64>) -> bool {
-        let told = answer.header(CONTENT_RANGE).and_then(|text| {
-            let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
-            let (first, last) = range.split_once('-')?;
-            let total = if total == "*" { self.part.size } else { total.parse().ok()? };
-            Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?, total))
-        });
+    /// Where the part ends that an answer says it is; none if it is not a part that was asked for.
+    /// `bytes 100-199/1000`, where the total may be a star.
+    fn told_end(&self, answer: &Answer, at: u64, end: Option<u64>) -> Option<u64> {
+        let (range, total) = answer.header(CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let total = if total == "*" { self.part.size } else { total.parse().ok()? };
+        let (first, last) = (first.parse::<u64>().ok()?, last.parse::<u64>().ok()?);
         let most = end.unwrap_or(self.part.size);
-        told.is_some_and(|(first, last, total)| first == at && last >= first && last < most && total == self.part.size)
+        (first == at && last >= first && last < most && total == self.part.size).then_some(last + 1)
     }
 
     /// A refusal stays.

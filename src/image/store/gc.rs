@@ -76,6 +76,22 @@ impl Store {
         Ok(freed)
     }
 
+    /// Deletes what killed pulls and imports had half unpacked, unless others are at work.
+    pub(super) fn sweep_stages(&self) -> Result<()> {
+        let is_stage = |name: &std::ffi::OsString| !is_resumable(name);
+        if !self.names("partial")?.iter().any(is_stage) {
+            return Ok(());
+        }
+        let path = self.content_lock_path();
+        let lock = Lock::try_exclusive(&path).map_err(|error| ImageError::io("cannot lock", &path, error))?;
+        match lock {
+            Some(_lock) => {
+                self.names("partial")?.iter().filter(|it| is_stage(it)).try_for_each(|it| self.delete("partial", it))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The content lock, or none while somebody brings or reads content: then that one's end collects the garbage.
     fn lock_content(&self) -> Result<Option<Lock>> {
         let path = self.content_lock_path();
