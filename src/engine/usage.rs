@@ -1,8 +1,10 @@
 //! `system df` and `system check`: what lies on the disk, and whether it is whole.
 
+use std::collections::BTreeMap;
+
 use super::inspect::bytes_below;
 use super::{Engine, EngineError, Result};
-use crate::model::{CheckMode, CheckReport, ContainerUsage, DiskUsage};
+use crate::model::{CheckMode, CheckReport, ContainerUsage, Digest, DiskUsage};
 
 impl Engine {
     /// What images, containers and broken-off pulls take of the disk.
@@ -23,6 +25,11 @@ impl Engine {
             });
         }
         Ok(usage)
+    }
+
+    /// The layers of every image, by its id, with their unpacked bytes, lowest first. One cheap call for all images.
+    pub fn image_layers(&self) -> Result<BTreeMap<Digest, Vec<(Digest, u64)>>> {
+        Ok(self.0.store()?.layers()?)
     }
 
     /// Looks at all that images and containers are made of, and with [`CheckMode::Repair`] mends it.

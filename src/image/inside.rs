@@ -10,6 +10,7 @@ use super::{contents, layer};
 pub fn perform(words: &[OsString]) -> Result<(), String> {
     match words.split_first() {
         Some((task, words)) if task == "unpack" => layer::unpack_task(words),
+        Some((task, words)) if task == "compare" => layer::compare_task(words),
         Some((task, words)) if task == "contents" => contents::task(words),
         _ => Err(NOT_FOR_PEOPLE.to_owned()),
     }

@@ -93,6 +93,12 @@ impl Drop for Pending {
     }
 }
 
+/// Exchanges what two paths of one file system name, at once: neither is ever missing (renameat2(2), Linux 3.15).
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
 /// A name in the same folder that no other process uses: `.NAME.RANDOM.tmp`.
 pub fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| io::Error::other("path has no file name"))?;
@@ -223,6 +229,17 @@ mod tests {
         pending.keep().expect("keep");
         assert_eq!(fs::read(&path).expect("read"), b"new");
         assert_eq!(fs::read_dir(folder.path()).expect("list").count(), 1);
+    }
+
+    #[test]
+    fn exchange_swaps_a_folder_and_a_file() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        fs::create_dir(&one).expect("mkdir");
+        fs::write(&other, "x").expect("write");
+        exchange(&one, &other).expect("exchanged");
+        assert!(one.is_file() && other.is_dir());
+        assert!(exchange(&one, &folder.path().join("none")).is_err());
     }
 
     #[test]

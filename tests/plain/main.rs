@@ -14,5 +14,6 @@ mod lifecycle;
 mod pulls;
 mod registries;
 mod resumed_pulls;
+mod store;
 mod terminal;
 mod together;

@@ -5,6 +5,7 @@
 
 mod archive;
 mod attribute;
+mod compare;
 mod elsewhere;
 mod inflate;
 mod name;
@@ -26,6 +27,7 @@ use super::{ImageError, Result};
 use crate::model::Digest;
 
 pub(super) use attribute::is_kept;
+pub(super) use compare::{Compared, compare_digesting, compare_task};
 pub(super) use elsewhere::unpack_task;
 pub use inflate::Compression;
 pub(super) use inflate::inflate;

@@ -43,9 +43,9 @@ pub(super) enum Sweep {
 
 /// What the images refer to.
 #[derive(Default)]
-struct Live {
-    blobs: HashSet<String>,
-    layers: HashSet<String>,
+pub(super) struct Live {
+    pub(super) blobs: HashSet<String>,
+    pub(super) layers: HashSet<String>,
 }
 
 impl Store {
@@ -67,10 +67,7 @@ impl Store {
         let mut freed = Freed::default();
         self.sweep_partial(sweep, &mut freed)?;
         self.sweep_locks()?;
-        // In this order: a container that is made meanwhile is made of an image that is in the index.
-        let mut live = self.live()?;
-        let in_use = self.in_use()?;
-        live.layers.extend(in_use.layers().into_iter().map(str::to_owned));
+        let live = self.needed()?;
         self.sweep_blobs(&live, &mut freed)?;
         self.sweep_layers(&live, &mut freed)?;
         Ok(freed)
@@ -90,6 +87,13 @@ impl Store {
             }
             None => Ok(()),
         }
+    }
+
+    /// What images and containers need. In this order: a container that is made meanwhile is made of an image in the index.
+    pub(super) fn needed(&self) -> Result<Live> {
+        let mut live = self.live()?;
+        live.layers.extend(self.in_use()?.layers().into_iter().map(str::to_owned));
+        Ok(live)
     }
 
     /// The content lock, or none while somebody brings or reads content: then that one's end collects the garbage.

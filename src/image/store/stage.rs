@@ -10,7 +10,7 @@ use super::{Row, Store};
 use crate::image::layer::remove_tree;
 use crate::image::{ImageError, Result};
 use crate::model::Digest;
-use crate::sys::file::Lock;
+use crate::sys::file::{Lock, exchange};
 use crate::sys::in_root::{self, Folder};
 use crate::sys::random;
 
@@ -124,6 +124,17 @@ impl Stage {
     pub(in crate::image) fn keep_blob(&self, digest: &Digest) -> Result<()> {
         let (from, to) = (self.blob(), self.store.blob_path(digest));
         fs::rename(&from, &to).map_err(|error| ImageError::io("cannot move", &from, error))
+    }
+
+    /// As [`Stage::keep_layer`], but in the place of one that is there, which goes.
+    pub(super) fn replace_layer(&self, diff_id: &Digest, bytes: u64) -> Result<()> {
+        let (from, to) = (self.path().join("layer"), self.store.layer_folder(diff_id));
+        if !to.exists() {
+            return self.keep_layer(diff_id, bytes);
+        }
+        let size = from.join("size");
+        fs::write(&size, bytes.to_string()).map_err(|error| ImageError::io("cannot write", &size, error))?;
+        exchange(&from, &to).map_err(|error| ImageError::io("cannot exchange", &from, error))
     }
 
     /// Moves the unpacked layer into place; one that is there already stays, and this one goes.

@@ -82,6 +82,16 @@ impl Store {
         Ok(weighed.freed_without(|row| ids.contains(&row.id)))
     }
 
+    /// The layers of every image with their bytes, lowest first. Reads two files, however many images there are.
+    pub fn layers(&self) -> Result<BTreeMap<Digest, Vec<(Digest, u64)>>> {
+        let rows = self.rows()?;
+        let sizes = self.sizes(&rows);
+        let digest = |(digits, bytes): &Sized| Some((format!("sha256:{digits}").parse().ok()?, *bytes));
+        let layers = |parts: &Parts| parts.layers.iter().filter_map(digest).collect();
+        let of = |row: &Row| Some((row.id.clone(), sizes.images.get(row.manifest.hex()).map(layers)?));
+        Ok(rows.iter().filter_map(of).collect())
+    }
+
     fn weigh(&self) -> Result<Weighed> {
         let rows = self.rows()?;
         let sizes = self.sizes(&rows);

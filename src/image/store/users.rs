@@ -53,6 +53,15 @@ impl InUse {
         users.first().copied()
     }
 
+    /// A running user of a layer.
+    pub(super) fn running_on(&self, layer: &Digest) -> Option<&User> {
+        self.0.iter().find(|user| user.runs && user.layers.contains(layer))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &User> {
+        self.0.iter()
+    }
+
     /// Digits of all layers in use.
     pub(super) fn layers(&self) -> HashSet<&str> {
         self.0.iter().flat_map(|user| &user.layers).map(Digest::hex).collect()
