@@ -12,6 +12,11 @@ pub(super) const LAYERS_MAX: usize = 127;
 pub(super) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
 
+const INDEX_TYPES: [&str; 2] =
+    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+const IMAGE_TYPES: [&str; 2] =
+    ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
+
 /// A blob as a manifest names it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Part {
@@ -72,7 +77,25 @@ impl Document {
                 "it is a manifest of schema 1, which registries gave up in 2019; push the image anew".to_owned()
             );
         }
-        match value.get("manifests") {
+        // One set of bytes that is an index for one reader and an image for another is neither (CVE-2021-41190).
+        let has = |key: &str| value.get(key).is_some_and(|it| !it.is_null());
+        let called = match value.get("mediaType") {
+            None => None,
+            Some(text) => Some(text.as_str().ok_or("its media type is no text")?),
+        };
+        if has("manifests") && (has("layers") || has("config") || has("fsLayers")) {
+            return Err("it is an image and an index at once".to_owned());
+        }
+        let fits = match called {
+            None => true,
+            Some(called) if has("manifests") => INDEX_TYPES.contains(&called),
+            Some(called) => IMAGE_TYPES.contains(&called),
+        };
+        if !fits {
+            let (called, is) = (called.unwrap_or_default(), if has("manifests") { "index" } else { "image" });
+            return Err(format!("it calls itself {called} but would be an {is}"));
+        }
+        match value.get("manifests").filter(|it| !it.is_null()) {
             Some(choices) => {
                 let choices = Vec::<Choice>::deserialize(choices).map_err(|error| error.to_string())?;
                 Ok(Self::Index(choices))
@@ -214,6 +237,25 @@ mod tests {
         for text in ["", "<html>", "{}", "[]", "null", r#"{"schemaVersion":1}"#, r#"{"manifests":3}"#, &many, &helm] {
             assert!(Document::parse(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn document_that_is_one_thing_here_and_another_there_is_refused() {
+        let config = part("application/vnd.oci.image.config.v1+json");
+        let both = format!(r#"{{"schemaVersion":2,"config":{config},"layers":[],"manifests":[]}}"#);
+        let image_as_index =
+            format!(r#"{{"schemaVersion":2,"mediaType":"{}","config":{config},"layers":[]}}"#, INDEX_TYPES[0]);
+        let index_as_image = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":[]}}"#, IMAGE_TYPES[1]);
+        let page = format!(r#"{{"schemaVersion":2,"mediaType":"text/html","config":{config},"layers":[]}}"#);
+        let number = format!(r#"{{"schemaVersion":2,"mediaType":2,"config":{config},"layers":[]}}"#);
+        for text in [&both, &image_as_index, &index_as_image, &page, &number] {
+            assert!(Document::parse(text.as_bytes()).is_err(), "{text}");
+        }
+        let honest = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","config":{config},"layers":[],"manifests":null}}"#,
+            IMAGE_TYPES[1]
+        );
+        assert!(matches!(Document::parse(honest.as_bytes()), Ok(Document::Image(_))));
     }
 
     fn part(media_type: &str) -> String {

@@ -24,4 +24,5 @@ mod runtime_core;
 mod seccomp;
 mod secure_defaults;
 mod security;
+mod unpack_debian;
 mod unpack_owners;

@@ -8,6 +8,7 @@ mod support;
 mod attaching;
 mod command_line;
 mod host_image;
+mod hostile_images;
 mod imports;
 mod interface;
 mod lifecycle;

@@ -90,14 +90,17 @@ fn start(job: &UnpackJob) -> io::Result<Child> {
 fn feed(plain: &mut dyn Read, child: &mut Child, job: &UnpackJob, gauge: &Gauge) -> Result<()> {
     let mut pipe = child.stdin.take();
     let mut buffer = vec![0; CHUNK_BYTES];
+    let mut total = 0;
     loop {
         gauge.check()?;
+        job.check_size(0, total)?;
         let read = match plain.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(ImageError::layer(&job.layer, error)),
         };
+        total += read as u64;
         gauge.unpacked.fetch_add(read as u64, Ordering::Relaxed);
         // A process that has ended has told why, or has all it wants: the rest is read for its digest.
         if pipe.as_mut().is_some_and(|pipe| pipe.write_all(&buffer[..read]).is_err()) {

@@ -132,6 +132,8 @@ pub(super) fn unpack_digesting(plain: impl Read, job: &UnpackJob, gauge: &Gauge)
     let mut rest = [0; 64 << 10];
     loop {
         gauge.check()?;
+        // What follows the archive takes no room, but time.
+        job.check_size(0, plain.length)?;
         match plain.read(&mut rest) {
             Ok(0) => return Ok(Plain { diff_id: plain.digest(), unpacked }),
             Ok(_) => {}

@@ -10,6 +10,17 @@ const NAME_MAX: usize = 255;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
+/// The most bytes of a path that an error repeats.
+const SHOWN_MAX: usize = 200;
+
+/// A path for an error's one line: the end of a long one says most.
+pub(super) fn shown(raw: &[u8]) -> String {
+    match raw.len().checked_sub(SHOWN_MAX) {
+        None | Some(0) => String::from_utf8_lossy(raw).into_owned(),
+        Some(more) => format!("…{}", String::from_utf8_lossy(&raw[more..])),
+    }
+}
+
 /// A path inside the layer: relative, of plain components, divided by single slashes. Empty is the root folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryPath(Vec<u8>);

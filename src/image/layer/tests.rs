@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::image::ImageError;
-use crate::model::ErrorKind;
+use crate::model::{ErrorKind, UnpackLimits};
 
 /// An archive in the making, with names as raw as a hostile one's.
 struct Archive(Vec<u8>);
@@ -87,6 +87,13 @@ impl Archive {
         let mut header = Self::header("PaxHeaders/x", EntryType::XHeader);
         header.set_size(content.len() as u64);
         self.raw(header, content.as_bytes())
+    }
+
+    /// GNU's long name for the entry that follows.
+    fn long(self, name: &str) -> Self {
+        let mut header = Self::header("././@LongLink", EntryType::GNULongName);
+        header.set_size(name.len() as u64 + 1);
+        self.raw(header, format!("{name}\0").as_bytes())
     }
 
     fn end(mut self) -> Vec<u8> {
@@ -379,4 +386,167 @@ fn digest_covers_what_follows_the_end_mark() {
     let plain = unpack_digesting(&bytes[..], &job(folder.path(), Policy::Layer), &Gauge::default()).expect("good");
     assert_eq!(plain.diff_id, Digest::from_sha256(Sha256::digest(&bytes).into()));
     assert_eq!(plain.unpacked, Unpacked { entries: 1, bytes: 1 });
+}
+
+/// As [`unpacked`], with limits of the test's own.
+fn limited(bytes: &[u8], compressed: Option<u64>, limits: UnpackLimits) -> Result<Plain> {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let job = UnpackJob { compressed_bytes: compressed, limits, ..job(folder.path(), Policy::Layer) };
+    unpack_digesting(bytes, &job, &Gauge::default())
+}
+
+#[test]
+fn bombs_are_refused_and_the_error_names_the_limit() {
+    let small = UnpackLimits { max_bytes: 100_000, max_ratio: 250, max_entries: 20 };
+    let told = |bytes: &[u8], word: &str| {
+        let error = limited(bytes, None, small).expect_err("a bomb").to_string();
+        assert!(error.contains(word) && error.contains("config.toml"), "{error}");
+    };
+    told(&Archive::new().file("f", &"x".repeat(200_000)).end(), "max_size");
+    let mut said = Archive::header("f", EntryType::Regular);
+    said.set_size(1 << 40);
+    told(&Archive::new().raw(said, b"").0, "max_size");
+    let hole = [("GNU.sparse.size", "1000000000"), ("GNU.sparse.map", "0,1")];
+    told(&Archive::new().pax(&hole).file("f", "x").end(), "max_size");
+    let many = (0..30).fold(Archive::new(), |archive, n| archive.file(&format!("f{n}"), ""));
+    told(&many.end(), "max_files");
+    let mut after = Archive::new().file("f", "x").end();
+    after.resize(300_000, 0);
+    told(&after, "max_size");
+    limited(&Archive::new().file("f", "x").end(), Some(1), small).expect("a high ratio of little is no bomb");
+}
+
+#[test]
+fn mode_of_what_a_symlink_leads_to_is_never_changed() {
+    // CVE-2026-33056: a symlink, then a folder of the same name with another mode.
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let (root, outside) = (folder.path().join("root"), folder.path().join("outside"));
+    fs::create_dir(&root).expect("folder");
+    fs::create_dir(&outside).expect("folder");
+    fs::set_permissions(&outside, PermissionsExt::from_mode(0o750)).expect("mode");
+    symlink(&outside, root.join("planted")).expect("symlink");
+    let open = |name: &str| {
+        let mut header = Archive::header(name, EntryType::Directory);
+        header.set_mode(0o777);
+        header
+    };
+    let bytes = Archive::new()
+        .folder("inside/")
+        .symlink("foo", "/inside")
+        .raw(open("foo/."), b"")
+        .raw(open("planted"), b"")
+        .file("planted/file", "x")
+        .end();
+    unpack_digesting(&bytes[..], &job(&root, Policy::Layer), &Gauge::default()).expect("unpacked");
+    let mode = |path: &Path| fs::symlink_metadata(path).expect("there").mode() & 0o170_777;
+    assert_eq!((mode(&outside), mode(&root.join("inside"))), (0o040_750, 0o040_755));
+    assert_eq!((mode(&root.join("foo")), mode(&root.join("planted"))), (0o040_777, 0o040_777), "folders now");
+    assert_eq!(fs::read_dir(&outside).expect("list").count(), 0);
+}
+
+#[test]
+fn folder_that_is_swapped_for_a_symlink_leads_nowhere_else() {
+    let archive = Archive::new()
+        .folder("a/")
+        .file("a/first", "x")
+        .symlink("a", "/b")
+        .folder("b/")
+        .file("a/second", "y")
+        .hard_link("c", "a/second");
+    let folder = taken(Policy::Layer, archive);
+    let root = folder.path().join("root");
+    assert!(!root.join("b/first").exists(), "it went with its folder");
+    assert_eq!(fs::read_to_string(root.join("b/second")).expect("through the symlink, inside"), "y");
+    assert_eq!(fs::read_to_string(root.join("c")).expect("linked"), "y");
+    let mut closed = Archive::header("d", EntryType::Directory);
+    closed.set_mode(0o700);
+    let archive = Archive::new().folder("e/").raw(closed, b"").symlink("d", "/e");
+    let folder = taken(Policy::Layer, archive);
+    let mode = fs::metadata(folder.path().join("root/e")).expect("there").mode() & 0o777;
+    assert_eq!(mode, 0o755, "the metadata of the folder that is gone goes to nobody");
+}
+
+#[test]
+fn opaque_marks_in_odd_places_hide_no_more_than_their_folder() {
+    let archive = Archive::new()
+        .file(".wh..wh..opq", "with content")
+        .file("new/deep/.wh..wh..opq", "")
+        .folder("as-folder/.wh..wh..opq/")
+        .symlink("as-link/.wh..wh..opq", "/etc")
+        .symlink("door", "/behind")
+        .folder("behind/")
+        .file("door/.wh..wh..opq", "");
+    let folder = taken(Policy::Layer, archive);
+    let root = folder.path().join("root");
+    for name in ["", "new/deep", "as-folder", "as-link", "behind"] {
+        assert!(is_opaque(&root.join(name)), "{name}");
+        assert!(!root.join(name).join(".wh..wh..opq").exists(), "{name}");
+    }
+    assert!(!is_opaque(&root.join("new")));
+    refused(Policy::Layer, Archive::new().file("f", "x").file("f/.wh..wh..opq", ""), "f/.wh..wh..opq");
+    for name in [".wh...", "a/.wh..", ".wh..wh..opq/in", ".wh..wh..wh..opq"] {
+        let (_folder, result) = unpacked(Policy::Layer, &Archive::new().file(name, "").end());
+        assert!(result.is_err() || name == ".wh...", "{name}");
+    }
+}
+
+#[test]
+fn names_of_any_bytes_and_of_the_longest_length_are_taken() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut odd = Archive::header("", EntryType::Regular);
+    odd.as_old_mut().name[..6].copy_from_slice(b"\xff\xfe\n\x1b a");
+    let longest = "n".repeat(255);
+    let deep = vec!["d".repeat(255); 15].join("/");
+    let archive = Archive::new()
+        .raw(odd, b"")
+        .long(&longest)
+        .file("short", "x")
+        .long(&deep)
+        .file("short", "y")
+        .pax(&[("path", &"\u{fc}".repeat(127))])
+        .file("short", "z");
+    let folder = taken(Policy::Layer, archive);
+    let root = folder.path().join("root");
+    assert!(root.join(std::ffi::OsStr::from_bytes(b"\xff\xfe\n\x1b a")).exists());
+    assert_eq!(fs::read_to_string(root.join(longest)).expect("255 bytes"), "x");
+    assert_eq!(fs::read_to_string(root.join("\u{fc}".repeat(127))).expect("127 letters"), "z");
+    refused(Policy::Layer, Archive::new().long(&"n".repeat(256)).file("short", "x"), "255");
+    refused(Policy::Layer, Archive::new().long(&"d/".repeat(2100)).file("short", "x"), "4095");
+}
+
+#[test]
+fn holes_stay_holes_and_attributes_come_to_files_that_are_closed() {
+    let sparse = [("GNU.sparse.size", "50000000"), ("GNU.sparse.map", "0,1,49999999,1")];
+    let mut closed = Archive::header("closed", EntryType::Regular);
+    closed.set_mode(0o444);
+    let archive =
+        Archive::new().pax(&sparse).file("holes", "ab").pax(&[("SCHILY.xattr.user.note", "kept")]).raw(closed, b"");
+    let folder = taken(Policy::Layer, archive);
+    let root = folder.path().join("root");
+    let holes = fs::metadata(root.join("holes")).expect("there");
+    assert_eq!(holes.len(), 50_000_000);
+    assert!(holes.blocks() * 512 < 1_000_000, "{} blocks", holes.blocks());
+    let file = fs::File::open(root.join("closed")).expect("readable");
+    let attributes = crate::sys::in_root::attributes(&file).expect("attributes");
+    assert!(attributes.contains(&("user.note".into(), b"kept".to_vec())), "{attributes:?}");
+    assert_eq!(file.metadata().expect("there").mode() & 0o777, 0o444);
+    let many = "v".repeat(60_000);
+    let (_folder, result) =
+        unpacked(Policy::Layer, &Archive::new().pax(&[("SCHILY.xattr.user.big", &many)]).file("f", "").end());
+    let told = result.map_err(|error| error.kind());
+    assert!(matches!(told, Ok(_) | Err(ErrorKind::Corrupt)), "never a full disk: {told:?}");
+}
+
+#[test]
+fn hundred_thousand_entries_are_unpacked() {
+    let mut archive = Archive::new().folder("many/");
+    archive.0.reserve(80 << 20);
+    for number in 0..50_000 {
+        archive = archive.file(&format!("many/{number}"), "");
+        archive = archive.symlink(&format!("many/l{number}"), "0");
+    }
+    let start = std::time::Instant::now();
+    let (_folder, result) = unpacked(Policy::Layer, &archive.end());
+    assert_eq!(result.expect("unpacked").unpacked.entries, 100_001);
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

@@ -12,7 +12,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::attribute::{self, Attributes};
-use super::name::EntryPath;
+use super::name::{EntryPath, shown};
 use super::owner::{OWNER_NOTE, Owners};
 use super::rules::UnpackJob;
 use crate::image::{ImageError, Result};
@@ -87,7 +87,7 @@ impl Tree {
         let asks_too_much =
             errno.is_some_and(|it| matches!(it, Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::ISDIR));
         if asks_too_much || error.kind() == io::ErrorKind::InvalidData {
-            return ImageError::layer(&self.layer, format!("{}: {doing}: {error}", path.as_os_str().to_string_lossy()));
+            return ImageError::layer(&self.layer, format!("{}: {doing}: {error}", shown(path.as_bytes())));
         }
         ImageError::io(doing, &self.shown.join(path.as_os_str()), error)
     }
@@ -175,7 +175,7 @@ impl Tree {
         if self.owners == Owners::Inside && Errno::from_io_error(&error) == Some(Errno::INVAL) {
             let (uid, gid) = (meta.uid, meta.gid);
             let reason = "an id that this user has not got; larger ranges in /etc/subuid and /etc/subgid have more";
-            let path = path.as_os_str().to_string_lossy();
+            let path = shown(path.as_bytes());
             return ImageError::layer(&self.layer, format!("{path} belongs to {uid}:{gid}, {reason}"));
         }
         self.failure("cannot set owner, mode or time of", path, error)

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use super::Gauge;
 use super::archive::{Archive, Entry, Kind};
-use super::name::{EntryPath, Meaning};
+use super::name::{EntryPath, Meaning, shown};
 use super::rules::UnpackJob;
 use super::tree::{Meta, Tree};
 use crate::image::{ImageError, Result};
@@ -186,7 +186,7 @@ impl Unpacker<'_> {
     }
 
     fn refusal(&self, raw: &[u8], reason: impl std::fmt::Display) -> ImageError {
-        ImageError::layer(&self.job.layer, format!("{}: {reason}", String::from_utf8_lossy(raw)))
+        ImageError::layer(&self.job.layer, format!("{}: {reason}", shown(raw)))
     }
 }
 

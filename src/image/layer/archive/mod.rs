@@ -14,6 +14,7 @@ use self::header::{BLOCK, Header};
 use self::pax::Records;
 pub(super) use self::sparse::Fragment;
 use super::attribute::Attributes;
+use super::name::shown;
 
 /// Bytes of long names, PAX records and sparse maps of one entry: more would only eat memory.
 const EXTENSION_MAX: u64 = 1 << 20;
@@ -314,7 +315,7 @@ fn too_much() -> io::Error {
 }
 
 fn named(path: &[u8], reason: String) -> io::Error {
-    bad(format!("{}: {reason}", String::from_utf8_lossy(path)))
+    bad(format!("{}: {reason}", shown(path)))
 }
 
 fn bad(reason: impl Into<String>) -> io::Error {
