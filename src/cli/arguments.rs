@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::commit::Commit;
 use super::completion::Completion;
+use super::copy::Copy;
 use super::diff::Diff;
 use super::history::History;
 use super::images::{Images, Import, RemoveImages, TagImage};
@@ -78,6 +80,8 @@ pub enum Command {
     Top(Top),
     Inspect(Inspect),
     Diff(Diff),
+    Cp(Copy),
+    Commit(Commit),
     History(History),
     Events(Events),
     Images(Images),
@@ -137,6 +141,8 @@ pub enum ContainerCommand {
     Inspect(Inspect),
     Prune(PruneContainers),
     Diff(Diff),
+    Cp(Copy),
+    Commit(Commit),
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -190,6 +196,8 @@ impl Command {
                 ContainerCommand::Stats(wish) => Self::Stats(wish),
                 ContainerCommand::Top(wish) => Self::Top(wish),
                 ContainerCommand::Diff(wish) => Self::Diff(wish),
+                ContainerCommand::Cp(wish) => Self::Cp(wish),
+                ContainerCommand::Commit(wish) => Self::Commit(wish),
                 ContainerCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Container)),
                 // There is no shorter name for these.
                 ContainerCommand::Prune(wish) => Self::Container(ContainerCommand::Prune(wish)),

@@ -2,7 +2,9 @@
 
 mod arguments;
 mod attach;
+mod commit;
 mod completion;
+mod copy;
 mod detach;
 mod diff;
 mod failure;
@@ -144,6 +146,8 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Logs(wish) => logs::logs(engine, &wish),
         Command::Stats(wish) => stats::stats(engine, &wish),
         Command::Top(wish) => stats::top(engine, &wish),
+        Command::Commit(wish) => commit::commit(engine, &wish),
+        Command::Cp(wish) => copy::copy(engine, &wish),
         Command::Diff(wish) => diff::diff(engine, &wish),
         Command::History(wish) => history::history(engine, &wish),
         Command::Inspect(wish) => inspect::inspect(engine, &wish),

@@ -36,6 +36,8 @@ pub enum EngineError {
     HostImage { verb: &'static str },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
     NoIdsLeft,
+    #[error("container {name} is made of the host image, which is this machine and no image that a layer could lie on")]
+    CommitHost { name: Name },
     /// About the files of a container.
     #[error("container {name}: {message}")]
     Files { name: String, message: String, kind: ErrorKind },
@@ -76,6 +78,7 @@ impl EngineError {
             | Self::Restarting { .. }
             | Self::NotPaused { .. }
             | Self::RemoveRunning { .. }
+            | Self::CommitHost { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
@@ -110,6 +113,9 @@ impl EngineError {
                 format!("`teu rm -f {}` removes that container", id.get(..12).unwrap_or(&id))
             }
             Self::NoIdsLeft => "`teu rm` frees the ranges of containers; a line such as `teu:524288:655360` in both /etc/subuid and /etc/subgid gives ten more, and `--userns host` needs none".to_owned(),
+            Self::CommitHost { name } => format!(
+                "`teu diff {name}` lists what it has changed and `teu cp` fetches it; `teu export {name} | teu import - NAME` makes an image of all of its files"
+            ),
             Self::HostImage { .. } | Self::Files { .. } | Self::Invalid { .. } | Self::Damaged { .. } => return None,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "`teu doctor` says what this machine lacks".to_owned()

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::runtime::seccomp;
 
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const STOP_TIMEOUT_MS: u64 = 10_000;
 
 /// What the merge needs to know beside the wish and the image.

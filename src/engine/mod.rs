@@ -4,6 +4,7 @@
 //! Faces find every type they need here: what monitor and image make for them is exported again below.
 
 mod attach;
+mod commit;
 mod copy;
 mod create;
 mod doctor;
@@ -65,6 +66,8 @@ pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
     MonitorError, Next, Stopper, TerminalModes,
 };
+pub use commit::{CommitOptions, Committed, Pause};
+pub use copy::{CopyMeter, CopyOptions, CopySource, CopyTarget};
 pub use doctor::{Check, Verdict, probe_verb};
 pub use error::EngineError;
 pub use exec::{ExecStarted, ExecWish};

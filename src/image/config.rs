@@ -90,8 +90,12 @@ pub(super) fn document(
     document.to_string().into_bytes()
 }
 
+/// The members of Docker's `config` object that we know.
+pub(super) const KNOWN: [&str; 9] =
+    ["User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels", "StopSignal"];
+
 /// Docker's `config` object, without what is empty.
-fn config_object(config: &ImageConfig) -> Value {
+pub(super) fn config_object(config: &ImageConfig) -> Value {
     let set = |names: &[String]| -> Map<String, Value> { names.iter().map(|name| (name.clone(), json!({}))).collect() };
     let members = [
         ("User", json!(config.user)),

@@ -16,6 +16,9 @@
 //!
 //! Overlayfs's marks are `trusted.overlay.*` for root and `user.overlay.*` (mount option `userxattr`) for the others.
 
+use std::io::{self, Read};
+
+mod commit;
 mod config;
 mod contents;
 mod error;
@@ -32,6 +35,7 @@ mod save;
 mod search;
 mod store;
 
+pub use commit::{Commit, commit};
 pub use error::ImageError;
 pub use import::{ImportSource, import};
 pub use inside::perform as perform_inside;
@@ -43,6 +47,11 @@ pub use registry::{LoggedIn, Registries, login, logout};
 pub use save::{ArchiveFormat, SaveOptions, save};
 pub use search::{SearchOptions, TagsWish, details, search, tags};
 pub use store::{Freed, RemoveMode, Removed, Store, StoreHold, StoredImage, User, Users};
+
+/// The plain archive in what `reader` gives, which may be compressed with gzip or zstd.
+pub fn inflated(reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    layer::inflate(reader)
+}
 
 /// What every function of this room returns.
 pub type Result<T> = std::result::Result<T, ImageError>;

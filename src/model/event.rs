@@ -36,6 +36,7 @@ pub enum EventAction {
     Import,
     Load,
     Save,
+    Commit,
     Tag,
     Untag,
     Delete,

@@ -45,6 +45,11 @@ impl Folder {
         Ok(Self(openat(CWD, path, OPEN_FOLDER, Mode::empty())?))
     }
 
+    /// The same where the folder itself may be closed to this user: only what is below can be opened, by name.
+    pub fn open_place(path: &Path) -> io::Result<Self> {
+        Ok(Self(openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+    }
+
     /// Opens the folder `path` as a process chrooted here would, symlinks and all.
     pub fn resolve(&self, path: &OsStr) -> io::Result<Self> {
         let path = if path.is_empty() { OsStr::new(".") } else { path };

@@ -32,6 +32,9 @@ pub use worker::main as visit_verb;
 /// Says that the writable layer is there, but not because the container was started.
 const PREPARED: &str = "prepared";
 
+/// How long a visitor may take to end.
+const PATIENCE_MS: u32 = 3000;
+
 /// A visit under way. It ends when this is dropped.
 pub(super) struct Visit {
     line: Line,
@@ -155,7 +158,7 @@ impl Inner {
     }
 
     /// Makes the writable layer of a container that was never started, with a note that it was not.
-    fn prepare_writable_layer(&self, record: &ContainerRecord) -> Result<()> {
+    pub(super) fn prepare_writable_layer(&self, record: &ContainerRecord) -> Result<()> {
         if self.upper(&record.id).exists() {
             return Ok(());
         }
@@ -223,7 +226,9 @@ impl Visit {
         match kind {
             Failure::NotFound => EngineError::Files { name, message, kind: crate::model::ErrorKind::NotFound },
             Failure::Refused => EngineError::Files { name, message, kind: crate::model::ErrorKind::Conflict },
-            Failure::Other => EngineError::Files { name, message, kind: crate::model::ErrorKind::Other },
+            Failure::Pipe | Failure::Other => {
+                EngineError::Files { name, message, kind: crate::model::ErrorKind::Other }
+            }
         }
     }
 
@@ -254,27 +259,45 @@ impl Visit {
         self.settle(given)
     }
 
-    /// When this side failed because the pipe broke, the other side knows why.
+    /// Of two failures the one that explains the other: whose pipe broke has none of his own.
     fn settle(&mut self, own: Result<()>) -> Result<()> {
-        match (own, self.heard()) {
-            (Ok(()), answer) => answer.map(|_| ()),
-            (Err(own), Ok(_)) => Err(own),
-            (Err(own), Err(theirs)) => Err(if is_broken_pipe(&own) { theirs } else { own }),
+        match (own, self.line.hear::<Answer>()) {
+            (Err(own), Ok(Some(Answer::Failed { kind: Failure::Pipe, .. }))) => Err(own),
+            (Err(own), Ok(Some(Answer::Failed { kind, message }))) => match is_of_the_archive(&own) {
+                true => Err(self.failed(kind, message)),
+                false => Err(own),
+            },
+            (Err(own), _) => Err(own),
+            (Ok(()), Ok(Some(Answer::Failed { kind, message }))) => Err(self.failed(kind, message)),
+            (Ok(()), Ok(Some(_))) => Ok(()),
+            (Ok(()), _) => Err(self.broken()),
         }
     }
 }
 
-fn is_broken_pipe(error: &EngineError) -> bool {
+/// Whether it says no more than that the archive broke off.
+fn is_of_the_archive(error: &EngineError) -> bool {
     match error {
-        EngineError::Io { source, .. } => source.kind() == io::ErrorKind::BrokenPipe,
-        EngineError::Image(crate::image::ImageError::Io { source, .. }) => source.kind() == io::ErrorKind::BrokenPipe,
+        EngineError::Io { path, source, .. } => {
+            source.kind() == io::ErrorKind::BrokenPipe
+                || path == Path::new("the archive") && source.raw_os_error().is_none()
+        }
         _ => false,
     }
 }
 
 impl Drop for Visit {
-    /// The visitor ends with the conversation; nobody waits for it to find that out by itself.
+    /// The visitor ends with the conversation. It is waited for, so that a container's root is free again; one that hangs
+    /// (in a FUSE file system of the container's) is killed.
     fn drop(&mut self) {
+        self.data = None;
+        self.line.end();
+        for _ in 0..PATIENCE_MS {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

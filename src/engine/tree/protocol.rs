@@ -82,6 +82,8 @@ pub enum Answer {
 pub enum Failure {
     NotFound,
     Refused,
+    /// The other end of the data pipe was closed: that end knows why.
+    Pipe,
     Other,
 }
 
@@ -119,6 +121,12 @@ impl Line {
     /// Another end to speak with. What has come already is heard at the first one.
     pub fn try_clone(&self) -> io::Result<Self> {
         Self::over(self.writer.try_clone()?)
+    }
+
+    /// Says that nothing will be said any more.
+    pub fn end(&self) {
+        // An end that is closed already needs no saying.
+        let _ = self.writer.shutdown(std::net::Shutdown::Both);
     }
 
     pub fn say(&mut self, word: &impl Serialize) -> io::Result<()> {

@@ -134,7 +134,11 @@ fn split(found: &Found) -> (&OsStr, &OsStr) {
 fn written(packed: Result<BufWriter<File>, PackError>) -> Result<Answer, Answer> {
     let flushed = packed.and_then(|mut out| out.flush().map_err(PackError::Write));
     flushed.map(|()| Answer::Done).map_err(|error| {
-        let kind = if matches!(error, PackError::Refused { .. }) { Failure::Refused } else { Failure::Other };
+        let kind = match &error {
+            PackError::Refused { .. } => Failure::Refused,
+            PackError::Write(source) if source.kind() == io::ErrorKind::BrokenPipe => Failure::Pipe,
+            _ => Failure::Other,
+        };
         Answer::Failed { kind, message: error.to_string() }
     })
 }
