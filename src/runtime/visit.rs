@@ -102,7 +102,11 @@ impl<'a> Build<'a> {
                 drop(upper);
                 never_return(&mut lower, |line| self.inside(line, &plan, part))
             }
-            Cloned::Parent { pid, pidfd } => (pid, pidfd),
+            Cloned::Parent { pid, pidfd } => {
+                // With it go copies of descriptors whose last end others wait for.
+                drop(part);
+                (pid, pidfd)
+            }
         };
         drop(lower);
         let guided = self.guide(pid, &upper, &plan);

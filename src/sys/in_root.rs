@@ -302,6 +302,39 @@ pub fn mount_of(fd: impl AsFd) -> io::Result<u64> {
     Ok(statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
 
+/// Sorts of file systems that matter when trees are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// The kernel's own: what is read of it is made at that moment.
+    Kernel,
+    Overlay,
+    Other,
+}
+
+/// statfs's magic numbers (linux/magic.h): procfs, sysfs, cgroup, cgroup2, devpts, mqueue, debugfs, tracefs, securityfs, bpf.
+const KERNEL: [rustix::fs::FsWord; 10] = [
+    0x9fa0,
+    0x6265_6572,
+    0x0027_e0eb,
+    0x6367_7270,
+    0x1cd1,
+    0x1980_0202,
+    0x6462_6720,
+    0x7472_6163,
+    0x7363_6673,
+    0xcafe_4a11,
+];
+const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
+
+/// The sort of file system that an open file or folder is on.
+pub fn file_system_of(fd: impl AsFd) -> io::Result<FileSystem> {
+    Ok(match rustix::fs::fstatfs(fd)?.f_type {
+        OVERLAY => FileSystem::Overlay,
+        kind if KERNEL.contains(&kind) => FileSystem::Kernel,
+        _ => FileSystem::Other,
+    })
+}
+
 /// Owner of an open file or folder. Clears setuid and capabilities: set those after.
 pub fn set_owner(fd: impl AsFd, uid: u32, gid: u32) -> io::Result<()> {
     Ok(fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)

@@ -41,6 +41,10 @@ pub fn landing(source: &Source, destination: &Destination<'_>) -> Result<Landing
         (_, Kind::Missing) if !found.has_parent => Err(format!("the folder that {text} would be in does not exist")),
         (false, Kind::Missing) if asks_for_folder(shown) => Err(format!("the folder {text} does not exist")),
         (_, Kind::Missing) => Ok(renamed()),
+        // /dev/null, or a pipe: nobody wants it replaced by a file.
+        (_, Kind::Other) => {
+            Err(format!("{text} is a device, pipe or socket: name a file or folder, or - for a tar archive"))
+        }
         (true, _) => Err(format!("cannot copy a folder onto {text}, which is a file")),
         (false, _) if asks_for_folder(shown) => Err(format!("{text} is not a folder")),
         (false, _) => Ok(renamed()),
@@ -111,6 +115,7 @@ mod tests {
         assert!(land("file", "d/x", Kind::File, "/d/x/").is_err());
         assert!(land("file", "none/x", Kind::Missing, "/none/x").is_err());
         assert_eq!(land("file", "", Kind::Folder, "/"), at("", Some("file")));
+        assert!(land("file", "dev/null", Kind::Other, "/dev/null").is_err());
     }
 
     #[test]

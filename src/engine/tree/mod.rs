@@ -65,7 +65,9 @@ impl Engine {
     pub fn export_tree(&self, target: &str, out: &mut dyn Write) -> Result<()> {
         let record = self.0.find(target)?;
         let mut visit = self.0.visit(&record, Flow::FromContainer, Binds::Hidden)?;
-        visit.read(Ask::Pack { path: Vec::new(), shown: b".".to_vec(), mounts: Mounts::Left }, |mut data| {
+        let is_patchwork = record.image_id.is_none() && !rustix::process::geteuid().is_root();
+        let mounts = if is_patchwork { Mounts::OverlaysOnly } else { Mounts::Left };
+        visit.read(Ask::Pack { path: Vec::new(), shown: b".".to_vec(), mounts }, |mut data| {
             io::copy(&mut data, out).map(|_| ()).map_err(EngineError::io("write", Path::new("the archive")))
         })
     }

@@ -42,6 +42,8 @@ pub type Bytes = Vec<u8>;
 pub enum Mounts {
     Followed,
     Left,
+    /// Overlays come along: an ordinary user's view of the machine's root is made of such.
+    OverlaysOnly,
 }
 
 /// Whose files are to be that come out of an archive.

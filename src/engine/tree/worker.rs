@@ -15,7 +15,7 @@ use super::protocol::{Answer, Ask, Begin, Failure, Found, Kind, Line, Mounts};
 use crate::engine::copy::extract::{ExtractError, Extractor};
 use crate::image::pack::{self, PackError, PackOptions};
 use crate::runtime::{self, RuntimeError};
-use crate::sys::in_root::Folder;
+use crate::sys::in_root::{self, FileSystem, Folder};
 use crate::sys::program;
 
 /// How much is handed to the pipe at once.
@@ -105,7 +105,13 @@ impl Visitor {
 
     fn pack(&mut self, path: &[u8], shown: &Path, mounts: Mounts) -> Result<Answer, Answer> {
         let out = self.out()?;
-        let options = PackOptions { leave_mounts: mounts == Mounts::Left, devices: true, ..PackOptions::default() };
+        let options = PackOptions {
+            leave_mounts: mounts != Mounts::Followed,
+            keep_overlays: mounts == Mounts::OverlaysOnly,
+            leave_kernel: true,
+            devices: true,
+            ..PackOptions::default()
+        };
         let found = look(&self.root, path, false).map_err(|error| failed(&error))?;
         if found.kind == Kind::Missing {
             return Err(failed(&io::ErrorKind::NotFound.into()));
@@ -116,6 +122,11 @@ impl Visitor {
         }
         let (parent, name) = split(&found);
         let folder = self.root.resolve(parent).map_err(|error| failed(&error))?;
+        if found.kind == Kind::File && in_root::file_system_of(&folder).is_ok_and(|it| it == FileSystem::Kernel) {
+            let message = "the kernel makes what is in this file when a program reads it, so it cannot be copied: \
+                           `teu exec` with `cat` reads it";
+            return Err(Answer::Failed { kind: Failure::Refused, message: message.to_owned() });
+        }
         written(pack::entry(&folder, name, shown, &options, out))
     }
 

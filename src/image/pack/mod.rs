@@ -21,6 +21,10 @@ use crate::sys::in_root::Folder;
 pub struct PackOptions {
     /// File systems and files mounted in the tree are left empty, as they are below the mounts.
     pub leave_mounts: bool,
+    /// Overlays mounted in the tree belong to it all the same.
+    pub keep_overlays: bool,
+    /// The kernel's own file systems (procfs and the like) are left empty.
+    pub leave_kernel: bool,
     /// Character and block devices come along. Otherwise they are left out, as sockets always are.
     pub devices: bool,
     /// A folder, by device and inode number, of which nothing but itself is taken.

@@ -13,7 +13,7 @@ use tar::EntryType;
 
 use super::{Entry, Owners, PackError, PackOptions, TarWriter};
 use crate::image::layer::{CAPABILITY_NOTE, OWNER_NOTE, is_kept};
-use crate::sys::in_root::{self, Folder};
+use crate::sys::in_root::{self, FileSystem, Folder};
 
 /// Deeper trees are refused: each level keeps a descriptor open.
 const DEPTH_MAX: usize = 500;
@@ -88,9 +88,10 @@ impl<'a, W: Write> Walk<'a, W> {
                     let child = child.map_err(PackError::read(path))?;
                     let stat = child.stat().map_err(PackError::read(path))?;
                     self.folder(&child, path, &stat)?;
-                    let left_empty = self.options.without == Some((stat.st_dev, stat.st_ino))
-                        || self.mount.is_some() && stat.st_dev != self.device;
-                    if left_empty { Ok(()) } else { self.content(&child, path, depth + 1) }
+                    match self.is_left(&child, &stat).map_err(PackError::read(path))? {
+                        true => Ok(()),
+                        false => self.content(&child, path, depth + 1),
+                    }
                 }
             },
             FileType::CharacterDevice if self.is_upper && stat.st_rdev == 0 => self.whiteout(path, name),
@@ -113,6 +114,19 @@ impl<'a, W: Write> Walk<'a, W> {
                 self.put(&Entry { device, ..self.like(stat, path, sort) })
             }
         }
+    }
+
+    /// Whether nothing of a folder but itself is taken.
+    fn is_left(&self, folder: &Folder, stat: &Stat) -> io::Result<bool> {
+        if self.options.without == Some((stat.st_dev, stat.st_ino)) {
+            return Ok(true);
+        }
+        if stat.st_dev == self.device {
+            return Ok(false);
+        }
+        let kind = in_root::file_system_of(folder)?;
+        Ok(self.options.leave_kernel && kind == FileSystem::Kernel
+            || self.options.leave_mounts && !(self.options.keep_overlays && kind == FileSystem::Overlay))
     }
 
     pub(super) fn folder(&mut self, folder: &Folder, path: &Path, stat: &Stat) -> Result<(), PackError> {
