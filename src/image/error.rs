@@ -204,6 +204,9 @@ impl ImageError {
             }
             Self::Status { status: ..500, .. } => "that is the registry's own reason; its operator knows more".to_owned(),
             Self::Status { .. } => "the registry failed, not teu: try again later".to_owned(),
+            Self::Connection { registry, reason } if reason.contains("client certificate") => format!(
+                "config.toml: [registries.\"{registry}\"] cert = \"FILE\", key = \"FILE\"; or client.cert and client.key in ~/.config/docker/certs.d/{registry}"
+            ),
             Self::Connection { registry, reason } if reason.contains("ertificate") => {
                 format!(
                     "its authority's certificate belongs into ~/.config/docker/certs.d/{registry}/ca.crt, or into config.toml: [registries.\"{registry}\"] ca = \"FILE\""

@@ -15,6 +15,7 @@ mod mapped_ids;
 mod oci_engines;
 mod oci_foreground;
 mod oci_spec;
+mod push;
 mod registry;
 mod rootless;
 mod run_flags;

@@ -6,6 +6,7 @@
 #![allow(unused_imports, reason = "the same")]
 
 pub mod bundle;
+pub mod certificates;
 pub mod debian;
 pub mod http;
 pub mod leaks;

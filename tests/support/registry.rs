@@ -17,26 +17,42 @@ pub struct Registry {
     pub address: String,
     running: Running,
     folder: tempfile::TempDir,
+    own_storage: Option<tempfile::TempDir>,
 }
 
 /// `user:secret`, as htpasswd -B writes it.
 const HTPASSWD: &str = "user:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
 
+const PASSWORD: &str = "auth:\n  htpasswd:\n    realm: test\n    path: FOLDER/htpasswd\n";
+
 impl Registry {
     /// With the cached images `busybox:latest`, `busybox:1`, `team/busybox:latest`, `debian:bookworm` and `debian:latest`.
     #[track_caller]
     pub fn new() -> Self {
-        Self::start(&cached_storage(), "")
+        Self::start(&cached_storage(), "", &[])
     }
 
     /// Without images, for the test's own.
     #[track_caller]
     pub fn empty() -> Self {
+        Self::special("", &[])
+    }
+
+    /// Without images, behind basic authentication: `user` with the password `secret`.
+    #[track_caller]
+    pub fn empty_with_password() -> Self {
+        Self::special(PASSWORD, &[])
+    }
+
+    /// Without images, with more lines of configuration (first those of `http`, with two spaces before them). `FOLDER` in
+    /// them is where these files are.
+    #[track_caller]
+    pub fn special(more: &str, files: &[(&str, &[u8])]) -> Self {
         let folder = tempfile::Builder::new().prefix("teu-registry.").tempdir().expect("a temporary folder");
         let storage = folder.path().join("storage");
         fs::create_dir(&storage).expect("a folder");
-        let mut registry = Self::start(&storage, "");
-        registry.folder = folder;
+        let mut registry = Self::start(&storage, more, files);
+        registry.own_storage = Some(folder);
         registry
     }
 
@@ -49,19 +65,21 @@ impl Registry {
     /// The cached images behind basic authentication: `user` with the password `secret`.
     #[track_caller]
     pub fn with_password() -> Self {
-        Self::start(&cached_storage(), "auth:\n  htpasswd:\n    realm: test\n    path: HTPASSWD\n")
+        Self::start(&cached_storage(), PASSWORD, &[])
     }
 
     #[track_caller]
-    fn start(storage: &Path, more: &str) -> Self {
+    fn start(storage: &Path, more: &str, files: &[(&str, &[u8])]) -> Self {
         let program = need::program("docker-registry", "docker-registry");
         let folder = tempfile::Builder::new().prefix("teu-registry.").tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("htpasswd"), HTPASSWD).expect("write");
+        for (name, content) in [("htpasswd", HTPASSWD.as_bytes())].iter().chain(files) {
+            fs::write(folder.path().join(name), content).expect("write");
+        }
         // The port is free now; if another takes it before the registry does, the next try finds another.
         for _ in 0..5 {
             let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
             let address = format!("127.0.0.1:{port}");
-            let more = more.replace("HTPASSWD", &folder.path().join("htpasswd").to_string_lossy());
+            let more = more.replace("FOLDER", &folder.path().to_string_lossy());
             let config = format!(
                 "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n{more}",
                 storage.display()
@@ -77,7 +95,7 @@ impl Registry {
                 ended.or_else(|| TcpStream::connect(&address).ok().map(|_| true))
             });
             if up {
-                return Self { address, running, folder };
+                return Self { address, running, folder, own_storage: None };
             }
         }
         let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
@@ -125,7 +143,7 @@ fn cached_storage() -> PathBuf {
     if !complete.exists() {
         let _ = fs::remove_dir_all(&storage);
         fs::create_dir_all(&storage).expect("a folder");
-        let registry = Registry::start(&storage, "");
+        let registry = Registry::start(&storage, "", &[]);
         let busybox = tiny::busybox_image();
         for name in ["busybox:latest", "busybox:1", "team/busybox:latest"] {
             registry.push(&busybox, name);

@@ -97,10 +97,12 @@ impl Answer {
         printable_line(&short).into_owned()
     }
 
-    /// The path in `Link: </v2/_catalog?last=x&n=100>; rel="next"`; another host's is not followed.
+    /// The path in `Link: </v2/_catalog?last=x&n=100>; rel="next"`, or in a whole address; another host's is not followed.
     pub(super) fn next_page(&self) -> Option<String> {
         let (target, rest) = self.header(LINK)?.trim().strip_prefix('<')?.split_once('>')?;
-        (rest.contains("next") && target.starts_with('/') && !target.starts_with("//")).then(|| target.to_owned())
+        let next = self.url().join(target).ok().filter(|next| next.origin() == self.url().origin())?;
+        let query = next.query().map(|query| format!("?{query}")).unwrap_or_default();
+        rest.contains("next").then(|| format!("{}{query}", next.path()))
     }
 
     pub(super) fn headers(&self) -> &HeaderMap {

@@ -93,9 +93,21 @@ impl Broken {
         }
     }
 
-    fn told(&self, endpoint: &Endpoint) -> ImageError {
+    fn told(&self, endpoint: &Endpoint, door: &Door) -> ImageError {
         match self {
-            Self::Http(error) => connection(endpoint.name(), error),
+            Self::Http(error) => match connection(endpoint.name(), error) {
+                // A server that misses a certificate says so after the handshake (TLS 1.3), where nobody listens any more.
+                ImageError::Connection { registry, reason }
+                    if door.is_safe() && endpoint.certificates().lack_identity() =>
+                {
+                    let reason = match error.is_connect() || error.is_timeout() {
+                        true => reason,
+                        false => format!("{reason}; perhaps it wants a client certificate"),
+                    };
+                    ImageError::Connection { registry, reason }
+                }
+                error => error,
+            },
             Self::Silent => silence(endpoint.name(), endpoint.timeout()),
             Self::Address => ImageError::garbage(endpoint.name(), "an address", "it sends us to none"),
         }
@@ -135,7 +147,7 @@ impl Registry {
                     }
                     match pauses.next().filter(|_| !broken.is_final() && !call.is_once()) {
                         Some(pause) => call.pause(*pause).await,
-                        None => return Err(broken.told(endpoint)),
+                        None => return Err(broken.told(endpoint, door)),
                     }
                     continue;
                 }
@@ -176,7 +188,7 @@ impl Registry {
             // What Go's and nginx's servers say to who speaks plain http to their TLS.
             if status == StatusCode::BAD_REQUEST
                 && !door.is_safe()
-                && message.contains("HTTPS")
+                && (message.contains("HTTPS") || call.method == Method::HEAD)
                 && endpoint.go_on_from(door)
             {
                 continue;

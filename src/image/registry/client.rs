@@ -57,6 +57,11 @@ impl Certificates {
         self.authorities.is_empty() && self.identity.is_none()
     }
 
+    /// Whether there is an authority for it, as private registries need, and nothing to show.
+    pub(super) fn lack_identity(&self) -> bool {
+        self.identity.is_none() && !self.authorities.is_empty()
+    }
+
     /// Docker's layout: `*.crt` are authorities, `NAME.cert` and `NAME.key` are the client's.
     fn read_folder(&mut self, folder: &Path) -> Result<()> {
         let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
