@@ -59,7 +59,7 @@ impl Registry {
     /// With what lies in `storage`, which stays.
     #[track_caller]
     pub fn over(storage: &Path) -> Self {
-        Self::start(storage, "")
+        Self::start(storage, "", &[])
     }
 
     /// The cached images behind basic authentication: `user` with the password `secret`.
