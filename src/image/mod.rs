@@ -34,6 +34,7 @@ mod registry;
 mod save;
 mod search;
 mod store;
+pub mod trial;
 
 pub use commit::{Commit, commit};
 pub use error::ImageError;
