@@ -4,10 +4,11 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::engine::{Changes, Machine};
 use crate::model::{
-    ContainerInspect, ContainerSummary, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry, Name,
+    ContainerInspect, ContainerSummary, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry, Name, Pruned,
     SearchHit, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Usage,
 };
 
+use super::effect::PruneWish;
 use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::Theme;
@@ -64,7 +65,20 @@ pub enum Told {
         done: &'static str,
         results: Vec<(Name, Result<(), Problem>)>,
     },
-    ImageRemoved(Result<String, Problem>),
+    /// Something was done to images; what to say if it went well.
+    ImagesDone(Result<String, Problem>),
+    /// What a prune would remove.
+    WouldPrune {
+        wish: PruneWish,
+        result: Result<Pruned, Problem>,
+    },
+    Pruned(Result<Pruned, Problem>),
+    /// What a typed path can become: as far as it is certain, and the names that are possible from there.
+    PathCompleted {
+        typed: String,
+        path: String,
+        names: Vec<String>,
+    },
     /// Bytes that removing these names would free.
     WouldFree {
         images: Vec<String>,
@@ -122,7 +136,8 @@ pub enum Told {
     },
     TransferEnd {
         id: TransferId,
-        result: Result<(), Problem>,
+        /// What to say if it went well; empty is what all such transfers say.
+        result: Result<String, Problem>,
         took_ms: u64,
     },
     /// A pane's process is there and attached to.

@@ -1,6 +1,6 @@
 //! What `update` wants done in the world outside. Performing them is [`super::perform`]'s work.
 
-use crate::model::{CreateRequest, Id, Name, SessionId, Signal, Size, UpdateRequest};
+use crate::model::{CreateRequest, Id, Name, PruneScope, Reference, SessionId, Signal, Size, UpdateRequest};
 
 use super::shell::{PaneId, SharedTerminal};
 use super::transfer::{TransferId, Wish};
@@ -28,6 +28,18 @@ pub enum Effect {
     RemoveImages {
         images: Vec<String>,
         force: bool,
+    },
+    /// Give an image another name.
+    Tag {
+        image: String,
+        name: Reference,
+    },
+    /// What a prune would remove.
+    PreviewPrune(PruneWish),
+    Prune(PruneWish),
+    /// Look up what a path that is typed can become.
+    CompletePath {
+        text: String,
     },
     /// What removing these names would free.
     PreviewRemove {
@@ -100,6 +112,16 @@ pub enum Effect {
     LoadTheme {
         after: String,
     },
+}
+
+/// Which unused things are to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PruneWish {
+    pub scope: PruneScope,
+    /// Every image that no container is made of, not only those without a name.
+    pub all: bool,
+    /// Only what is older than this.
+    pub older_hours: Option<u64>,
 }
 
 /// A pane that wants a process.

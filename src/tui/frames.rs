@@ -151,7 +151,11 @@ pub fn transfers(app: &mut App) {
         let steps = app.transfers.start(Wish::Pull(PullWish::new(reference)));
         assert_eq!(steps.len(), 1);
     }
-    app.transfers.start(Wish::Push(PushWish { reference: "localhost:5000/ml/train:v3".to_owned(), all_tags: false }));
+    app.transfers.start(Wish::Push(PushWish {
+        reference: "localhost:5000/ml/train:v3".to_owned(),
+        all_tags: false,
+        tagged_from: None,
+    }));
     let small = LayerProgress { stage: LayerStage::Unpacking, ..layers().swap_remove(1) };
     tell(app, Told::Transfer { id: TransferId(1), progress: PullEvent::Layers(vec![small]).into() });
     for second in 0..4i64 {
@@ -289,7 +293,7 @@ const SCENES: &[Scene] = &[
     }),
     ("images-error", |app| {
         press(app, "2");
-        tell(app, Told::ImageRemoved(Err(problem())));
+        tell(app, Told::ImagesDone(Err(problem())));
     }),
     ("search-empty", |app| {
         press(app, "3");
@@ -312,7 +316,7 @@ const SCENES: &[Scene] = &[
     ("transfers-ended", |app| {
         transfers(app);
         tell(app, Told::TransferEnd { id: TransferId(3), result: Err(problem()), took_ms: 5_200 });
-        tell(app, Told::TransferEnd { id: TransferId(1), result: Ok(()), took_ms: 2_300 });
+        tell(app, Told::TransferEnd { id: TransferId(1), result: Ok(String::new()), took_ms: 2_300 });
         tell(app, Told::TransferEnd { id: TransferId(2), result: Err(cancelled()), took_ms: 9_000 });
         press(app, "esc 5");
     }),

@@ -2,7 +2,7 @@
 
 mod images;
 
-pub use images::{image_inspect, layer_contents};
+pub use images::{image_inspect, layer_contents, pruned};
 
 use crate::model::{
     BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,

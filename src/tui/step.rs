@@ -8,7 +8,7 @@ use super::dialogs::Dialog;
 use super::effect::Effect;
 use super::keymap::Keymap;
 use super::toast::Toast;
-use super::transfer::PullWish;
+use super::transfer::{PullWish, Wish};
 
 /// Which screen is in front.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub enum Step {
     Command(Command),
     /// Go to a container's shells: its open panes, else one for each of its living sessions, else a new one.
     OpenShell(Id),
-    /// Fetch an image; the transfers show how it goes.
+    /// Begin to move something; the transfers show how it goes.
+    Transfer(Wish),
+    /// Fetch an image.
     Pull(PullWish),
     /// One more shell in a running container.
     NewShell(Id),

@@ -5,6 +5,7 @@ use super::app::App;
 use super::effect::Effect;
 use super::step::{Page, Step};
 use super::toast::Toast;
+use crate::model::Pruned;
 
 /// Once a second: figures and ages move on, messages go.
 pub fn pulse(app: &mut App, pulse: Pulse) -> Vec<Step> {
@@ -82,7 +83,27 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
                 }
             }
         }
-        Told::ImageRemoved(result) => {
+        Told::WouldPrune { wish, result } => {
+            for dialog in &mut app.dialogs {
+                if let super::dialogs::Dialog::Form(form) = dialog {
+                    super::dialogs::prune::told(form, &wish, &result);
+                }
+            }
+        }
+        Told::Pruned(result) => {
+            let text = |pruned: Pruned| {
+                let freed = super::figures::bytes_long(pruned.freed_bytes);
+                Toast::good(format!("removed {}: {freed} freed", super::dialogs::prune::parts(&pruned)))
+            };
+            let toast = result.map_or_else(Toast::from, text);
+            return vec![Step::Toast(toast), Step::Do(Effect::ListImages), Step::Do(Effect::ListContainers)];
+        }
+        Told::PathCompleted { typed, path, names } => {
+            if let Some(super::dialogs::Dialog::Form(form)) = app.dialogs.last_mut() {
+                form.completed(&typed, &path, names);
+            }
+        }
+        Told::ImagesDone(result) => {
             let toast = result.map_or_else(Toast::from, Toast::good);
             return vec![Step::Toast(toast), Step::Do(Effect::ListImages)];
         }

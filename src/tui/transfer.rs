@@ -1,6 +1,13 @@
-//! What moves between this machine and registries or files: the wish, and the progress that all kinds share.
+//! What moves between this machine and registries or files, or takes as long: the wish, and the progress that all kinds
+//! share.
 
-use crate::model::{LayerProgress, LayerStage, Platform, PullEvent, PushEvent, PushProgress, PushStage};
+use std::path::PathBuf;
+
+use crate::engine::{ArchiveFormat, Compression};
+use crate::model::{
+    Id, LayerProgress, LayerStage, Name, Platform, PullEvent, PushEvent, PushProgress, PushStage, Reference,
+    Transferred,
+};
 
 /// Names a transfer as long as the interface runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +33,46 @@ impl PullWish {
 pub struct PushWish {
     pub reference: String,
     pub all_tags: bool,
+    /// The image that gets this name first.
+    pub tagged_from: Option<String>,
+}
+
+/// Images to write into a new file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveWish {
+    pub images: Vec<String>,
+    pub path: PathBuf,
+    pub format: ArchiveFormat,
+    /// How layers are compressed in it; as they are here if none.
+    pub layers: Option<Compression>,
+}
+
+/// A file to read images from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadWish {
+    pub path: PathBuf,
+}
+
+/// A container's files, to be written into a new file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportWish {
+    pub id: Id,
+    pub name: Name,
+    pub path: PathBuf,
+}
+
+/// A container to make an image of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitWish {
+    pub id: Id,
+    pub name: Name,
+    pub reference: Option<Reference>,
+    pub message: Option<String>,
+    pub author: Option<String>,
+    /// Dockerfile lines.
+    pub changes: Vec<String>,
+    /// Paused while its files are read.
+    pub pause: bool,
 }
 
 /// What is to be moved, and where to.
@@ -33,6 +80,10 @@ pub struct PushWish {
 pub enum Wish {
     Pull(PullWish),
     Push(PushWish),
+    Save(SaveWish),
+    Load(LoadWish),
+    Export(ExportWish),
+    Commit(CommitWish),
 }
 
 impl Wish {
@@ -45,6 +96,16 @@ impl Wish {
             },
             Self::Push(wish) if wish.all_tags => format!("{}, all tags", wish.reference),
             Self::Push(wish) => wish.reference.clone(),
+            Self::Save(wish) => match &wish.images[..] {
+                [image] => format!("{image} → {}", wish.path.display()),
+                images => format!("{} images → {}", images.len(), wish.path.display()),
+            },
+            Self::Load(wish) => wish.path.display().to_string(),
+            Self::Export(wish) => format!("{} → {}", wish.name, wish.path.display()),
+            Self::Commit(wish) => match &wish.reference {
+                Some(reference) => format!("{} → {}", wish.name, reference.familiar()),
+                None => format!("{} → an image without a name", wish.name),
+            },
         }
     }
 
@@ -53,6 +114,10 @@ impl Wish {
         match self {
             Self::Pull(_) => "Pulling",
             Self::Push(_) => "Pushing",
+            Self::Save(_) => "Saving",
+            Self::Load(_) => "Loading",
+            Self::Export(_) => "Exporting",
+            Self::Commit(_) => "Committing",
         }
     }
 
@@ -61,15 +126,25 @@ impl Wish {
         match self {
             Self::Pull(_) => "pulled",
             Self::Push(_) => "pushed",
+            Self::Save(_) => "saved",
+            Self::Load(_) => "loaded",
+            Self::Export(_) => "exported",
+            Self::Commit(_) => "committed",
         }
     }
 
     /// Which way it goes: down to this machine, or up from it.
     pub fn arrow(&self) -> &'static str {
         match self {
-            Self::Pull(_) => "↓",
-            Self::Push(_) => "↑",
+            Self::Pull(_) | Self::Load(_) => "↓",
+            Self::Push(_) | Self::Save(_) | Self::Export(_) => "↑",
+            Self::Commit(_) => "◆",
         }
+    }
+
+    /// Whether it goes through a registry, layer by layer.
+    pub fn is_by_layers(&self) -> bool {
+        matches!(self, Self::Pull(_) | Self::Push(_))
     }
 
     /// Whether what has arrived stays, so that the same again goes on from there.
@@ -117,6 +192,7 @@ pub struct Part {
     pub stage: Stage,
     /// Bytes received or sent.
     pub moved_bytes: u64,
+    /// 0 where it is not known.
     pub total_bytes: u64,
     /// Bytes written to files.
     pub unpacked_bytes: u64,
@@ -192,6 +268,20 @@ impl From<PushEvent> for Progress {
             PushEvent::Layers(layers) => Self::Parts(layers.into_iter().map(Part::from).collect()),
             PushEvent::Layer(layer) => Self::Part(layer.into()),
             PushEvent::Note(note) => Self::Note(note),
+        }
+    }
+}
+
+impl From<Transferred> for Part {
+    /// An archive as a whole.
+    fn from(now: Transferred) -> Self {
+        Self {
+            key: String::new(),
+            label: String::new(),
+            stage: Stage::Receiving,
+            moved_bytes: now.moved_bytes,
+            total_bytes: now.total_bytes.unwrap_or(0),
+            unpacked_bytes: 0,
         }
     }
 }

@@ -80,6 +80,10 @@ fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
                 app.images.list.select(image);
                 show(app, Page::Images, effects);
             }
+            Step::Transfer(wish) => {
+                let more = app.transfers.start(wish);
+                follow(app, more, effects);
+            }
             Step::Pull(wish) => {
                 let more = app.transfers.start(Wish::Pull(wish));
                 follow(app, more, effects);

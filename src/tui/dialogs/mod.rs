@@ -1,11 +1,14 @@
 //! What lies over a screen and takes all keys: questions, forms, the help, the palette.
 
+mod about;
 mod confirm;
+mod form;
 mod help;
 mod limits_form;
 mod limits_wish;
 mod palette;
 mod prompt;
+pub mod prune;
 mod run_form;
 mod run_wish;
 mod security;
@@ -17,7 +20,9 @@ use super::canvas::{Canvas, Target};
 use super::step::{Step, World};
 use super::theme::Role;
 
+pub use about::{About, commit, export, load, push, save, tag};
 pub use confirm::{Answer, Confirm};
+pub use form::Form;
 pub use help::Help;
 pub use limits_form::LimitsForm;
 pub use palette::Palette;
@@ -30,6 +35,7 @@ pub use security::Security;
 #[derive(Clone, Debug)]
 pub enum Dialog {
     Confirm(Confirm),
+    Form(Box<Form>),
     Prompt(Prompt),
     Run(RunForm),
     Limits(Box<LimitsForm>),
@@ -42,6 +48,7 @@ impl Dialog {
     pub fn key(&mut self, key: &KeyEvent, world: World) -> Vec<Step> {
         match self {
             Self::Confirm(dialog) => dialog.key(key),
+            Self::Form(dialog) => dialog.key(key),
             Self::Prompt(dialog) => dialog.key(key),
             Self::Run(dialog) => dialog.key(key),
             Self::Limits(dialog) => dialog.key(key),
@@ -54,6 +61,7 @@ impl Dialog {
     pub fn paste(&mut self, text: &str) {
         match self {
             Self::Prompt(dialog) => dialog.paste(text),
+            Self::Form(dialog) => dialog.paste(text),
             Self::Run(dialog) => dialog.paste(text),
             Self::Limits(dialog) => dialog.paste(text),
             Self::Palette(dialog) => dialog.paste(text),
@@ -66,6 +74,8 @@ impl Dialog {
         match (target, self) {
             (None, _) => vec![Step::CloseDialog],
             (Some(Target::Button(index)), Self::Confirm(dialog)) => dialog.click(index),
+            (Some(Target::Button(index)), Self::Form(dialog)) => dialog.click_button(index),
+            (Some(Target::Field(index)), Self::Form(dialog)) => dialog.click_field(index),
             (Some(Target::Button(index)), Self::Run(dialog)) => dialog.click_button(index),
             (Some(Target::Field(index)), Self::Run(dialog)) => dialog.click_field(index),
             (Some(Target::Button(index)), Self::Limits(dialog)) => dialog.click_button(index),
@@ -80,7 +90,7 @@ impl Dialog {
             Self::Help(dialog) => dialog.scroll(lines),
             Self::Security(dialog) => dialog.scroll(lines),
             Self::Palette(dialog) => dialog.go(lines),
-            Self::Confirm(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
+            Self::Confirm(_) | Self::Form(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
         }
     }
 
@@ -88,6 +98,7 @@ impl Dialog {
         canvas.seen.cursor = None;
         match self {
             Self::Confirm(dialog) => dialog.draw(canvas, area),
+            Self::Form(dialog) => dialog.draw(canvas, area),
             Self::Prompt(dialog) => dialog.draw(canvas, area),
             Self::Run(dialog) => dialog.draw(canvas, area),
             Self::Limits(dialog) => dialog.draw(canvas, area, world.data),

@@ -1,8 +1,10 @@
 //! Scenes about images: their layers, and the explorer of these.
 
 use super::{Scene, press, problem, tell, type_text};
+use crate::model::PruneScope;
 use crate::tui::action::Told;
 use crate::tui::app::App;
+use crate::tui::effect::PruneWish;
 use crate::tui::sample;
 use crate::tui::screens::layers::tree::Tree;
 
@@ -15,6 +17,42 @@ pub const SCENES: &[Scene] = &[
     }),
     ("containers-marked-remove", |app| {
         press(app, "ctrl-a d");
+    }),
+    ("tag", |app| {
+        press(app, "2 end t");
+        type_text(app, "localhost:5000/team/Rust");
+    }),
+    ("push", |app| {
+        press(app, "2 end P tab space");
+    }),
+    ("save", |app| {
+        press(app, "2 end s");
+        let typed = "rust-1.90.tar".to_owned();
+        let names = vec!["rust-1.90.tar".to_owned(), "rust-1.90.tar.old".to_owned()];
+        tell(app, Told::PathCompleted { path: typed.clone(), typed, names });
+    }),
+    ("load", |app| {
+        press(app, "2 L enter");
+    }),
+    ("commit", |app| {
+        press(app, "down C");
+        type_text(app, "my/web:2");
+        press(app, "tab");
+        type_text(app, "with the \u{1b}[7mnew certificates");
+    }),
+    ("export", |app| {
+        press(app, "E");
+    }),
+    ("prune", |app| {
+        press(app, "2 x space");
+        let wish = PruneWish { scope: PruneScope::System, all: false, older_hours: None };
+        tell(app, Told::WouldPrune { wish, result: Ok(sample::pruned()) });
+    }),
+    ("prune-ask", |app| {
+        press(app, "2 x");
+        let wish = PruneWish { scope: PruneScope::Images, all: false, older_hours: None };
+        tell(app, Told::WouldPrune { wish, result: Ok(sample::pruned()) });
+        press(app, "enter");
     }),
     ("images-marked-remove", |app| {
         press(app, "2 end space up up space d");

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{Engine, EngineError};
-use crate::model::ImageSummary;
+use crate::model::{ImageSummary, PruneFilter, PruneScope, Pruned, Timestamp};
 use crate::tui::action::Problem;
+use crate::tui::effect::PruneWish;
 
 /// Removes names; what to say when it is done. The first failure ends it.
 pub fn remove(engine: &Engine, images: &[String], force: bool) -> Result<String, Problem> {
@@ -32,4 +33,20 @@ pub fn would_free(engine: &Engine, images: &[String]) -> Result<u64, EngineError
     let goes = |rows: &&Vec<ImageSummary>| rows.iter().all(|row| images.contains(&row.label()));
     let gone: Vec<String> = names.values().filter(goes).filter_map(|rows| Some(rows.first()?.label())).collect();
     if gone.is_empty() { Ok(0) } else { engine.remove_preview(&gone) }
+}
+
+/// What a wish lets pass, counted from now.
+pub fn filter(wish: &PruneWish) -> PruneFilter {
+    let hours = wish.older_hours.and_then(|hours| i64::try_from(hours).ok());
+    let until = hours.and_then(|hours| Timestamp::now().0.checked_sub(jiff::SignedDuration::from_hours(hours)).ok());
+    PruneFilter { all: wish.all, until: until.map(Timestamp), labels: Vec::new() }
+}
+
+pub fn prune(engine: &Engine, wish: &PruneWish) -> Result<Pruned, EngineError> {
+    let filter = filter(wish);
+    match wish.scope {
+        PruneScope::Images => engine.image_prune(&filter),
+        PruneScope::Containers => engine.container_prune(&filter),
+        PruneScope::System => engine.system_prune(&filter),
+    }
 }

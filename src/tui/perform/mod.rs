@@ -1,5 +1,6 @@
 //! Performs effects: engine calls on threads that may block, so that keys and drawing never wait. Answers come as actions.
 
+mod files;
 mod images;
 mod listen;
 mod panes;
@@ -107,8 +108,23 @@ impl Performer {
             }),
             Effect::Verbs { targets, verb } => self.all_at_once(targets, verb),
             Effect::RemoveImages { images, force } => {
-                self.ask(move |engine| Told::ImageRemoved(images::remove(engine, &images, force)));
+                self.ask(move |engine| Told::ImagesDone(images::remove(engine, &images, force)));
             }
+            Effect::Tag { image, name } => self.ask(move |engine| {
+                let result = engine.image_tag(&image, &name).map_err(Problem::from);
+                Told::ImagesDone(result.map(|()| format!("{image} is also {}", name.familiar())))
+            }),
+            Effect::PreviewPrune(wish) => self.ask(move |engine| {
+                let result = engine.prune_preview(wish.scope, &images::filter(&wish)).map_err(Problem::from);
+                Told::WouldPrune { wish, result }
+            }),
+            Effect::Prune(wish) => {
+                self.ask(move |engine| Told::Pruned(images::prune(engine, &wish).map_err(Problem::from)));
+            }
+            Effect::CompletePath { text } => self.ask(move |_| {
+                let (path, names) = files::complete(&text);
+                Told::PathCompleted { typed: text, path, names }
+            }),
             Effect::PreviewRemove { images } => self.ask(move |engine| {
                 let result = images::would_free(engine, &images).map_err(Problem::from);
                 Told::WouldFree { images, result }

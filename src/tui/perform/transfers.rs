@@ -1,16 +1,22 @@
 //! Transfers under way, each of which can be ended.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::Teller;
-use crate::engine::{Engine, PullOptions, PushOptions};
-use crate::model::{ErrorKind, Reference};
+use super::files::{self, Counted, NewFile};
+use crate::engine::{CommitOptions, Engine, Pause, PullOptions, PushOptions, SaveOptions};
+use crate::model::{ErrorKind, Reference, TransferGauge};
 use crate::tui::action::{Problem, Told};
-use crate::tui::transfer::{Progress, TransferId, Wish};
+use crate::tui::transfer::{CommitWish, ExportWish, LoadWish, Part, Progress, PushWish, SaveWish, TransferId, Wish};
+
+/// Between two looks at how far a file is.
+const PERIOD: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub struct Transfers {
@@ -29,10 +35,11 @@ impl Transfers {
         let (cancel, cancelled) = watch::channel(false);
         self.cancels.retain(|_, cancel| !cancel.is_closed());
         self.cancels.insert(id, cancel);
-        let (engine, teller) = (self.engine.clone(), self.teller.clone());
+        let run = Run { engine: self.engine.clone(), teller: self.teller.clone(), id, cancelled };
         self.runtime.spawn(async move {
             let begun = Instant::now();
-            let result = run(&engine, &teller, id, wish, cancelled).await;
+            let teller = run.teller.clone();
+            let result = run.run(wish).await;
             let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             teller.tell(Told::TransferEnd { id, result, took_ms });
         });
@@ -46,31 +53,124 @@ impl Transfers {
     }
 }
 
-async fn run(
-    engine: &Engine,
-    teller: &Teller,
+/// One transfer that runs.
+struct Run {
+    engine: Engine,
+    teller: Teller,
     id: TransferId,
-    wish: Wish,
     cancelled: watch::Receiver<bool>,
-) -> Result<(), Problem> {
-    match wish {
-        Wish::Pull(wish) => {
-            let reference = reference(&wish.reference)?;
-            let options = PullOptions { platform: wish.platform };
-            let (sender, receiver) = mpsc::channel(64);
-            let pulling = engine.pull(&reference, &options, sender, cancelled);
-            let (result, ()) = tokio::join!(pulling, forward(receiver, teller, id));
-            result.map(|_| ()).map_err(Problem::from)
-        }
-        Wish::Push(wish) => {
-            let reference = reference(&wish.reference)?;
-            let options = PushOptions { all_tags: wish.all_tags };
-            let (sender, receiver) = mpsc::channel(64);
-            let pushing = engine.push(&reference, &options, sender, cancelled);
-            let (result, ()) = tokio::join!(pushing, forward(receiver, teller, id));
-            result.map(|_| ()).map_err(Problem::from)
+}
+
+impl Run {
+    /// What to say at the end, if it is not what is always said.
+    async fn run(self, wish: Wish) -> Result<String, Problem> {
+        match wish {
+            Wish::Pull(wish) => {
+                let reference = reference(&wish.reference)?;
+                let options = PullOptions { platform: wish.platform };
+                let (sender, receiver) = mpsc::channel(64);
+                let pulling = self.engine.pull(&reference, &options, sender, self.cancelled.clone());
+                let (result, ()) = tokio::join!(pulling, self.forward(receiver));
+                result.map(|_| String::new()).map_err(Problem::from)
+            }
+            Wish::Push(wish) => self.push(wish).await,
+            Wish::Save(wish) => self.counted(move |engine, gauge| save(engine, gauge, &wish)).await,
+            Wish::Load(wish) => self.counted(move |engine, gauge| load(engine, gauge, &wish)).await,
+            Wish::Export(wish) => self.counted(move |engine, gauge| export(engine, gauge, &wish)).await,
+            Wish::Commit(wish) => self.commit(wish).await,
         }
     }
+
+    async fn push(&self, wish: PushWish) -> Result<String, Problem> {
+        let reference = reference(&wish.reference)?;
+        if let Some(image) = wish.tagged_from {
+            let (engine, name) = (self.engine.clone(), reference.clone());
+            on_thread(move || engine.image_tag(&image, &name).map_err(Problem::from)).await?;
+        }
+        let options = PushOptions { all_tags: wish.all_tags };
+        let (sender, receiver) = mpsc::channel(64);
+        let pushing = self.engine.push(&reference, &options, sender, self.cancelled.clone());
+        let (result, ()) = tokio::join!(pushing, self.forward(receiver));
+        result.map(|_| String::new()).map_err(Problem::from)
+    }
+
+    async fn forward<E: Into<Progress>>(&self, mut receiver: mpsc::Receiver<E>) {
+        while let Some(event) = receiver.recv().await {
+            self.tell(event.into());
+        }
+    }
+
+    fn tell(&self, progress: Progress) {
+        self.teller.tell(Told::Transfer { id: self.id, progress });
+    }
+
+    /// Work on a thread that may block, looked at while it goes.
+    async fn counted(
+        self,
+        work: impl FnOnce(&Engine, &TransferGauge) -> Result<String, Problem> + Send + 'static,
+    ) -> Result<String, Problem> {
+        let gauge = Arc::new(TransferGauge::default());
+        let (engine, own) = (self.engine.clone(), Arc::clone(&gauge));
+        let task = on_thread(move || {
+            let result = work(&engine, &own);
+            // Whatever a stopped writer says went wrong, it is that it was stopped.
+            result.map_err(|problem| if own.is_stopped() { cancelled() } else { problem })
+        });
+        tokio::pin!(task);
+        let (mut last, mut cancelling) = (None, self.cancelled.clone());
+        loop {
+            tokio::select! {
+                result = &mut task => {
+                    self.look(&gauge, &mut last);
+                    return result;
+                }
+                _ = cancelling.wait_for(|cancelled| *cancelled), if !gauge.is_stopped() => gauge.stop(),
+                () = tokio::time::sleep(PERIOD) => self.look(&gauge, &mut last),
+            }
+        }
+    }
+
+    fn look(&self, gauge: &TransferGauge, last: &mut Option<crate::model::Transferred>) {
+        let now = gauge.now();
+        if last.as_ref() == Some(&now) {
+            return;
+        }
+        match last.replace(now) {
+            None => self.tell(Progress::Parts(vec![Part::from(now)])),
+            Some(_) => self.tell(Progress::Part(Part::from(now))),
+        }
+        if now.layers > 0 {
+            self.tell(Progress::Note(format!("{} of {} layers", now.layers_done, now.layers)));
+        }
+    }
+
+    async fn commit(mut self, wish: CommitWish) -> Result<String, Problem> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (engine, own) = (self.engine.clone(), Arc::clone(&stop));
+        let task = on_thread(move || commit(&engine, &wish, &own));
+        tokio::pin!(task);
+        loop {
+            tokio::select! {
+                result = &mut task => return result,
+                _ = self.cancelled.wait_for(|cancelled| *cancelled), if !stop.load(Ordering::Relaxed) => {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+}
+
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Problem { message: error.to_string(), hint: None, kind: ErrorKind::Other }),
+    }
+}
+
+fn cancelled() -> Problem {
+    Problem { message: "cancelled".to_owned(), hint: None, kind: ErrorKind::Cancelled }
 }
 
 fn reference(text: &str) -> Result<Reference, Problem> {
@@ -78,8 +178,40 @@ fn reference(text: &str) -> Result<Reference, Problem> {
     parsed.map_err(|error| Problem { message: format!("{text}: {error}"), hint: None, kind: ErrorKind::InvalidInput })
 }
 
-async fn forward<E: Into<Progress>>(mut receiver: mpsc::Receiver<E>, teller: &Teller, id: TransferId) {
-    while let Some(event) = receiver.recv().await {
-        teller.tell(Told::Transfer { id, progress: event.into() });
-    }
+fn save(engine: &Engine, gauge: &TransferGauge, wish: &SaveWish) -> Result<String, Problem> {
+    let mut file = NewFile::create(&wish.path)?;
+    let options = SaveOptions { format: wish.format, layers: wish.layers, ..SaveOptions::default() };
+    engine.save(&wish.images, &options, file.out(), gauge)?;
+    file.keep().map(|()| String::new())
+}
+
+fn load(engine: &Engine, gauge: &TransferGauge, wish: &LoadWish) -> Result<String, Problem> {
+    let (file, bytes) = files::open(&wish.path)?;
+    gauge.expect(bytes);
+    let loaded = engine.load(file, gauge)?;
+    let names = loaded.iter().map(|one| match &one.reference {
+        Some(reference) => reference.familiar(),
+        None => one.id.short().to_owned(),
+    });
+    Ok(format!("loaded {}", names.collect::<Vec<_>>().join(", ")))
+}
+
+fn export(engine: &Engine, gauge: &TransferGauge, wish: &ExportWish) -> Result<String, Problem> {
+    let mut file = NewFile::create(&wish.path)?;
+    engine.export_tree(wish.id.as_str(), &mut Counted { out: file.out(), gauge })?;
+    file.keep().map(|()| String::new())
+}
+
+fn commit(engine: &Engine, wish: &CommitWish, stop: &AtomicBool) -> Result<String, Problem> {
+    let options = CommitOptions {
+        reference: wish.reference.clone(),
+        author: wish.author.clone(),
+        message: wish.message.clone(),
+        changes: wish.changes.clone(),
+        pause: if wish.pause { Pause::IfPossible } else { Pause::No },
+    };
+    let made = engine.commit(wish.id.as_str(), &options, stop)?;
+    let name = wish.reference.as_ref().map_or_else(|| made.id.short().to_owned(), Reference::familiar);
+    let ran_on = made.not_paused.map_or_else(String::new, |why| format!(" (it ran on: {why})"));
+    Ok(format!("{} is the image {name}{ran_on}", wish.name))
 }

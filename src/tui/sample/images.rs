@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::{before, digest, images};
-use crate::model::{FileSort, HistoryLine, ImageConfig, ImageInspect, LayerChange, LayerContents, LayerEntry};
+use crate::model::{
+    FileSort, HistoryLine, ImageConfig, ImageInspect, LayerChange, LayerContents, LayerEntry, Pruned, PrunedImage,
+};
 
 const MEGA: u64 = 1 << 20;
 
@@ -101,6 +103,22 @@ impl Made {
     fn folder(mut self) -> Self {
         self.0.sort = FileSort::Folder;
         self
+    }
+}
+
+/// Two containers and three images that nobody uses.
+pub fn pruned() -> Pruned {
+    let image = |number: u8, reference: Option<&str>| PrunedImage {
+        id: digest(number),
+        references: reference.map(|reference| reference.parse().expect("a reference")).into_iter().collect(),
+    };
+    let containers = super::containers();
+    let gone = [&containers[5], &containers[6]];
+    Pruned {
+        containers: gone.map(|it| (it.id.clone(), it.name.clone())).to_vec(),
+        images: vec![image(9, None), image(10, None), image(6, Some("rust:1.90"))],
+        partial: 1,
+        freed_bytes: 1834 * MEGA,
     }
 }
 

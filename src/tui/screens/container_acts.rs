@@ -1,8 +1,9 @@
 //! What commands do to containers: to one, or to all that are marked.
 
+use super::image_acts::form;
 use crate::model::{ContainerState, ContainerSummary, Id, Name, Signal};
 use crate::tui::commands::Command;
-use crate::tui::dialogs::{Answer, Confirm, Dialog, LimitsForm, Prompt, Security};
+use crate::tui::dialogs::{self, Answer, Confirm, Dialog, LimitsForm, Prompt, Security};
 use crate::tui::effect::{Effect, Verb};
 use crate::tui::step::{Page, Step};
 use crate::tui::toast::Toast;
@@ -45,6 +46,12 @@ pub fn on_one(command: Command, container: &ContainerSummary) -> Vec<Step> {
             let (panel, question) = Security::open(id, name.to_string());
             vec![Step::Open(Box::new(Dialog::Security(panel))), Step::Do(question)]
         }
+        Command::Commit if container.image_id.is_none() => vec![Step::Toast(Toast::bad(
+            format!("{name} is made of the host image: what it stands on is no image"),
+            Some("E exports all its files; `teu import` makes an image of them".to_owned()),
+        ))],
+        Command::Commit => form(dialogs::commit(id, name, running)),
+        Command::Export => form(dialogs::export(id, name)),
         Command::Pause => match container.state {
             ContainerState::Paused { .. } => vec![Step::Do(verb(Verb::Unpause))],
             ContainerState::Running { .. } => vec![Step::Do(verb(Verb::Pause))],

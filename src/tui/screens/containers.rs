@@ -11,6 +11,7 @@ use crate::model::{ContainerState, ContainerSummary, Id, NetworkMode};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::{Data, Track};
+use crate::tui::dialogs;
 use crate::tui::figures;
 use crate::tui::filter::Matched;
 use crate::tui::list::{List, Sort};
@@ -131,6 +132,7 @@ impl Containers {
                 vec![Step::Toast(Toast::good(text))]
             }
             Command::Run => vec![Step::Show(Page::Images)],
+            Command::PruneContainers => dialogs::prune::open(true),
             _ => {
                 let targets = if acts::is_for_several(command) { self.targets(world.data) } else { Vec::new() };
                 match (&targets[..], self.selected(world.data)) {

@@ -5,14 +5,14 @@ use super::images::users_of;
 use crate::model::ImageSummary;
 use crate::tui::commands::Command;
 use crate::tui::data::Data;
-use crate::tui::dialogs::{Confirm, Dialog, RunForm};
+use crate::tui::dialogs::{self, Confirm, Dialog, Form, RunForm};
 use crate::tui::effect::Effect;
 use crate::tui::step::{Page, Step};
 use crate::tui::toast::Toast;
 
 /// Whether a command can be about several images at once. The others are about the selected one.
 pub fn is_for_several(command: Command) -> bool {
-    matches!(command, Command::RemoveImage)
+    matches!(command, Command::RemoveImage | Command::SaveImage)
 }
 
 /// What a command does to one image.
@@ -26,6 +26,12 @@ pub fn on_one(command: Command, image: &ImageSummary, data: &Data) -> Vec<Step> 
         Command::OpenLayers if image.is_host => host("has no layers", "it is its root file system, as it stands"),
         Command::OpenLayers => vec![Step::Show(Page::Layers(label))],
         Command::InspectImage => vec![Step::Show(Page::InspectImage(label))],
+        Command::TagImage if image.is_host => host("has no other name", "it is always called host"),
+        Command::TagImage => form(dialogs::tag(&label)),
+        Command::PushImage if image.is_host => host("cannot be pushed", "commit a container of another image"),
+        Command::PushImage => form(dialogs::push(&label)),
+        Command::SaveImage if image.is_host => host("cannot be saved", "export a container of it"),
+        Command::SaveImage => form(dialogs::save(&[label])),
         Command::RemoveImage if image.is_host => host("cannot be removed", "it is built in, and takes no space"),
         Command::RemoveImage => {
             let text = match users_of(data, image).count() {
@@ -47,6 +53,7 @@ pub fn on_several(command: Command, images: &[&ImageSummary], data: &Data) -> Ve
         return Vec::new();
     }
     match command {
+        Command::SaveImage => form(dialogs::save(&labels)),
         Command::RemoveImage => {
             let used = own.iter().filter(|image| users_of(data, image).next().is_some()).count();
             let kept = match used {
@@ -68,6 +75,10 @@ fn remove(title: String, text: String, images: Vec<String>, force: bool) -> Vec<
         Step::Open(Box::new(Dialog::Confirm(Confirm::grave(title, text, "Remove", effect)))),
         Step::Do(Effect::PreviewRemove { images }),
     ]
+}
+
+pub fn form(form: Form) -> Vec<Step> {
+    vec![Step::Open(Box::new(Dialog::Form(Box::new(form))))]
 }
 
 fn host(what: &str, why: &str) -> Vec<Step> {

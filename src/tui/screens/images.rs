@@ -10,6 +10,7 @@ use crate::model::{ContainerSummary, HOST_IMAGE, ImageSummary};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::Data;
+use crate::tui::dialogs;
 use crate::tui::figures;
 use crate::tui::filter::Matched;
 use crate::tui::list::{List, Sort};
@@ -101,8 +102,11 @@ impl Images {
             self.settle(world.data);
             return Vec::new();
         }
-        if command == Command::PullImage {
-            return vec![Step::Show(Page::Search)];
+        match command {
+            Command::PullImage => return vec![Step::Show(Page::Search)],
+            Command::LoadImage => return acts::form(dialogs::load()),
+            Command::PruneImages => return dialogs::prune::open(false),
+            _ => {}
         }
         let targets = if acts::is_for_several(command) { self.targets(world.data) } else { Vec::new() };
         match (&targets[..], self.selected(world.data)) {

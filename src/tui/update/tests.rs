@@ -3,12 +3,14 @@
 use crossterm::event::KeyModifiers;
 
 use super::*;
+use crate::model::PruneScope;
 use crate::model::Size;
 use crate::tui::action::Told;
+use crate::tui::effect::PruneWish;
 use crate::tui::effect::Verb;
 use crate::tui::frames::{draw, press, tell, type_text};
 use crate::tui::sample;
-use crate::tui::transfer::{PullWish, TransferId};
+use crate::tui::transfer::{LoadWish, PullWish, PushWish, TransferId};
 
 fn app() -> App {
     let mut app = sample::app(Size { columns: 100, rows: 30 });
@@ -234,4 +236,77 @@ fn marked_images_are_removed_together_and_what_it_frees_is_asked() {
     press(&mut app, "ctrl-a d");
     let effects = press(&mut app, "y");
     assert!(matches!(&effects[..], [Effect::RemoveImages { images, .. }] if images.len() == 6), "{effects:?}");
+}
+
+#[test]
+fn push_to_another_name_tags_first_and_goes_to_the_transfers() {
+    let mut app = app();
+    press(&mut app, "2 end P ctrl-u");
+    type_text(&mut app, "localhost:5000/mine/rust:1");
+    let effects = press(&mut app, "enter");
+    let wish = PushWish {
+        reference: "localhost:5000/mine/rust:1".to_owned(),
+        all_tags: false,
+        tagged_from: Some("rust:1.90".to_owned()),
+    };
+    assert_eq!(effects, [Effect::Transfer { id: TransferId(1), wish: Wish::Push(wish) }]);
+    assert_eq!(app.page, Page::Transfers);
+}
+
+#[test]
+fn tag_form_says_what_is_wrong_and_stays() {
+    let mut app = app();
+    press(&mut app, "2 end t enter");
+    assert_eq!(app.dialogs.len(), 1);
+    type_text(&mut app, "Not/A/Name");
+    assert!(press(&mut app, "enter").is_empty());
+    press(&mut app, "ctrl-u");
+    type_text(&mut app, "mine:2");
+    let effects = press(&mut app, "enter");
+    assert_eq!(effects, [Effect::Tag { image: "rust:1.90".to_owned(), name: "mine:2".parse().expect("a reference") }]);
+    assert!(app.dialogs.is_empty());
+}
+
+#[test]
+fn path_is_completed_by_tab_and_late_answers_are_dropped() {
+    let mut app = app();
+    press(&mut app, "2 L");
+    type_text(&mut app, "/srv/w");
+    let effects = press(&mut app, "tab");
+    assert_eq!(effects, [Effect::CompletePath { text: "/srv/w".to_owned() }]);
+    let completed = |typed: &str, path: &str| Told::PathCompleted {
+        typed: typed.to_owned(),
+        path: path.to_owned(),
+        names: Vec::new(),
+    };
+    tell(&mut app, completed("/srv", "/srv/late"));
+    tell(&mut app, completed("/srv/w", "/srv/web.tar"));
+    let effects = press(&mut app, "enter");
+    let wish = LoadWish { path: "/srv/web.tar".into() };
+    assert_eq!(effects, [Effect::Transfer { id: TransferId(1), wish: Wish::Load(wish) }]);
+}
+
+#[test]
+fn prune_shows_what_goes_and_asks_once_more() {
+    let mut app = app();
+    let effects = press(&mut app, "x");
+    let wish = PruneWish { scope: PruneScope::Containers, all: false, older_hours: None };
+    assert_eq!(effects, [Effect::PreviewPrune(wish.clone())]);
+    tell(&mut app, Told::WouldPrune { wish: wish.clone(), result: Ok(sample::pruned()) });
+    assert!(press(&mut app, "enter").is_empty());
+    assert!(press(&mut app, "enter").is_empty(), "enter alone destroys nothing");
+    press(&mut app, "x enter");
+    assert_eq!(press(&mut app, "y"), [Effect::Prune(wish)]);
+    let effects = tell(&mut app, Told::Pruned(Ok(sample::pruned())));
+    assert_eq!(effects, [Effect::ListImages, Effect::ListContainers]);
+}
+
+#[test]
+fn container_of_the_host_image_is_exported_but_not_committed() {
+    let mut app = app();
+    app.containers.list.select(sample::id(1));
+    press(&mut app, "C");
+    assert!(app.dialogs.is_empty() && !app.toasts.is_empty());
+    let effects = press(&mut app, "E enter");
+    assert!(matches!(&effects[..], [Effect::Transfer { wish: Wish::Export(_), .. }]), "{effects:?}");
 }

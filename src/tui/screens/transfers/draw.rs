@@ -37,12 +37,13 @@ const CURVE: u16 = 16;
 pub fn lines(job: &Job, whole: bool) -> Vec<Line<'_>> {
     let mut lines = vec![Line::Head(job)];
     let has_parts = !job.parts.is_empty();
+    let by_layers = job.wish.is_by_layers();
     if job.is_running() && has_parts {
         lines.push(Line::Total(job));
     }
     if whole {
         let over = matches!(job.state, State::Done { .. });
-        lines.extend((0..job.parts.len()).filter(|_| has_parts && !over).map(|part| Line::Part(job, part)));
+        lines.extend((0..job.parts.len()).filter(|_| by_layers && !over).map(|part| Line::Part(job, part)));
         if job.is_running() && has_parts && !job.note.is_empty() {
             lines.push(Line::Text(format!("· {}", job.note), Role::Dim));
         }
@@ -102,18 +103,22 @@ fn state_words(job: &Job, wide: bool) -> String {
     let again = if job.wish.is_resumable() { "r takes it up" } else { "r tries again" };
     match &job.state {
         State::Cancelling => "cancelling …".to_owned(),
-        State::Running if job.parts.is_empty() && job.note.is_empty() => "asking the registry …".to_owned(),
+        State::Running if job.parts.is_empty() && job.note.is_empty() => {
+            if job.wish.is_by_layers() { "asking the registry …" } else { "reading its files …" }.to_owned()
+        }
         State::Running if job.parts.is_empty() => format!("{} …", job.note),
         State::Running => {
             let rate = job.rate().filter(|rate| *rate >= 1.0).map(|rate| format!("{}/s", figures::bytes(rate as u64)));
             let left = job.seconds_left().map(|seconds| format!("{} left", figures::duration(seconds)));
-            let over = wide.then(|| format!("{} of {} layers", job.parts_over(), job.parts.len()));
+            let over = (wide && job.wish.is_by_layers())
+                .then(|| format!("{} of {} layers", job.parts_over(), job.parts.len()));
             [over, rate, left].into_iter().flatten().collect::<Vec<_>>().join(" · ")
         }
         State::Done { took_ms } => {
             let seconds = *took_ms as f64 / 1000.0;
-            let bytes = job.total_bytes();
+            let bytes = if job.wish.is_by_layers() { job.total_bytes() } else { job.moved_bytes() };
             match bytes {
+                0 if !job.wish.is_by_layers() => format!("{} in {seconds:.1} s", job.wish.done()),
                 0 => format!("{}: all of it was there", job.wish.done()),
                 bytes => format!(
                     "{} {} in {seconds:.1} s · {}/s",
@@ -138,7 +143,12 @@ fn kept(job: &Job) -> String {
 }
 
 fn draw_total(canvas: &mut Canvas, area: Rect, job: &Job) {
-    let ratio = job.ratio().unwrap_or(0.0);
+    let Some(ratio) = job.ratio() else {
+        // Nobody knows how much it will be.
+        let so_far = format!("{} so far", figures::bytes(job.moved_bytes()));
+        canvas.text(area.x + 2, area.y, area.width.saturating_sub(2), &so_far, Role::Text);
+        return;
+    };
     let of = format!("{} of {}", figures::bytes(job.moved_bytes()), figures::bytes(job.total_bytes()));
     let percent = format!("{:>3.0} %", (ratio * 100.0).floor());
     let rates = job.rates();

@@ -121,7 +121,9 @@ impl Job {
 
     /// Bytes moved of all that is moved, those that were there left out of both.
     pub fn moved_bytes(&self) -> u64 {
-        self.to_move().map(|part| part.moved_bytes.min(part.total_bytes)).sum()
+        let moved =
+            |part: &Part| if part.total_bytes == 0 { part.moved_bytes } else { part.moved_bytes.min(part.total_bytes) };
+        self.to_move().map(moved).sum()
     }
 
     pub fn total_bytes(&self) -> u64 {
@@ -142,6 +144,7 @@ impl Job {
         let total = self.total_bytes();
         match (self.parts.is_empty(), total) {
             (true, _) => None,
+            (false, 0) if !self.wish.is_by_layers() => None,
             (false, 0) => Some(1.0),
             (false, total) => Some(self.moved_bytes() as f64 / total as f64),
         }

@@ -69,11 +69,15 @@ impl Transfers {
     }
 
     /// A transfer has ended, well or not.
-    pub fn ended(&mut self, id: TransferId, result: Result<(), Problem>, took_ms: u64) -> Vec<Step> {
+    pub fn ended(&mut self, id: TransferId, result: Result<String, Problem>, took_ms: u64) -> Vec<Step> {
         let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else { return Vec::new() };
         let name = job.wish.name();
         let (state, toast) = match result {
-            Ok(()) => (State::Done { took_ms }, Toast::good(format!("{name} is {}", job.wish.done()))),
+            Ok(said) => {
+                let text = if said.is_empty() { format!("{name} is {}", job.wish.done()) } else { said.clone() };
+                job.note = said;
+                (State::Done { took_ms }, Toast::good(text))
+            }
             Err(problem) if problem.kind == ErrorKind::Cancelled => {
                 let kept = if job.wish.is_resumable() { ": what has arrived is kept" } else { "" };
                 (State::Cancelled, Toast::good(format!("{} {name} cancelled{kept}", job.wish.doing())))
@@ -314,7 +318,7 @@ mod tests {
         transfers.start(pull("a"));
         transfers.start(pull("b"));
         assert!(matches!(transfers.command(Command::ForgetTransfer, 10)[..], [Step::Toast(_)]));
-        transfers.ended(TransferId(2), Ok(()), 5);
+        transfers.ended(TransferId(2), Ok(String::new()), 5);
         transfers.command(Command::ForgetTransfer, 10);
         assert_eq!(transfers.jobs.len(), 1);
         assert_eq!(transfers.selected().map(|job| job.id), Some(TransferId(1)));
