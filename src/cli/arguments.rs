@@ -8,8 +8,10 @@ use super::commit::Commit;
 use super::completion::Completion;
 use super::copy::Copy;
 use super::diff::Diff;
+use super::export::Export;
 use super::history::History;
-use super::images::{Images, Import, RemoveImages, TagImage};
+use super::images::{Images, RemoveImages, TagImage};
+use super::import::Import;
 use super::inspect::Inspect;
 use super::lifecycle::{Containers, Kill, Remove, Rename, Stop};
 use super::list::List;
@@ -78,6 +80,7 @@ pub enum Command {
     Logs(Logs),
     Stats(Stats),
     Top(Top),
+    Export(Export),
     Inspect(Inspect),
     Diff(Diff),
     Cp(Copy),
@@ -138,6 +141,7 @@ pub enum ContainerCommand {
     Logs(Logs),
     Stats(Stats),
     Top(Top),
+    Export(Export),
     Inspect(Inspect),
     Prune(PruneContainers),
     Diff(Diff),
@@ -198,6 +202,7 @@ impl Command {
                 ContainerCommand::Diff(wish) => Self::Diff(wish),
                 ContainerCommand::Cp(wish) => Self::Cp(wish),
                 ContainerCommand::Commit(wish) => Self::Commit(wish),
+                ContainerCommand::Export(wish) => Self::Export(wish),
                 ContainerCommand::Inspect(wish) => Self::Inspect(wish.only(Kind::Container)),
                 // There is no shorter name for these.
                 ContainerCommand::Prune(wish) => Self::Container(ContainerCommand::Prune(wish)),

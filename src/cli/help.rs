@@ -12,7 +12,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("Look", &["ps", "logs", "stats", "top", "inspect", "events"]),
-    ("Images", &["images", "pull", "push", "search", "import", "save", "load", "tag", "rmi", "login", "logout"]),
+    (
+        "Images",
+        &["images", "pull", "push", "search", "import", "export", "save", "load", "tag", "rmi", "login", "logout"],
+    ),
     ("Machine", &["info", "version", "doctor", "completion"]),
 ];
 

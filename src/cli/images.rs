@@ -1,11 +1,7 @@
-//! `images`, `rmi`, `import`: the image store.
-
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
+//! `images`, `rmi`, `tag`: the image store.
 
 use clap::Args;
+use std::collections::{BTreeMap, HashMap};
 
 use super::failure::{Failure, Outcome};
 use super::filter::{Filters, label_holds};
@@ -14,7 +10,7 @@ use super::lifecycle::reported;
 use super::logs::moment;
 use super::output::Output;
 use super::wording;
-use crate::engine::{Engine, ImportSource, Removed};
+use crate::engine::{Engine, Removed};
 use crate::model::{Digest, ErrorKind, HOST_IMAGE, ImageSummary, Reference, Timestamp};
 
 /// List images.
@@ -64,23 +60,6 @@ pub struct TagImage {
     image: String,
     #[arg(value_name = "REPOSITORY[:TAG]")]
     reference: String,
-}
-
-/// Make an image of a tar or a folder.
-#[derive(Args, Clone, Debug)]
-pub struct Import {
-    /// A Dockerfile line laid over the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
-    #[arg(short, long, value_name = "LINE")]
-    change: Vec<String>,
-    /// What the image's history says
-    #[arg(short, long, value_name = "TEXT")]
-    message: Option<String>,
-    /// A tar (plain, gzip or zstd), a folder, or - for a tar on stdin
-    #[arg(value_name = "FILE|FOLDER|-")]
-    source: PathBuf,
-    /// The image's name
-    #[arg(value_name = "REPOSITORY[:TAG]")]
-    reference: Option<String>,
 }
 
 const SHOWN: [Column; 5] =
@@ -182,38 +161,6 @@ pub fn remove(engine: &Engine, wish: &RemoveImages) -> Outcome {
         }
     }
     Ok(worst)
-}
-
-pub fn import(engine: &Engine, wish: &Import) -> Outcome {
-    let reference: Option<Reference> = match &wish.reference {
-        None => None,
-        Some(text) => {
-            Some(text.parse().map_err(|error| Failure::usage(format!("invalid image reference {text:?}: {error}")))?)
-        }
-    };
-    let source = source(&wish.source)?;
-    let id = engine.import(source, reference.as_ref(), &wish.change, wish.message.as_deref())?;
-    let mut out = Output::open();
-    out.line(id.as_str())?;
-    out.flush()?;
-    Ok(0)
-}
-
-fn source(path: &Path) -> Result<ImportSource, Failure> {
-    let cannot = |error: io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
-    if path == Path::new("-") {
-        if io::stdin().is_terminal() {
-            return Err(Failure::new("stdin is a terminal, no tar can come from it")
-                .with_hint("pipe one in: tar -C FOLDER -c . | teu import - NAME"));
-        }
-        let stdin: Box<dyn Read + Send> = Box::new(io::stdin());
-        return Ok(ImportSource::Tar(stdin));
-    }
-    let file = File::open(path).map_err(cannot)?;
-    if file.metadata().map_err(cannot)?.is_dir() {
-        return Ok(ImportSource::Folder(path.to_owned()));
-    }
-    Ok(ImportSource::Tar(Box::new(file)))
 }
 
 /// Whether an image's name is `pattern`: `repository`, or `repository:tag`, with `*` for any text.

@@ -7,6 +7,7 @@ mod completion;
 mod copy;
 mod detach;
 mod diff;
+mod export;
 mod failure;
 mod filter;
 mod format;
@@ -14,6 +15,7 @@ mod help;
 mod history;
 mod image_inspect;
 mod images;
+mod import;
 mod inspect;
 mod isolation;
 mod lifecycle;
@@ -158,7 +160,8 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Login(wish) => login::login(engine, &wish),
         Command::Logout(wish) => login::logout(engine, &wish),
         Command::Search(wish) => search::search(engine, config, &wish),
-        Command::Import(wish) => images::import(engine, &wish),
+        Command::Import(wish) => import::import(engine, &wish),
+        Command::Export(wish) => export::export(engine, &wish),
         Command::Load(wish) => load::load(engine, &wish),
         Command::Save(wish) => save::save(engine, &wish),
         Command::Rmi(wish) => images::remove(engine, &wish),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use oci_spec::runtime::LinuxIdMapping;
 
 use super::users::Containers;
-use super::{Engine, EngineError, ImportSource, Inner, Removed, Result};
+use super::{Engine, EngineError, ImportOptions, ImportSource, Inner, Removed, Result};
 use crate::image::{self, IdMap, Owners, RemoveMode, Store, UnpackRules};
-use crate::model::{Digest, EventAction, HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, Platform, Reference};
+use crate::model::{
+    Digest, EventAction, HOST_IMAGE, ImageConfig, ImageInspect, ImageSummary, Platform, Reference, TransferGauge,
+};
 use crate::runtime::{self, IdMaps};
 
 impl Engine {
@@ -71,18 +73,13 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Makes an image of one layer of a tar or a folder. `changes` are Dockerfile lines (`CMD`, `ENV`, …); returns the image's id.
-    pub fn import(
-        &self,
-        source: ImportSource,
-        reference: Option<&Reference>,
-        changes: &[String],
-        message: Option<&str>,
-    ) -> Result<Digest> {
+    /// Makes an image of one layer of a tar or a folder; returns its id. Blocks; `gauge` tells how far it is, and ends it.
+    pub fn import(&self, source: ImportSource<'_>, options: &ImportOptions, gauge: &TransferGauge) -> Result<Digest> {
+        let reference = options.reference.as_ref();
         if reference.is_some_and(|reference| reference.familiar_repository() == HOST_IMAGE) {
             return Err(EngineError::HostImage { verb: "replaced" });
         }
-        let id = image::import(&self.0.store()?, source, reference, changes, message)?;
+        let id = image::import(&self.0.store()?, source, options, gauge)?;
         let label = reference.map_or_else(|| id.to_string(), Reference::familiar);
         self.0.tell_image(EventAction::Import, &label);
         Ok(id)

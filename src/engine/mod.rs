@@ -59,8 +59,8 @@ use std::sync::Arc;
 
 pub use crate::config::LogSize;
 pub use crate::image::{
-    ArchiveFormat, Compression, ImageError, ImportSource, Loaded, LoggedIn, PullOptions, PushOptions, Removed,
-    SaveOptions, SearchOptions, TagsWish,
+    ArchiveFormat, Compression, ImageError, ImportOptions, ImportSource, Loaded, LoggedIn, PullOptions, PushOptions,
+    Removed, SaveOptions, SearchOptions, TagsWish,
 };
 pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,

@@ -1,8 +1,8 @@
-//! `save` and `load`: images as one archive, to another machine and back.
+//! `save`, `load` and `export`: images and containers as one file, to another machine and back.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
-use super::{Engine, EngineError, Loaded, Result, SaveOptions};
+use super::{Engine, EngineError, ImageError, Loaded, Result, SaveOptions};
 use crate::image;
 use crate::model::{EventAction, HOST_IMAGE, Reference, TransferGauge};
 
@@ -25,5 +25,35 @@ impl Engine {
             self.0.tell_image(EventAction::Load, &label);
         }
         Ok(loaded)
+    }
+
+    /// Writes a tar of all files of a container, running or not; `import` makes an image of it again.
+    pub fn export(&self, target: &str, out: impl Write, gauge: &TransferGauge) -> Result<()> {
+        let result = self.export_tree(target, &mut Watched { out, gauge });
+        match result {
+            Err(_) if gauge.is_stopped() => Err(EngineError::Image(ImageError::Cancelled)),
+            result => result,
+        }
+    }
+}
+
+/// Counts what is written, and ends when it is to.
+struct Watched<'a, W> {
+    out: W,
+    gauge: &'a TransferGauge,
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.gauge.is_stopped() {
+            return Err(io::Error::other("cancelled"));
+        }
+        let written = self.out.write(buffer)?;
+        self.gauge.moved(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }

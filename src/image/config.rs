@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::layer::Compression;
 use super::manifest::Part;
-use crate::model::{Digest, HistoryLine, ImageConfig, Platform, Timestamp};
+use crate::model::{Digest, Healthcheck, HistoryLine, ImageConfig, Platform, Timestamp};
 
 /// The media type of the manifests that we write.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -37,7 +37,7 @@ impl Configuration {
             size_bytes: None,
         });
         Ok(Self {
-            config: config(&document),
+            config: dockers(bytes, config(&document)),
             platform: Platform {
                 os: document.os().to_string(),
                 architecture: document.architecture().to_string(),
@@ -63,7 +63,44 @@ fn config(document: &ImageConfiguration) -> ImageConfig {
         labels: config.labels().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
         volumes: config.volumes().clone().unwrap_or_default(),
         exposed_ports: config.exposed_ports().clone().unwrap_or_default(),
+        ..ImageConfig::default()
     }
+}
+
+/// What Docker writes into the `config` object and the specification does not know. What makes no sense is left out.
+fn dockers(bytes: &[u8], config: ImageConfig) -> ImageConfig {
+    let document: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let own = &document["config"];
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let check = &own["Healthcheck"];
+    let number = |key: &str| check[key].as_u64().unwrap_or(0);
+    let test = texts(&check["Test"]);
+    let healthcheck = (!test.is_empty()).then(|| Healthcheck {
+        test,
+        interval_ns: number("Interval"),
+        timeout_ns: number("Timeout"),
+        start_period_ns: number("StartPeriod"),
+        start_interval_ns: number("StartInterval"),
+        retries: number("Retries"),
+    });
+    ImageConfig { healthcheck, on_build: texts(&own["OnBuild"]), shell: texts(&own["Shell"]), ..config }
+}
+
+fn healthcheck_object(check: &Healthcheck) -> Value {
+    let mut object = json!({"Test": check.test});
+    let numbers = [
+        ("Interval", check.interval_ns),
+        ("Timeout", check.timeout_ns),
+        ("StartPeriod", check.start_period_ns),
+        ("StartInterval", check.start_interval_ns),
+        ("Retries", check.retries),
+    ];
+    for (key, value) in numbers.into_iter().filter(|(_, value)| *value > 0) {
+        object[key] = json!(value);
+    }
+    object
 }
 
 /// The configuration document of an image of one layer.
@@ -79,7 +116,7 @@ pub(super) fn document(
     if !message.is_empty() {
         step["comment"] = message.into();
     }
-    let document = json!({
+    let mut document = json!({
         "created": created,
         "architecture": platform.architecture,
         "os": platform.os,
@@ -87,6 +124,9 @@ pub(super) fn document(
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         "history": [step],
     });
+    if let Some(variant) = &platform.variant {
+        document["variant"] = json!(variant);
+    }
     document.to_string().into_bytes()
 }
 
@@ -107,6 +147,9 @@ pub(super) fn config_object(config: &ImageConfig) -> Value {
         ("WorkingDir", json!(config.workdir)),
         ("Labels", json!(config.labels)),
         ("StopSignal", json!(config.stop_signal)),
+        ("Healthcheck", config.healthcheck.as_ref().map(healthcheck_object).unwrap_or_default()),
+        ("OnBuild", json!(config.on_build)),
+        ("Shell", json!(config.shell)),
     ];
     let is_empty = |value: &Value| match value {
         Value::Null => true,

@@ -38,7 +38,7 @@ pub mod trial;
 
 pub use commit::{Commit, commit};
 pub use error::ImageError;
-pub use import::{ImportSource, import};
+pub use import::{ImportOptions, ImportSource, import};
 pub use inside::perform as perform_inside;
 pub use layer::{Compression, IdMap, Owners, UnpackRules};
 pub use load::{Loaded, load};

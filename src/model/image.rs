@@ -53,6 +53,27 @@ pub struct ImageConfig {
     pub labels: BTreeMap<String, String>,
     pub volumes: Vec<String>,
     pub exposed_ports: Vec<String>,
+    /// How to find out whether a container of it works.
+    #[serde(default)]
+    pub healthcheck: Option<Healthcheck>,
+    /// Dockerfile lines for images that are built upon it.
+    #[serde(default)]
+    pub on_build: Vec<String>,
+    /// What runs commands that are one line, if it is not `/bin/sh -c`.
+    #[serde(default)]
+    pub shell: Vec<String>,
+}
+
+/// A check of a container's health; zero is Docker's own default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Healthcheck {
+    /// `NONE`, `CMD` and words, or `CMD-SHELL` and a line.
+    pub test: Vec<String>,
+    pub interval_ns: u64,
+    pub timeout_ns: u64,
+    pub start_period_ns: u64,
+    pub start_interval_ns: u64,
+    pub retries: u64,
 }
 
 /// An image as lists show it; one row per tag.

@@ -39,7 +39,8 @@ pub use error::ErrorKind;
 pub use event::{Event, EventAction, EventSubject};
 pub use id::{Id, Name};
 pub use image::{
-    HOST_IMAGE, HistoryLine, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform, PullEvent,
+    HOST_IMAGE, Healthcheck, HistoryLine, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform,
+    PullEvent,
 };
 pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, NamespaceMode, TmpfsMount, UserNamespaceMode};
 pub use layer::{FileSort, LayerChange, LayerContents, LayerEntry, UnpackLimits};

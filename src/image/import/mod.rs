@@ -4,11 +4,11 @@
 //! engine reads. Each step runs in a thread of its own, so that reading, packing and unpacking go on at once.
 
 pub(super) mod change;
-mod folder;
 pub(super) mod tee;
+mod words;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -21,22 +21,24 @@ use super::layer::{
     CHUNK_BYTES, Chunk, Closed, Compression, Digesting, Gauge, PipeReader, Plain, Policy, UnpackJob, first_cause,
     inflate_stage, pipe, receive_stage, unpack_digesting,
 };
+use super::pack::{self, Owners, PackError, PackOptions};
 use super::store::{Row, Stage};
 use super::{ImageError, Result, Store};
-use crate::model::{Digest, ImageConfig, ImageSummary, Platform, Reference, Timestamp};
+use crate::model::{Digest, ImageConfig, ImageSummary, Platform, Reference, Timestamp, TransferGauge};
+use crate::sys::in_root::Folder;
 
 /// What errors call the layer: it has no digest yet.
 const NAME: &str = "of the import";
 
 /// What to make an image of.
-pub enum ImportSource {
+pub enum ImportSource<'a> {
     /// A folder such as debootstrap makes. Hard links, owners and attributes are kept; device nodes and sockets left out.
     Folder(PathBuf),
     /// A tar archive, plain, gzip or zstd.
-    Tar(Box<dyn Read + Send>),
+    Tar(Box<dyn Read + Send + 'a>),
 }
 
-impl ImportSource {
+impl ImportSource<'_> {
     /// `-` is stdin, a folder is a folder, everything else a tar archive.
     pub fn open(text: &str) -> Result<Self> {
         let path = Path::new(text);
@@ -51,40 +53,54 @@ impl ImportSource {
     }
 }
 
-/// Makes an image and returns its id. `changes` are Dockerfile lines such as `CMD ["/bin/sh"]`; `message` goes into its history.
-///
-/// Without a reference the image is dangling, found by its id only.
+/// What the image is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Without one the image is dangling, found by its id only.
+    pub reference: Option<Reference>,
+    /// Dockerfile lines such as `CMD ["/bin/sh"]`.
+    pub changes: Vec<String>,
+    /// For the image's history.
+    pub message: String,
+    /// This machine's, if none.
+    pub platform: Option<Platform>,
+}
+
+/// Makes an image and returns its id. What `gauge` counts are the archive's bytes; nothing is left when it is stopped.
 pub fn import(
     store: &Store,
-    source: ImportSource,
-    reference: Option<&Reference>,
-    changes: &[String],
-    message: Option<&str>,
+    source: ImportSource<'_>,
+    options: &ImportOptions,
+    gauge: &TransferGauge,
 ) -> Result<Digest> {
+    let result = make(store, source, options, gauge);
+    if result.is_err() && gauge.is_stopped() {
+        return Err(ImageError::Cancelled);
+    }
+    result
+}
+
+fn make(store: &Store, source: ImportSource<'_>, options: &ImportOptions, gauge: &TransferGauge) -> Result<Digest> {
+    let reference = options.reference.as_ref();
     if let Some(reference) = reference
         && (reference.digest().is_some() || reference.tag().is_none())
     {
         let reason = "an import has no digest yet; give a name and a tag".to_owned();
         return Err(ImageError::Reference { text: reference.familiar(), reason });
     }
-    let image_config = change::apply(ImageConfig::default(), changes)?;
+    let image_config = change::apply(ImageConfig::default(), &options.changes)?;
+    let platform = options.platform.clone().unwrap_or_else(Platform::native);
     let session = store.begin()?;
     let stage = session.stage()?;
     let layer = match source {
-        ImportSource::Tar(reader) => of_tar(reader, &stage, store)?,
-        ImportSource::Folder(path) => of_folder(&path, &stage, store)?,
+        ImportSource::Tar(reader) => of_tar(Box::new(Watched { inner: reader, gauge }), &stage, store)?,
+        ImportSource::Folder(path) => of_folder(&path, &stage, store, gauge)?,
     };
     stage.keep_blob(&layer.blob)?;
     stage.keep_layer(&layer.plain.diff_id, layer.plain.unpacked.bytes)?;
 
     let created = Timestamp::now();
-    let configuration = config::document(
-        &image_config,
-        &Platform::native(),
-        created,
-        &layer.plain.diff_id,
-        message.unwrap_or_default(),
-    );
+    let configuration = config::document(&image_config, &platform, created, &layer.plain.diff_id, &options.message);
     let id = Digest::from_sha256(Sha256::digest(&configuration).into());
     let manifest = config::manifest(&id, configuration.len(), &layer.blob, layer.blob_bytes, layer.compression);
     let manifest_digest = Digest::from_sha256(Sha256::digest(&manifest).into());
@@ -97,7 +113,7 @@ pub fn import(
             manifest: Some(manifest_digest.clone()),
             created: Some(created),
             size_bytes: Some(layer.plain.unpacked.bytes),
-            platform: Platform::native(),
+            platform,
             layers: 1,
             is_host: false,
         },
@@ -118,7 +134,7 @@ pub(super) struct Imported {
     pub(super) plain: Plain,
 }
 
-fn of_tar(mut reader: Box<dyn Read + Send>, stage: &Stage, store: &Store) -> Result<Imported> {
+fn of_tar(mut reader: Box<dyn Read + Send + '_>, stage: &Stage, store: &Store) -> Result<Imported> {
     let unreadable = |error| ImageError::io("cannot read", Path::new("the archive"), error);
     let mut beginning = vec![0; CHUNK_BYTES];
     let read = fill(&mut reader, &mut beginning).map_err(unreadable)?;
@@ -140,8 +156,62 @@ fn of_tar(mut reader: Box<dyn Read + Send>, stage: &Stage, store: &Store) -> Res
     }
 }
 
-fn of_folder(path: &Path, stage: &Stage, store: &Store) -> Result<Imported> {
-    of_plain(stage, store, Policy::Layer, |tee| folder::archive(path, store.folder(), tee))
+/// Of mount points and the store, which may lie in it, only the empty folder is taken.
+fn of_folder(path: &Path, stage: &Stage, store: &Store, gauge: &TransferGauge) -> Result<Imported> {
+    let failure = |path: &Path, error| ImageError::io("cannot read", path, error);
+    let root = Folder::open(path).map_err(|error| failure(path, error))?;
+    let own = store.folder();
+    let own = Folder::open(own).and_then(|it| it.stat()).map_err(|error| failure(own, error))?;
+    let owners = match rustix::process::geteuid().is_root() {
+        true => Owners::Kept,
+        // As they are in that user's containers.
+        false => Owners::OwnIsRoot,
+    };
+    let options = PackOptions { leave_mounts: true, devices: false, without: Some((own.st_dev, own.st_ino)), owners };
+    of_plain(stage, store, Policy::Layer, |tee| match pack::tree(&root, &options, Watched { inner: tee, gauge }) {
+        Ok(watched) => {
+            watched.inner.end();
+            Ok(())
+        }
+        Err(PackError::Read { path: inner, source }) => {
+            let inner = inner.strip_prefix("/").or_else(|_| inner.strip_prefix(".")).unwrap_or(&inner);
+            Err(failure(&path.join(inner), source))
+        }
+        // The readers of what is written are gone: they say why.
+        Err(PackError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(ImageError::Cancelled),
+        Err(error) => Err(ImageError::layer(NAME, error)),
+    })
+}
+
+/// Counts what passes, and ends when it is to.
+struct Watched<'a, T> {
+    inner: T,
+    gauge: &'a TransferGauge,
+}
+
+impl<T> Watched<'_, T> {
+    fn count(&self, bytes: usize) -> io::Result<usize> {
+        self.gauge.moved(bytes as u64);
+        if self.gauge.is_stopped() { Err(io::Error::other("cancelled")) } else { Ok(bytes) }
+    }
+}
+
+impl<T: Read> Read for Watched<'_, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count(read)
+    }
+}
+
+impl<T: Write> Write for Watched<'_, T> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.count(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
 }
 
 /// Packs and unpacks what `produce` writes, at the same time.
@@ -172,7 +242,7 @@ pub(super) fn of_plain(
 
 fn of_compressed(
     beginning: Vec<u8>,
-    mut reader: Box<dyn Read + Send>,
+    mut reader: Box<dyn Read + Send + '_>,
     compression: Compression,
     stage: &Stage,
     store: &Store,

@@ -4,8 +4,8 @@ use std::io::Cursor;
 use std::time::Instant;
 
 use super::*;
-use crate::image::{ImportSource, import};
-use crate::model::{ErrorKind, ImageSummary};
+use crate::image::{ImportOptions, ImportSource, import};
+use crate::model::{ErrorKind, ImageSummary, TransferGauge};
 
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().expect("temporary folder");
@@ -22,7 +22,9 @@ fn make(store: &Store, tag: Option<&str>, content: &str) -> Digest {
     builder.append_data(&mut header, "file", content.as_bytes()).expect("memory");
     let tar = builder.into_inner().expect("memory");
     let reference = tag.map(|tag| tag.parse().expect("a reference"));
-    import(store, ImportSource::Tar(Box::new(Cursor::new(tar))), reference.as_ref(), &[], None).expect("import")
+    let options = ImportOptions { reference, ..ImportOptions::default() };
+    let source = ImportSource::Tar(Box::new(Cursor::new(tar)));
+    import(store, source, &options, &TransferGauge::default()).expect("import")
 }
 
 fn labels(store: &Store) -> Vec<String> {
