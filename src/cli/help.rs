@@ -11,7 +11,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "update", "rename", "rm",
         ],
     ),
-    ("Look", &["ps", "logs", "stats", "top", "inspect", "events"]),
+    ("Look", &["ps", "logs", "stats", "top", "inspect", "diff", "history", "events"]),
     (
         "Images",
         &["images", "pull", "push", "search", "import", "export", "save", "load", "tag", "rmi", "login", "logout"],
