@@ -8,13 +8,16 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Run",
         &[
             "run", "create", "start", "exec", "attach", "stop", "restart", "kill", "pause", "unpause", "wait",
-            "update", "rename", "rm",
+            "update", "rename", "cp", "rm",
         ],
     ),
     ("Look", &["ps", "logs", "stats", "top", "inspect", "diff", "history", "events"]),
     (
         "Images",
-        &["images", "pull", "push", "search", "import", "export", "save", "load", "tag", "rmi", "login", "logout"],
+        &[
+            "images", "pull", "push", "search", "commit", "import", "export", "save", "load", "tag", "rmi", "login",
+            "logout",
+        ],
     ),
     ("Machine", &["info", "version", "doctor", "completion"]),
 ];

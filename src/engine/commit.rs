@@ -183,5 +183,8 @@ fn image_config(container: &ContainerConfig, image: &ImageConfig) -> ImageConfig
         labels: container.labels.clone(),
         volumes: image.volumes.clone(),
         exposed_ports: image.exposed_ports.clone(),
+        healthcheck: image.healthcheck.clone(),
+        on_build: image.on_build.clone(),
+        shell: image.shell.clone(),
     }
 }

@@ -167,7 +167,8 @@ fn of_folder(path: &Path, stage: &Stage, store: &Store, gauge: &TransferGauge) -
         // As they are in that user's containers.
         false => Owners::OwnIsRoot,
     };
-    let options = PackOptions { leave_mounts: true, devices: false, without: Some((own.st_dev, own.st_ino)), owners };
+    let without = Some((own.st_dev, own.st_ino));
+    let options = PackOptions { leave_mounts: true, without, owners, ..PackOptions::default() };
     of_plain(stage, store, Policy::Layer, |tee| match pack::tree(&root, &options, Watched { inner: tee, gauge }) {
         Ok(watched) => {
             watched.inner.end();
