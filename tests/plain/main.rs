@@ -16,5 +16,6 @@ mod pulls;
 mod registries;
 mod resumed_pulls;
 mod store;
+mod store_faults;
 mod terminal;
 mod together;
