@@ -1,11 +1,5 @@
 //! `inspect`: everything known of one container.
 
-use std::collections::HashSet;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-
 use super::state::Life;
 use super::{Engine, EngineError, Inner, Result};
 use crate::model::{ContainerInspect, ContainerRecord, ContainerState, HOST_IMAGE};
@@ -19,10 +13,9 @@ impl Engine {
 
     /// As [`Engine::inspect`], with the bytes in the writable layer counted, which walks through all of it.
     pub fn inspect_with_size(&self, target: &str) -> Result<ContainerInspect> {
-        let record = self.0.find(target)?;
-        let upper = self.0.upper(&record.id);
-        let size_rw_bytes = bytes_below(&upper).map_err(EngineError::io("measure", &upper))?;
-        Ok(ContainerInspect { size_rw_bytes, ..self.0.inspect(record)? })
+        let inspect = self.inspect(target)?;
+        let size_rw_bytes = self.0.writable_bytes(&inspect.record.id, &inspect.state)?;
+        Ok(ContainerInspect { size_rw_bytes, ..inspect })
     }
 }
 
@@ -45,52 +38,5 @@ impl Inner {
             restarts,
             record,
         })
-    }
-}
-
-/// Bytes of the files below a folder, hard links counted once. None if a part of it cannot be read: a rootless container's other
-/// users may close their folders to the user who runs it.
-pub(super) fn bytes_below(folder: &Path) -> io::Result<Option<u64>> {
-    let mut seen = HashSet::new();
-    let mut bytes = 0;
-    let mut waiting = vec![folder.to_owned()];
-    while let Some(folder) = waiting.pop() {
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let entry = entry?;
-            match entry.metadata() {
-                Ok(found) if found.is_dir() => waiting.push(entry.path()),
-                Ok(found) if found.is_file() && (found.nlink() == 1 || seen.insert((found.dev(), found.ino()))) => {
-                    bytes += found.len();
-                }
-                Ok(_) => {}
-                // It was removed meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Ok(Some(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_below_counts_hard_links_once_and_links_not() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let inner = folder.path().join("a/b");
-        fs::create_dir_all(&inner).expect("mkdir");
-        fs::write(inner.join("one"), [0; 100]).expect("write");
-        fs::hard_link(inner.join("one"), folder.path().join("two")).expect("link");
-        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("three")).expect("symlink");
-        assert_eq!(bytes_below(folder.path()).expect("walk"), Some(100));
-        assert_eq!(bytes_below(&folder.path().join("none")).expect("missing"), Some(0));
     }
 }

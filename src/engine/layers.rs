@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use super::size::measure_inside;
 use super::{Engine, EngineError, Result};
 use crate::image::perform_inside;
 use crate::model::{HOST_IMAGE, LayerContents};
@@ -23,5 +24,8 @@ impl Engine {
 
 /// The hidden verb `teu inside TASK …`: works on image files as root of a user namespace (single-threaded). Exit code for main.
 pub fn inside_verb(arguments: &[OsString]) -> i32 {
-    run_in_own_namespace(|| perform_inside(arguments))
+    match measure_inside(arguments) {
+        Some(code) => code,
+        None => run_in_own_namespace(|| perform_inside(arguments)),
+    }
 }

@@ -38,6 +38,7 @@ mod rename;
 mod save;
 mod search;
 mod security;
+mod size;
 mod spec;
 mod start;
 mod state;

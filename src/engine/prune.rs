@@ -1,7 +1,6 @@
 //! `image prune`, `container prune`, `system prune`, and what they would take.
 
-use super::inspect::bytes_below;
-use super::{Engine, EngineError, Result};
+use super::{Engine, Result};
 use crate::model::{ContainerSummary, ErrorKind, EventAction, PruneFilter, PruneScope, Pruned};
 
 impl Engine {
@@ -74,8 +73,7 @@ impl Engine {
     }
 
     fn writable_bytes(&self, container: &ContainerSummary) -> Result<u64> {
-        let upper = self.0.upper(&container.id);
-        Ok(bytes_below(&upper).map_err(EngineError::io("measure", &upper))?.unwrap_or(0))
+        Ok(self.0.writable_bytes(&container.id, &container.state)?.unwrap_or(0))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::inspect::bytes_below;
-use super::{Engine, EngineError, Result};
+use super::{Engine, Result};
 use crate::model::{CheckMode, CheckReport, ContainerUsage, Digest, DiskUsage};
 
 impl Engine {
@@ -11,8 +10,7 @@ impl Engine {
     pub fn system_df(&self) -> Result<DiskUsage> {
         let mut usage = self.0.store()?.usage()?;
         for container in self.list(true)? {
-            let upper = self.0.upper(&container.id);
-            let size_bytes = bytes_below(&upper).map_err(EngineError::io("measure", &upper))?;
+            let size_bytes = self.0.writable_bytes(&container.id, &container.state)?;
             usage.containers.push(ContainerUsage {
                 id: container.id,
                 name: container.name,
