@@ -25,5 +25,6 @@ mod runtime_core;
 mod seccomp;
 mod secure_defaults;
 mod security;
+mod store_live;
 mod unpack_debian;
 mod unpack_owners;
