@@ -153,6 +153,7 @@ impl Registry {
                 }
             };
             let answer = Answer::new(endpoint, response);
+            endpoint.settle(door, answer.status());
             let rate = self.limits(endpoint, &answer);
             let status = answer.status();
             if status.is_success() {
@@ -256,11 +257,13 @@ async fn send(
     if let Some(body) = &call.body {
         request = request.body((body.make)());
     }
+    // A registry reads a whole blob once more before it answers the last request of an upload.
+    let timeout = if call.method == Method::PUT { endpoint.timeout() * 5 } else { endpoint.timeout() };
     let sending = request.send();
     tokio::pin!(sending);
     let mut before = 0;
     loop {
-        match tokio::time::timeout(endpoint.timeout(), &mut sending).await {
+        match tokio::time::timeout(timeout, &mut sending).await {
             Ok(result) => return result.map_err(Broken::Http),
             Err(_) => {
                 let now = call.body.as_ref().map_or(0, |body| body.sent.load(Ordering::Relaxed));
@@ -275,7 +278,7 @@ async fn send(
 
 /// Whether another way to the same registry may be the right one: TLS where none is spoken, or the other way round.
 fn is_wrong_door(broken: &Broken) -> bool {
-    matches!(broken, Broken::Http(error) if error.is_connect() || is_final(error))
+    matches!(broken, Broken::Http(error) if !error.is_redirect() && (error.is_connect() || is_final(error)))
 }
 
 #[cfg(test)]

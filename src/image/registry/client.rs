@@ -128,6 +128,8 @@ pub(super) fn client(trust: &Trust, certificates: &Certificates, is_loopback: bo
     let mut builder = Client::builder()
         .user_agent(concat!("teu/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
+        // One stream of HTTP/2 for all would make parallel layers and ranges wait for each other's lost packets.
+        .http1_only()
         .redirect(Policy::custom(redirect));
     if is_loopback {
         builder = builder.no_proxy();

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
+
 use super::TIMEOUT;
 use super::auth::Authorization;
 use super::client::{Certificates, Trust};
@@ -21,6 +23,8 @@ pub(super) struct Endpoint {
     /// The ways to it, the likeliest first.
     doors: Vec<Door>,
     door: AtomicUsize,
+    /// The way in use has led somewhere: it stays, also when the registry is away for a while.
+    settled: AtomicBool,
     certificates: Certificates,
     timeout: Duration,
     /// Used instead of what is stored.
@@ -67,6 +71,7 @@ impl Endpoint {
             is_mirror: false,
             doors,
             door: AtomicUsize::new(0),
+            settled: AtomicBool::new(false),
             certificates,
             timeout: entry.and_then(|entry| entry.timeout_ms).map_or(TIMEOUT, Duration::from_millis),
             credential: None,
@@ -105,11 +110,18 @@ impl Endpoint {
     /// Whether there is a way behind `used`, which then is in use. Others may have gone on already.
     pub(super) fn go_on_from(&self, used: &Door) -> bool {
         let place = self.doors.iter().position(|door| std::ptr::eq(door, used)).expect("one of ours");
-        if place + 1 >= self.doors.len() {
+        if place + 1 >= self.doors.len() || self.settled.load(Ordering::Relaxed) {
             return false;
         }
         self.door.fetch_max(place + 1, Ordering::Relaxed);
         true
+    }
+
+    /// This way led to an answer. A 400 may be that of a server that speaks TLS.
+    pub(super) fn settle(&self, door: &Door, status: StatusCode) {
+        if door.is_safe() || status != StatusCode::BAD_REQUEST {
+            self.settled.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The name and password to show: those given, else those stored.
