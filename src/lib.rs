@@ -7,7 +7,7 @@
 //!          \      /          /
 //!           engine          /         use cases, one verb a file: the only orchestra
 //!          /   |   \       /
-//!    monitor   |   image  /           crafts: one subject each
+//!    monitor   |  image network        crafts: one subject each
 //!       |      |         /
 //!       runtime --------             one process becomes one container
 //!      /    |    \
@@ -22,7 +22,8 @@
 //! - [`config`]: the configuration file and the folders. Read by the engine and the faces; values are passed down.
 //! - [`runtime`]: namespaces, root file system, mounts, cgroups, seccomp, capabilities: a process becomes a container.
 //! - [`monitor`]: the one small process that stays with each running container: its terminal, log, exit, exec sessions.
-//! - [`image`]: the image store (an OCI image layout), registries, layers, import.
+//! - [`image`]: the image store (an OCI image layout), registries, layers, archives.
+//! - [`network`]: bridges, links, addresses, published ports, the firewall: netlink alone, no program run.
 //! - [`engine`]: what a user can do, one verb a file; records on disk, locks, recovery.
 //! - [`cli`], [`tui`]: the command line and the full-screen interface.
 //! - [`oci`]: the OCI runtime command line, `teu oci`, for other engines. It stands on the runtime alone.
@@ -39,6 +40,8 @@
 //! - The engine also imports [`runtime`]: for the defaults a container's specification is made of, for reading
 //!   cgroups (a monitor that reads counters for others would wake each second), and for removing what a rootless
 //!   container's mapped ids own.
+//! - The engine lends the monitor what it does for a container's networks ([`monitor::Wire`]): it has to be done in the
+//!   monitor's process, which holds the addresses and ports for as long as it lives, and crafts never import each other.
 //! - The runtime speaks D-Bus to systemd when cgroups are asked of it (`--systemd-cgroup`): on one blocking socket with
 //!   a time limit, by an encoder of its own, as a client library would bring threads and clone3 refuses them.
 
@@ -48,6 +51,7 @@ pub mod engine;
 pub mod image;
 pub mod model;
 pub mod monitor;
+pub mod network;
 pub mod oci;
 pub mod runtime;
 pub mod sys;

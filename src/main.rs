@@ -43,7 +43,7 @@ fn hidden_verb() -> Option<i32> {
     let path = arguments.next();
     let path = Path::new(path.as_deref().unwrap_or(OsStr::new("")));
     match verb.to_str()? {
-        "monitor" => Some(teu::monitor::serve::main()),
+        "monitor" => Some(teu::engine::monitor_verb()),
         "visit" => Some(teu::engine::visit_verb()),
         "remove-tree" => Some(teu::runtime::remove_tree_verb(path)),
         "probe" => {

@@ -19,6 +19,7 @@ use super::load::Load;
 use super::login::{Login, Logout};
 use super::logs::{Events, Logs};
 use super::machine::{Doctor, InfoWish, Version};
+use super::network::{NetworkCommand, Port};
 use super::prune::{PruneContainers, PruneImages, PruneSystem};
 use super::pull::Pull;
 use super::push::Push;
@@ -102,6 +103,10 @@ pub enum Command {
     Version(Version),
     Doctor(Doctor),
     Completion(Completion),
+    /// Networks that containers can be in
+    #[command(subcommand)]
+    Network(NetworkCommand),
+    Port(Port),
     /// Commands on containers, by Docker's longer names
     #[command(subcommand, hide = true)]
     Container(ContainerCommand),

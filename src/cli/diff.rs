@@ -8,7 +8,7 @@ use super::failure::Outcome;
 use super::output::Output;
 use crate::engine::Engine;
 
-/// Show which files of a container are other than its image's: A added, C changed, D deleted.
+/// Show what differs from a container's image: A added, C changed, D deleted.
 #[derive(Args, Clone, Debug)]
 pub struct Diff {
     #[arg(value_name = "CONTAINER")]

@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// The commands by group, in the order they are shown; each must be one of the grammar's.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     (
         "Run",
         &[
@@ -19,6 +19,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "logout",
         ],
     ),
+    ("Networks", &["network", "port"]),
     ("Machine", &["info", "version", "doctor", "completion"]),
 ];
 

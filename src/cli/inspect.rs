@@ -120,6 +120,7 @@ fn container_value(inspect: &ContainerInspect) -> Value {
     let network = match config.network {
         NetworkMode::None => "none",
         NetworkMode::Host => "host",
+        NetworkMode::Networks => config.networks.first().map_or("bridge", |wish| wish.network.as_str()),
     };
     let mounts: Vec<Value> = config
         .mounts
@@ -269,6 +270,9 @@ mod tests {
             init: false,
             read_only: true,
             network: NetworkMode::None,
+            networks: vec![],
+            ports: vec![],
+            extra_hosts: vec![],
             mounts: vec![crate::model::BindMount { source: "/a".into(), target: "/b".into(), read_only: true }],
             cap_add: vec!["CAP_NET_ADMIN".to_owned()],
             cap_drop: Vec::new(),

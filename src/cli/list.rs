@@ -1,5 +1,7 @@
 //! `ps`: the containers.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 
 use super::failure::{Failure, Outcome};
@@ -7,8 +9,8 @@ use super::filter::{Filters, label_holds, name_holds};
 use super::format::{Column, Format, Row, show};
 use super::output::Output;
 use super::wording::{self, Truncation};
-use crate::engine::Engine;
-use crate::model::{ContainerState, ContainerSummary, Timestamp};
+use crate::engine::{Connected, Engine};
+use crate::model::{ContainerState, ContainerSummary, NetworkMode, PublishedPort, Timestamp};
 
 /// List containers.
 #[derive(Args, Clone, Debug)]
@@ -75,9 +77,28 @@ pub fn list(engine: &Engine, wish: &List) -> Outcome {
         return Ok(0);
     }
     let now = Timestamp::now();
-    let rows: Vec<Row> = kept.iter().map(|container| row(container, truncation, now)).collect();
+    let row = |container: &ContainerSummary| {
+        let mut row = row(container, truncation, now);
+        if container.network == NetworkMode::Networks && container.state.is_running() {
+            connect(&mut row, &engine.connected(&container.id)?);
+        }
+        Ok(row)
+    };
+    let rows = kept.iter().map(row).collect::<Result<Vec<Row>, Failure>>()?;
     show(&mut out, &wish.format.clone().unwrap_or_default(), &SHOWN, &ALL, &rows)?;
     Ok(0)
+}
+
+/// Puts a running container's ports and networks into its row.
+fn connect(row: &mut Row, connected: &Connected) {
+    let port = |port: &PublishedPort| {
+        let host = SocketAddr::new(port.host, port.host_port);
+        format!("{host}->{}/{}", port.container_port, port.protocol)
+    };
+    let ports: Vec<String> = connected.ports.iter().map(port).collect();
+    let networks: Vec<&str> = connected.endpoints.iter().map(|endpoint| endpoint.network_name.as_str()).collect();
+    row.fields.insert("Ports".to_owned(), ports.join(", ").into());
+    row.fields.insert("Networks".to_owned(), networks.join(",").into());
 }
 
 /// Those that pass the filters, newest first, at most `last`.
@@ -138,6 +159,7 @@ fn row(container: &ContainerSummary, truncation: Truncation, now: Timestamp) -> 
     let network = match container.network {
         crate::model::NetworkMode::None => "none",
         crate::model::NetworkMode::Host => "host",
+        crate::model::NetworkMode::Networks => "",
     };
     let mut row = Row::new([
         ("ID", id.to_owned()),

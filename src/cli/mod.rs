@@ -25,6 +25,8 @@ mod load;
 mod login;
 mod logs;
 mod machine;
+mod network;
+mod networking;
 mod outlet;
 mod output;
 mod parse;
@@ -169,6 +171,8 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Version(wish) => machine::version(&wish),
         Command::Doctor(wish) => machine::doctor(engine, &wish),
         Command::Completion(wish) => completion::completion(&wish),
+        Command::Network(wish) => network::network(engine, &wish),
+        Command::Port(wish) => network::port(engine, &wish),
         Command::Tag(wish) => images::tag(engine, &wish),
         Command::Image(ImageCommand::Prune(wish)) => prune::images(engine, &wish),
         Command::Container(ContainerCommand::Prune(wish)) => prune::containers(engine, &wish),

@@ -174,7 +174,6 @@ mod tests {
             "teu pss",
             "teu run",
             "teu run --nope x",
-            "teu run -p 80:80 x",
             "teu run --nam x y",
             "teu exec x",
             "teu rm",
@@ -186,7 +185,7 @@ mod tests {
             "teu ps extra",
             "teu container nope",
             "teu completion tcsh",
-            "teu run --network bridge x",
+            "teu run --mac-address 2:42 x",
         ];
         let shown: Vec<String> = lines
             .iter()

@@ -118,7 +118,7 @@ fn question(what: &[&str], preview: &Pruned) -> String {
     text + "Are you sure you want to continue? [y/N] "
 }
 
-fn confirmed(question: &str) -> Result<bool, Failure> {
+pub fn confirmed(question: &str) -> Result<bool, Failure> {
     let mut out = Output::open();
     out.text(question)?;
     out.flush()?;

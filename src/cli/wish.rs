@@ -8,7 +8,8 @@ use clap::Args;
 use super::failure::Failure;
 use super::isolation::{IsolationFlags, Opened};
 use super::limits::{DeviceFlags, LimitFlags, restart_policy};
-use crate::model::{BindMount, CreateRequest, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, Signal};
+use super::networking::NetworkFlags;
+use crate::model::{BindMount, CreateRequest, Limits, Name, PullPolicy, RestartPolicy, Rlimit, Signal};
 
 /// What a container is to be.
 #[derive(Args, Clone, Debug)]
@@ -50,9 +51,8 @@ pub struct Wish {
     /// When to start it again: no, on-failure or on-failure:N, always, unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no", value_parser = restart_policy)]
     pub restart: RestartPolicy,
-    /// Network: none or host (with --userns host also for ports below 1024)
-    #[arg(long, alias = "net", value_name = "MODE", default_value = "none", value_parser = network)]
-    pub network: NetworkMode,
+    #[command(flatten)]
+    pub network: NetworkFlags,
     /// Show a folder or file of this machine inside
     #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
     pub volume: Vec<String>,
@@ -133,6 +133,7 @@ impl Wish {
             return Err(Failure::usage("--restart and --rm conflict: a container that is removed cannot be restarted"));
         }
         let Opened { isolation, no_new_privileges, seccomp } = self.isolation.read()?;
+        let networking = self.network.wishes()?;
         Ok(CreateRequest {
             image: image.clone(),
             name: self.name.as_deref().map(name).transpose()?,
@@ -150,7 +151,10 @@ impl Wish {
             auto_remove: self.rm,
             init: self.init,
             read_only: self.read_only,
-            network: self.network,
+            network: networking.mode,
+            networks: networking.networks,
+            ports: networking.ports,
+            extra_hosts: networking.extra_hosts,
             mounts: self.volume.iter().map(|text| bind(text, here.folder)).collect::<Result<_, _>>()?,
             cap_add: self.cap_add.iter().map(|name| capability(name)).collect(),
             cap_drop: self.cap_drop.iter().map(|name| capability(name)).collect(),
@@ -166,14 +170,6 @@ impl Wish {
             detach_keys: self.detach_keys.clone(),
             pull: self.pull,
         })
-    }
-}
-
-fn network(text: &str) -> Result<NetworkMode, String> {
-    match text {
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
-        _ => Err("teu knows the networks none and host".to_owned()),
     }
 }
 
@@ -450,7 +446,8 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_at_the_flag() {
         for flags in [
-            ["--network", "bridge"],
+            ["--network", "name=lan,color=red"],
+            ["--publish", "x"],
             ["--stop-signal", "NOPE"],
             ["--stop-timeout", "x"],
             ["--pull", "sometimes"],

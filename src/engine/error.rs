@@ -7,6 +7,7 @@ use crate::config::ConfigError;
 use crate::image::ImageError;
 use crate::model::{ErrorKind, Name};
 use crate::monitor::MonitorError;
+use crate::network::NetworkError;
 use crate::runtime::RuntimeError;
 
 /// Why a verb failed. Nothing is left half done when one is returned.
@@ -34,6 +35,8 @@ pub enum EngineError {
     Stuck { name: Name, waited_ms: u64 },
     #[error("the host image is built in and cannot be {verb}")]
     HostImage { verb: &'static str },
+    #[error("network {network} is in use by container {container}")]
+    NetworkInUse { network: Name, container: Name },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
     NoIdsLeft,
     #[error("container {name} is made of the host image, which is this machine and no image that a layer could lie on")]
@@ -53,6 +56,8 @@ pub enum EngineError {
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Monitor(#[from] MonitorError),
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     #[error(transparent)]
     Image(ImageError),
 }
@@ -79,6 +84,7 @@ impl EngineError {
             | Self::NotPaused { .. }
             | Self::RemoveRunning { .. }
             | Self::CommitHost { .. }
+            | Self::NetworkInUse { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
@@ -87,6 +93,7 @@ impl EngineError {
             Self::Config(error) => error.kind(),
             Self::Runtime(error) => error.kind(),
             Self::Monitor(error) => error.kind(),
+            Self::Network(error) => error.kind(),
             Self::Image(error) => error.kind(),
         }
     }
@@ -125,6 +132,8 @@ impl EngineError {
             }
             Self::Io { .. } => return None,
             Self::Config(error) => return error.hint(),
+            Self::NetworkInUse { container, .. } => format!("`teu stop {container}` takes it out"),
+            Self::Network(_) => return None,
             Self::Image(error) => return error.hint(),
             Self::Runtime(_) | Self::Monitor(_) => match self.kind() {
                 ErrorKind::Permission => "`teu doctor` says what this machine lacks".to_owned(),

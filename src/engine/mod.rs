@@ -26,6 +26,7 @@ mod lookup;
 mod machine;
 mod merge;
 mod names;
+mod networks;
 mod pause;
 mod place;
 mod prune;
@@ -54,6 +55,7 @@ mod usage;
 mod users;
 mod wait;
 mod watch;
+mod wires;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +69,7 @@ pub use crate::monitor::{
     AttachEvent, AttachOptions, AttachReader, AttachWriter, Attachment, EventQuery, EventReader, LogQuery, LogReader,
     MonitorError, Next, Stopper, TerminalModes,
 };
+pub use crate::network::NetworkWish;
 pub use commit::{CommitOptions, Committed, Pause};
 pub use copy::{CopyMeter, CopyOptions, CopySource, CopyTarget};
 pub use doctor::{Check, Verdict, probe_verb};
@@ -75,11 +78,13 @@ pub use exec::{ExecStarted, ExecWish};
 pub use info::Info;
 pub use layers::inside_verb;
 pub use machine::Machine;
+pub use networks::NetworkInspect;
 pub use start::Started;
 pub use stats::StatsSampler;
 pub use top::Process;
 pub use tree::visit_verb;
 pub use watch::{Changes, Watch};
+pub use wires::{Connected, monitor_verb};
 
 use crate::config::Folders;
 use crate::image::Registries;

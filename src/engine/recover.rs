@@ -96,6 +96,7 @@ impl Inner {
         };
         place.kill_all()?;
         place.remove()?;
+        self.withdraw_ports(id)?;
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(EngineError::io("remove", &folder)(error)),
             _ => Ok(true),

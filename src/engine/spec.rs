@@ -7,7 +7,7 @@ use crate::model::{ContainerConfig, ContainerRecord, HOST_IMAGE, Id, NamespaceMo
 use crate::monitor::{LogOptions, MonitorRequest};
 use crate::runtime::cgroup::{CgroupDriver, CgroupWish};
 use crate::runtime::defaults::Around;
-use crate::runtime::{RootChange, Rootfs, StartRequest, defaults, scaffold};
+use crate::runtime::{NameFiles, RootChange, Rootfs, StartRequest, defaults, scaffold};
 
 /// Where a container's cgroups stand.
 pub(super) fn cgroup_wish(id: &Id, config: Option<&ContainerConfig>) -> Result<CgroupWish> {
@@ -43,6 +43,7 @@ impl Inner {
                 root_change: RootChange::Pivot,
                 new_keyring: true,
                 preserve_fds: 0,
+                names: NameFiles { hosts: config.extra_hosts.clone(), resolver: None },
             },
             run_folder: self.life_folder(id),
             exit_file: self.exit_file(id),
@@ -63,6 +64,7 @@ impl Inner {
             },
             limits: config.limits.clone(),
             restart: config.restart,
+            wire: self.wire_plan(record)?,
         })
     }
 

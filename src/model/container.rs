@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Id, IdRange, Isolation, Limits, Name, Reference, RestartPolicy, SessionId, Signal, Timestamp};
+use super::{
+    Digest, EndpointWish, Id, IdRange, Isolation, Limits, Name, PortWish, Reference, RestartPolicy, SessionId, Signal,
+    Timestamp,
+};
 
 /// How a container reaches the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +19,8 @@ pub enum NetworkMode {
     None,
     /// The host's network namespace.
     Host,
+    /// An own network namespace with a link into each of the container's networks.
+    Networks,
 }
 
 /// Whether `run` and `create` may fetch the image.
@@ -82,6 +87,15 @@ pub struct ContainerConfig {
     /// The root file system is read-only.
     pub read_only: bool,
     pub network: NetworkMode,
+    /// With [`NetworkMode::Networks`]: which, the one that leads to everywhere first.
+    #[serde(default)]
+    pub networks: Vec<EndpointWish>,
+    /// Published ports.
+    #[serde(default)]
+    pub ports: Vec<PortWish>,
+    /// Further lines of /etc/hosts, each an address and a name.
+    #[serde(default)]
+    pub extra_hosts: Vec<String>,
     pub mounts: Vec<BindMount>,
     /// `CAP_…` names added to the default set; `ALL` for every one.
     pub cap_add: Vec<String>,

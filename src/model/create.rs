@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BindMount, Isolation, Limits, Name, NetworkMode, PullPolicy, RestartPolicy, Rlimit, SeccompChoice, Signal,
+    BindMount, EndpointWish, Isolation, Limits, Name, NetworkMode, PortWish, PullPolicy, RestartPolicy, Rlimit,
+    SeccompChoice, Signal,
 };
 
 /// A wish for a container. `None` and empty mean "as the image says, else Docker's default".
@@ -28,6 +29,9 @@ pub struct CreateRequest {
     pub init: bool,
     pub read_only: bool,
     pub network: NetworkMode,
+    pub networks: Vec<EndpointWish>,
+    pub ports: Vec<PortWish>,
+    pub extra_hosts: Vec<String>,
     pub mounts: Vec<BindMount>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,

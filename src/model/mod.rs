@@ -13,6 +13,7 @@ mod isolation;
 mod layer;
 mod limits;
 mod log;
+mod network;
 mod printable;
 mod quantity;
 mod reference;
@@ -46,6 +47,9 @@ pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, Namespac
 pub use layer::{FileSort, LayerChange, LayerContents, LayerEntry, UnpackLimits};
 pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
+pub use network::{
+    DEFAULT_NETWORK, Endpoint, EndpointWish, Network, NetworkDriver, PortWish, Protocol, PublishedPort, Subnet,
+};
 pub use printable::{printable, printable_line};
 pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
 pub use reference::Reference;

@@ -16,6 +16,7 @@ mod protocol;
 mod request;
 pub mod serve;
 mod spawn;
+mod wire;
 
 pub use attachment::{AttachEvent, AttachReader, AttachWriter, Attachment, Next};
 pub use client::{Client, ExecOptions, ExecSession};
@@ -26,3 +27,4 @@ pub use log::{LogQuery, LogReader};
 pub use modes::TerminalModes;
 pub use request::{AttachOptions, LOCK, LogOptions, MonitorRequest, SOCKET, STATE, State};
 pub use spawn::{Spawned, spawn};
+pub use wire::{MakeWire, Wire, WireError};

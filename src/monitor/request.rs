@@ -47,6 +47,9 @@ pub struct MonitorRequest {
     pub limits: Limits,
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// What [`MakeWire`](super::MakeWire) makes its connections of; none where it has none.
+    #[serde(default)]
+    pub wire: Option<serde_json::Value>,
 }
 
 /// Where and how much of a container's output is kept.

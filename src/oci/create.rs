@@ -127,6 +127,7 @@ fn request(context: &Context, wish: &Create, bundle: &Bundle) -> Result<StartReq
         root_change: if wish.no_pivot { RootChange::MoveMount } else { RootChange::Pivot },
         new_keyring: !wish.no_new_keyring,
         preserve_fds,
+        names: runtime::NameFiles::default(),
     })
 }
 

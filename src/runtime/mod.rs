@@ -39,7 +39,9 @@ pub use process::capabilities::NAMES as CAPABILITY_NAMES;
 pub use process::capabilities::names_of as capability_names;
 pub use read::{ReadSpec, read_process, read_spec};
 pub use remove::{remove_tree, remove_tree_verb};
-pub use request::{ExecRequest, ProcessIo, RootChange, Rootfs, StartRequest, Started, StdinWish, Stdio, Whose};
+pub use request::{
+    ExecRequest, NameFiles, ProcessIo, RootChange, Rootfs, StartRequest, Started, StdinWish, Stdio, Whose,
+};
 pub use resources::{block_device, changes, resources};
 pub use start::start;
 pub use visit::{Place, visit};

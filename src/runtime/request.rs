@@ -35,6 +35,17 @@ pub struct StartRequest {
     pub new_keyring: bool,
     /// How many descriptors from 3 on the command keeps.
     pub preserve_fds: u32,
+    #[serde(default)]
+    pub names: NameFiles,
+}
+
+/// What a container's files of names say besides what all say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameFiles {
+    /// Further lines of /etc/hosts. With any of the container's own addresses among them, its name stands there.
+    pub hosts: Vec<String>,
+    /// All of /etc/resolv.conf; the machine's if none.
+    pub resolver: Option<String>,
 }
 
 /// How the container's root becomes the root.

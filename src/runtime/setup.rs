@@ -182,6 +182,7 @@ impl Setup<'_> {
         let wish = files::Wish {
             hostname: self.request.spec.hostname().as_deref().unwrap_or(&machine),
             host_network: !self.namespaces.new_network(),
+            names: &self.request.names,
         };
         let taken = |path: &str| self.mounts().iter().any(|mount| mount.destination() == Path::new(path));
         files::bind(root.as_fd(), &wish, &taken)

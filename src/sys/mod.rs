@@ -1,6 +1,7 @@
 //! Kernel words: the only room with `unsafe`. It knows files, processes and namespaces, but no container.
 
 pub mod bpf;
+pub mod byte_lock;
 pub mod clock;
 pub mod clone;
 pub mod epoll;
@@ -13,6 +14,7 @@ pub mod interface;
 pub mod keyring;
 pub mod mount;
 pub mod namespace;
+pub mod netlink;
 pub mod process;
 pub mod program;
 pub mod random;

@@ -12,6 +12,7 @@ mod faults;
 mod fixtures;
 mod live_limits;
 mod mapped_ids;
+mod networks;
 mod oci_engines;
 mod oci_foreground;
 mod oci_spec;

@@ -11,6 +11,7 @@ pub mod debian;
 pub mod http;
 pub mod leaks;
 pub mod need;
+pub mod netns;
 pub mod oci;
 pub mod process;
 pub mod pty;

@@ -23,7 +23,7 @@ use super::{Engine, EngineError, Inner, Result};
 use crate::model::{Change, ContainerRecord, ContainerState, HOST_IMAGE, NamespaceMode};
 use crate::runtime::cgroup::CgroupWish;
 use crate::runtime::defaults::{self, Around};
-use crate::runtime::{Place, RootChange, StartRequest};
+use crate::runtime::{NameFiles, Place, RootChange, StartRequest};
 use crate::sys::file::{Lock, enlarge_pipe};
 use crate::sys::program;
 
@@ -154,6 +154,7 @@ impl Inner {
             root_change: RootChange::Pivot,
             new_keyring: false,
             preserve_fds: 0,
+            names: NameFiles::default(),
         };
         let shown = record.config.mounts.iter().filter(|_| binds == Binds::Shown);
         Ok(request.for_visit(&shown.map(|bind| bind.target.as_path()).collect::<Vec<_>>()))

@@ -15,8 +15,8 @@ use crate::model::{ErrorKind, EventAction, RestartPolicy, SessionId, Size};
 use crate::monitor::log::LogWriter;
 use crate::monitor::protocol::{Deframer, Kind, Reply, Request, VERSION, put_word};
 use crate::monitor::request::{LOCK, SOCKET};
-use crate::monitor::{AttachOptions, MonitorError, MonitorRequest};
-use crate::runtime::{self, Started, StdinWish, Stdio};
+use crate::monitor::{AttachOptions, MakeWire, MonitorError, MonitorRequest, Wire, WireError};
+use crate::runtime::{self, StartRequest, Started, StdinWish, Stdio};
 use crate::sys::file::Lock;
 use crate::sys::signalfd::Signals;
 use crate::sys::{idle, program, socket};
@@ -27,7 +27,7 @@ const MAX_START_BYTES: usize = 16 << 20;
 const FAILED: i32 = 125;
 
 /// The hidden verb `monitor`: the whole life of a monitor process. Call it while the process has one thread.
-pub fn main() -> i32 {
+pub fn main(make_wire: MakeWire) -> i32 {
     let face = match leave_the_face() {
         Ok(face) => face,
         Err(error) => {
@@ -41,7 +41,7 @@ pub fn main() -> i32 {
         Ok(None) => return FAILED,
         Err(error) => return refuse(&face, &MonitorError::Connection(error)),
     };
-    match start(*request) {
+    match start(*request, make_wire) {
         Ok(parts) => serve(parts, face, attach),
         Err(error) => refuse(&face, &error),
     }
@@ -91,10 +91,10 @@ fn refuse(face: &OwnedFd, error: &MonitorError) -> i32 {
 }
 
 /// Takes possession of the run folder and starts the container in it; on failure nothing is left of either.
-fn start(request: MonitorRequest) -> Result<Parts, MonitorError> {
+fn start(request: MonitorRequest, make_wire: MakeWire) -> Result<Parts, MonitorError> {
     let folder = request.run_folder.clone();
     let lock = take_lock(&folder)?;
-    let started = listen_and_start(request, lock);
+    let started = listen_and_start(request, make_wire, lock);
     if started.is_err() {
         let _ = std::fs::remove_dir_all(&folder);
     }
@@ -129,7 +129,7 @@ fn lock_patiently(path: &Path) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
-fn listen_and_start(request: MonitorRequest, lock: Lock) -> Result<Parts, MonitorError> {
+fn listen_and_start(mut request: MonitorRequest, make_wire: MakeWire, lock: Lock) -> Result<Parts, MonitorError> {
     let path = request.run_folder.join(SOCKET);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -141,15 +141,53 @@ fn listen_and_start(request: MonitorRequest, lock: Lock) -> Result<Parts, Monito
     let ends = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
     let signals = Signals::block(&ends).map_err(MonitorError::call("signalfd4"))?;
     let stdio = stdio(request.tty, request.stdin_open, request.size);
-    let started = runtime::start(&request.start, &stdio)
-        .map_err(|error| MonitorError::Refused { kind: error.kind(), message: error.to_string() })?;
+    let mut wire = request.wire.take().map(make_wire).transpose()?;
+    let started = start_wired(&mut request.start, &stdio, wire.as_deref_mut())?;
     let cgroup = started.cgroup.clone();
-    let parts = publish(request, started, listener, lock, signals);
+    let parts = publish(request, started, wire, listener, lock, signals);
     if parts.is_err() {
         let _ = cgroup.kill_all();
         let _ = cgroup.remove();
     }
     parts
+}
+
+/// Starts a container; its connections are made between its namespaces and its command.
+pub(super) fn start_wired(
+    request: &mut StartRequest,
+    stdio: &Stdio,
+    wire: Option<&mut (dyn Wire + 'static)>,
+) -> Result<Started, MonitorError> {
+    let Some(wire) = wire else { return Ok(runtime::start(request, stdio)?) };
+    wire.prepare(request)?;
+    request.hold = true;
+    let mut started = runtime::start(request, stdio)?;
+    request.hold = false;
+    let released = wire.connect(started.pid).map_err(MonitorError::from).and_then(|()| match started.held.take() {
+        Some(held) => Ok(held.release()?),
+        None => Ok(()),
+    });
+    match released {
+        Ok(()) => Ok(started),
+        Err(error) => {
+            wire.disconnect();
+            let _ = started.cgroup.kill_all();
+            let _ = started.cgroup.remove();
+            Err(error)
+        }
+    }
+}
+
+impl From<WireError> for MonitorError {
+    fn from(error: WireError) -> Self {
+        Self::Refused { kind: error.kind, message: error.message }
+    }
+}
+
+impl From<runtime::RuntimeError> for MonitorError {
+    fn from(error: runtime::RuntimeError) -> Self {
+        Self::Refused { kind: error.kind(), message: error.to_string() }
+    }
 }
 
 pub(super) fn stdio(tty: bool, stdin_open: bool, size: Option<Size>) -> Stdio {
@@ -161,6 +199,7 @@ pub(super) fn stdio(tty: bool, stdin_open: bool, size: Option<Size>) -> Stdio {
 fn publish(
     request: MonitorRequest,
     started: Started,
+    wire: Option<Box<dyn Wire>>,
     listener: OwnedFd,
     lock: Lock,
     signals: Signals,
@@ -169,7 +208,7 @@ fn publish(
     let process = request.start.spec.process().as_ref();
     let command = process.and_then(|process| process.args().clone()).unwrap_or_default();
     let again = (request.restart != RestartPolicy::No).then(|| request.start.clone());
-    let container = Container::started(request, started.cgroup.clone(), started.pid);
+    let container = Container::started(request, started.cgroup.clone(), started.pid, wire);
     let main = Session::new(SessionId::MAIN, started, command).map_err(MonitorError::call("fcntl O_NONBLOCK"))?;
     if let Some(again) = again {
         container.keep_again(&again).map_err(MonitorError::file("write in", &container.run_folder))?;

@@ -8,7 +8,7 @@ use super::restart::Restarts;
 use crate::model::{ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Limits, Name, Signal, Timestamp};
 use crate::monitor::protocol::VERSION;
 use crate::monitor::request::{AGAIN, STATE};
-use crate::monitor::{MonitorRequest, State, append_event};
+use crate::monitor::{MonitorRequest, State, Wire, append_event};
 use crate::runtime::{CgroupPlace, StartRequest};
 use crate::sys::file::write_atomically;
 
@@ -34,11 +34,13 @@ pub struct Container {
     pub since: Instant,
     /// How many of this run's kills at the memory limit were told.
     pub oom_kills_told: u64,
+    /// Its place in networks.
+    pub wire: Option<Box<dyn Wire>>,
 }
 
 impl Container {
     /// The container that was just started by `request`.
-    pub fn started(request: MonitorRequest, cgroup: CgroupPlace, pid: i32) -> Self {
+    pub fn started(request: MonitorRequest, cgroup: CgroupPlace, pid: i32, wire: Option<Box<dyn Wire>>) -> Self {
         let started = Timestamp::now();
         Self {
             id: request.id,
@@ -58,6 +60,7 @@ impl Container {
             started,
             since: Instant::now(),
             oom_kills_told: 0,
+            wire,
         }
     }
 
@@ -145,6 +148,9 @@ impl Container {
             self.event(EventAction::Oom, None, None);
         }
         self.event(EventAction::Die, Some(status.code), None);
+        if let Some(wire) = &mut self.wire {
+            wire.disconnect();
+        }
         if self.cgroup.remove().is_err() {
             let _ = self.cgroup.kill_all();
             let _ = self.cgroup.remove();

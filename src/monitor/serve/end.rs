@@ -10,7 +10,6 @@ use super::session::Session;
 use crate::model::{ContainerState, EventAction, ExitReason, ExitStatus, SessionId, Timestamp};
 use crate::monitor::MonitorError;
 use crate::monitor::protocol::Reply;
-use crate::runtime;
 use crate::sys::idle;
 
 const SIGKILL_CODE: u8 = 128 + 9;
@@ -135,10 +134,10 @@ impl Monitor {
 
     fn try_start_again(&mut self) -> Result<(), MonitorError> {
         let folder = &self.container.run_folder;
-        let request = self.container.read_again().map_err(MonitorError::file("read what to start again in", folder))?;
+        let mut request =
+            self.container.read_again().map_err(MonitorError::file("read what to start again in", folder))?;
         let stdio = birth::stdio(self.container.tty, self.container.stdin_open, None);
-        let started = runtime::start(&request, &stdio)
-            .map_err(|error| MonitorError::Refused { kind: error.kind(), message: error.to_string() })?;
+        let started = birth::start_wired(&mut request, &stdio, self.container.wire.as_deref_mut())?;
         let command = request.spec.process().as_ref().and_then(|process| process.args().clone()).unwrap_or_default();
         self.container.restarts.count += 1;
         self.container.run(started.cgroup.clone(), started.pid);

@@ -103,6 +103,7 @@ impl Running {
             started: Timestamp::now(),
             since: Instant::now(),
             oom_kills_told: 0,
+            wire: None,
         };
         container.write_state(0).expect("state");
         let mut monitor = Monitor::new(Parts {

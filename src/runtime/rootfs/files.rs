@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, openat};
 
 use super::inside::{self, Shape, Symlinks};
-use crate::runtime::RuntimeError;
+use crate::runtime::{NameFiles, RuntimeError};
 use crate::sys::mount::{Attributes, Depth, attach, clone_tree, new_mount};
 
 /// What the files are to say.
@@ -19,6 +19,7 @@ pub struct Wish<'a> {
     pub hostname: &'a str,
     /// The container shares the host's network, and so its names.
     pub host_network: bool,
+    pub names: &'a NameFiles,
 }
 
 const LOCAL_NAMES: &str = "\
@@ -32,11 +33,7 @@ ff02::2\tip6-allrouters
 
 /// Makes the three and binds each to its place, unless `taken` says that a mount of the user's is there.
 pub fn bind(root: BorrowedFd<'_>, wish: &Wish<'_>, taken: &dyn Fn(&str) -> bool) -> Result<(), RuntimeError> {
-    let files = [
-        ("hostname", format!("{}\n", wish.hostname)),
-        ("hosts", hosts(wish)),
-        ("resolv.conf", fs::read_to_string("/etc/resolv.conf").unwrap_or_default()),
-    ];
+    let files = [("hostname", format!("{}\n", wish.hostname)), ("hosts", hosts(wish)), ("resolv.conf", resolver(wish))];
     let wanted: Vec<_> = files.iter().filter(|(name, _)| !taken(&format!("/etc/{name}"))).collect();
     if wanted.is_empty() {
         return Ok(());
@@ -73,7 +70,15 @@ fn hosts(wish: &Wish<'_>) -> String {
     {
         return text;
     }
-    format!("{LOCAL_NAMES}127.0.1.1\t{}\n", wish.hostname)
+    if wish.names.hosts.is_empty() {
+        return format!("{LOCAL_NAMES}127.0.1.1\t{}\n", wish.hostname);
+    }
+    let lines = wish.names.hosts.iter().map(|line| format!("{line}\n"));
+    LOCAL_NAMES.to_owned() + &lines.collect::<String>()
+}
+
+fn resolver(wish: &Wish<'_>) -> String {
+    wish.names.resolver.clone().unwrap_or_else(|| fs::read_to_string("/etc/resolv.conf").unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -82,7 +87,8 @@ mod tests {
 
     #[test]
     fn hosts_of_own_network_name_localhost_and_the_container() {
-        let text = hosts(&Wish { hostname: "box", host_network: false });
+        let names = NameFiles::default();
+        let text = hosts(&Wish { hostname: "box", host_network: false, names: &names });
         assert!(text.starts_with("127.0.0.1\tlocalhost\n") && text.ends_with("127.0.1.1\tbox\n"), "{text}");
     }
 }

@@ -173,7 +173,7 @@ impl RunForm {
             Row::Network => {
                 self.network = match self.network {
                     NetworkMode::None => NetworkMode::Host,
-                    NetworkMode::Host => NetworkMode::None,
+                    NetworkMode::Host | NetworkMode::Networks => NetworkMode::None,
                 }
             }
             Row::Terminal => self.terminal = !self.terminal,

@@ -332,7 +332,9 @@ fn usage_cells(canvas: &Canvas, cells: &mut [Cell], container: &ContainerSummary
     let pair = |a: Option<f64>, b: Option<f64>| format!("{:>5} {:>5}", figures::rate(a), figures::rate(b));
     cells[NETWORK] = match container.network {
         NetworkMode::Host => cell("host".to_owned(), Role::Dim),
-        NetworkMode::None => cell(pair(usage.net_received_rate, usage.net_sent_rate), Role::Dim),
+        NetworkMode::None | NetworkMode::Networks => {
+            cell(pair(usage.net_received_rate, usage.net_sent_rate), Role::Dim)
+        }
     };
     cells[DISK] = cell(pair(usage.disk_read_rate, usage.disk_written_rate), Role::Dim);
 }

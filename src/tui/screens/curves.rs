@@ -73,7 +73,7 @@ pub fn network(canvas: &mut Canvas, area: Rect, track: &Track, container: &Conta
     let (received, sent) = (track.latest.net_received_rate, track.latest.net_sent_rate);
     let unit = match container.network {
         NetworkMode::Host => "the host's own, not counted",
-        NetworkMode::None => "bytes/s, received and sent",
+        NetworkMode::None | NetworkMode::Networks => "bytes/s, received and sent",
     };
     two(
         canvas,

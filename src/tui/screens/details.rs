@@ -76,7 +76,7 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             "disk",
             format!("{} read, {} written", bytes(sample.disk_read_bytes), bytes(sample.disk_written_bytes)),
         ));
-        if container.network == NetworkMode::None {
+        if container.network != NetworkMode::Host {
             let (received, sent) = (bytes(sample.net_received_bytes), bytes(sample.net_sent_bytes));
             lines.push(("traffic", format!("{received} received, {sent} sent")));
         }
@@ -93,6 +93,7 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
         match container.network {
             NetworkMode::None => "none: loopback only".to_owned(),
             NetworkMode::Host => "the host's own".to_owned(),
+            NetworkMode::Networks => "its own networks".to_owned(),
         },
     ));
     let limits: Vec<String> = limits(&container.limits).iter().map(|(name, value)| format!("{name} {value}")).collect();

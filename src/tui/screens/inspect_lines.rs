@@ -179,6 +179,7 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
                 match config.network {
                     NetworkMode::None => "none: loopback only",
                     NetworkMode::Host => "the host's own",
+                    NetworkMode::Networks => "its own networks",
                 },
             ),
         ],

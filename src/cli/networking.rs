@@ -1,0 +1,245 @@
+//! `run`'s flags for networks and published ports.
+
+use std::net::IpAddr;
+
+use clap::Args;
+
+use super::failure::Failure;
+use crate::model::{DEFAULT_NETWORK, EndpointWish, NetworkMode, PortWish, Protocol};
+
+/// Networks and ports.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Networks")]
+pub struct NetworkFlags {
+    /// Network: none, host (with --userns host also for ports below 1024), bridge, or one that `network create` made;
+    /// several times for several [default: none]
+    #[arg(long, alias = "net", value_name = "NAME|name=NAME,ip=…")]
+    pub network: Vec<String>,
+    /// Publish a port of the container, on 127.0.0.1 unless an address is given
+    #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/tcp|udp|sctp]")]
+    pub publish: Vec<String>,
+    /// The container's IPv4 address in its network
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
+    /// The container's IPv6 address in its network
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<IpAddr>,
+    /// The hardware address of the container's link
+    #[arg(long, value_name = "ADDRESS", value_parser = mac)]
+    mac_address: Option<Mac>,
+    /// A further name of the container in its network
+    #[arg(long, alias = "net-alias", value_name = "NAME")]
+    network_alias: Vec<String>,
+    /// A line of /etc/hosts; host-gateway stands for this machine
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<String>,
+}
+
+type Mac = [u8; 6];
+
+/// What the flags ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networking {
+    pub mode: NetworkMode,
+    pub networks: Vec<EndpointWish>,
+    pub ports: Vec<PortWish>,
+    pub extra_hosts: Vec<String>,
+}
+
+impl NetworkFlags {
+    pub fn wishes(&self) -> Result<Networking, Failure> {
+        let mut networks = self.network.iter().map(|text| endpoint(text)).collect::<Result<Vec<_>, _>>()?;
+        let ports = self.publish.iter().map(|text| ports(text)).collect::<Result<Vec<_>, _>>()?.concat();
+        let alone = networks.iter().find_map(|wish| match wish.network.as_str() {
+            "none" => Some(NetworkMode::None),
+            "host" => Some(NetworkMode::Host),
+            _ => None,
+        });
+        if alone.is_some() && networks.len() > 1 {
+            return Err(Failure::usage("--network none and host go with no other network"));
+        }
+        let mode = match alone {
+            Some(mode) => mode,
+            // Whoever publishes a port or wants an address wants a network.
+            None if networks.is_empty() && !ports.is_empty() => {
+                networks.push(EndpointWish { network: DEFAULT_NETWORK.to_owned(), ..EndpointWish::default() });
+                NetworkMode::Networks
+            }
+            None if networks.is_empty() => NetworkMode::None,
+            None => NetworkMode::Networks,
+        };
+        let extra_hosts = self.add_host.iter().map(|text| host_line(text)).collect::<Result<_, _>>()?;
+        if mode != NetworkMode::Networks {
+            let wanted = [
+                ("--publish", !ports.is_empty()),
+                ("--ip", self.ip.is_some()),
+                ("--ip6", self.ip6.is_some()),
+                ("--mac-address", self.mac_address.is_some()),
+                ("--network-alias", !self.network_alias.is_empty()),
+            ];
+            if let Some((flag, _)) = wanted.into_iter().find(|(_, wanted)| *wanted) {
+                return Err(Failure::usage(format!("{flag} needs a network of the container's own"))
+                    .with_hint("`--network bridge` is the one that is always there"));
+            }
+            return Ok(Networking { mode, networks: Vec::new(), ports, extra_hosts });
+        }
+        let first = &mut networks[0];
+        first.address = self.ip.or(first.address);
+        first.address6 = self.ip6.or(first.address6);
+        first.mac = self.mac_address.or(first.mac);
+        first.aliases.extend(self.network_alias.iter().cloned());
+        Ok(Networking { mode, networks, ports, extra_hosts })
+    }
+}
+
+/// A network's name, or `name=…,ip=…,ip6=…,mac-address=…,alias=…`.
+fn endpoint(text: &str) -> Result<EndpointWish, Failure> {
+    let mut wish = EndpointWish::default();
+    if !text.contains('=') {
+        wish.network = if text == "default" { DEFAULT_NETWORK.to_owned() } else { text.to_owned() };
+        return Ok(wish);
+    }
+    let bad = |part: &str, why: String| Failure::usage(format!("invalid --network part {part:?}: {why}"));
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').ok_or_else(|| bad(part, "write KEY=VALUE".to_owned()))?;
+        let address = || value.parse::<IpAddr>().map_err(|error| bad(part, error.to_string()));
+        match key {
+            "name" => wish.network = value.to_owned(),
+            "ip" => wish.address = Some(address()?),
+            "ip6" => wish.address6 = Some(address()?),
+            "mac-address" => wish.mac = Some(mac(value).map_err(|why| bad(part, why))?),
+            "alias" => wish.aliases.push(value.to_owned()),
+            _ => return Err(bad(part, "there are name, ip, ip6, mac-address and alias".to_owned())),
+        }
+    }
+    if wish.network.is_empty() {
+        return Err(bad(text, "its name is missing".to_owned()));
+    }
+    Ok(wish)
+}
+
+fn mac(text: &str) -> Result<Mac, String> {
+    let bytes: Option<Vec<u8>> =
+        text.split([':', '-']).map(|part| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok())?).collect();
+    let mac: Option<Mac> = bytes.and_then(|bytes| bytes.try_into().ok());
+    match mac {
+        // The lowest bit of the first byte marks addresses of groups.
+        Some(mac) if mac[0] & 1 == 0 && mac != [0; 6] => Ok(mac),
+        Some(_) => Err("it stands for a group or for nothing, not for one link".to_owned()),
+        None => Err("write it as 02:42:0a:5b:00:02".to_owned()),
+    }
+}
+
+/// `NAME:ADDRESS` or `NAME=ADDRESS` as a line of /etc/hosts.
+fn host_line(text: &str) -> Result<String, Failure> {
+    let bad = || {
+        Failure::usage(format!("invalid --add-host {text:?}"))
+            .with_hint("write NAME:ADDRESS, such as db:10.0.0.5 or gateway:host-gateway")
+    };
+    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let known = address == "host-gateway" || address.parse::<IpAddr>().is_ok();
+    let clean = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    if known && clean { Ok(format!("{address}\t{name}")) } else { Err(bad()) }
+}
+
+/// `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, where both ports may be ranges of the same length.
+pub fn ports(text: &str) -> Result<Vec<PortWish>, Failure> {
+    let bad = |why: &str| {
+        Failure::usage(format!("invalid published port {text:?}: {why}"))
+            .with_hint("write 80, 8080:80, 127.0.0.1:8080:80, 8000-8009:80-89 or 53:53/udp")
+    };
+    let (addresses, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
+    let protocol: Protocol = protocol.parse().map_err(|why: String| bad(&why))?;
+    let (rest, container) = addresses.rsplit_once(':').map_or((None, addresses), |(rest, last)| (Some(rest), last));
+    let (host, host_ports) = match rest {
+        None => (None, None),
+        Some(rest) => match rest.rsplit_once(':') {
+            Some((host, ports)) => (Some(host), Some(ports)),
+            None => (None, Some(rest)),
+        },
+    };
+    let host = match host {
+        Some(host) => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            Some(host.parse::<IpAddr>().map_err(|_| bad("its first part is no address"))?)
+        }
+        None => None,
+    };
+    let range = |text: &str| -> Result<(u16, u16), Failure> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if 0 < first && first <= last => Ok((first, last)),
+            _ => Err(bad("a port is 1 to 65535, a range FIRST-LAST")),
+        }
+    };
+    let (first, last) = range(container)?;
+    let on_host = match host_ports.filter(|text| !text.is_empty()) {
+        Some(text) => Some(range(text)?),
+        None => None,
+    };
+    if let Some((host_first, host_last)) = on_host
+        && host_last - host_first != last - first
+    {
+        return Err(bad("the two ranges are of different lengths"));
+    }
+    let wish = |port: u16| PortWish {
+        protocol,
+        host,
+        host_port: on_host.map(|(host_first, _)| host_first + (port - first)),
+        container_port: port,
+    };
+    Ok((first..=last).map(wish).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        let wishes = ports(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+        let one = |wish: &PortWish| {
+            let host = wish.host.map_or("-".to_owned(), |host| host.to_string());
+            let port = wish.host_port.map_or("-".to_owned(), |port| port.to_string());
+            format!("{host} {port} {} {}", wish.container_port, wish.protocol)
+        };
+        wishes.iter().map(one).collect()
+    }
+
+    #[test]
+    fn ports_are_read_as_docker_reads_them() {
+        assert_eq!(shown("80"), ["- - 80 tcp"]);
+        assert_eq!(shown("8080:80"), ["- 8080 80 tcp"]);
+        assert_eq!(shown("0.0.0.0:53:53/udp"), ["0.0.0.0 53 53 udp"]);
+        assert_eq!(shown("127.0.0.1::80"), ["127.0.0.1 - 80 tcp"]);
+        assert_eq!(shown("[::1]:8080:80/SCTP"), ["::1 8080 80 sctp"]);
+        assert_eq!(shown("8000-8001:80-81"), ["- 8000 80 tcp", "- 8001 81 tcp"]);
+        for wrong in ["", "0", "x", "80:", "65536", "1-2:3", "2-1", "a:80:80", "80/icmp", "1:2:3:4"] {
+            assert!(ports(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_hosts_and_addresses_are_read() {
+        let of = |flags: NetworkFlags| flags.wishes();
+        let network = |names: &[&str]| NetworkFlags {
+            network: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..NetworkFlags::default()
+        };
+        assert_eq!(of(network(&[])).expect("nothing").mode, NetworkMode::None);
+        assert_eq!(of(network(&["host"])).expect("host").mode, NetworkMode::Host);
+        let two = of(network(&["bridge", "name=lan,ip=10.0.0.9,alias=db"])).expect("two networks");
+        assert_eq!(two.networks[1].aliases, ["db"]);
+        assert_eq!(two.networks[1].address, Some(IpAddr::from([10, 0, 0, 9])));
+        assert!(of(network(&["host", "lan"])).is_err());
+        assert!(of(network(&["name=lan,color=red"])).is_err());
+        let published = NetworkFlags { publish: vec!["80".to_owned()], ..NetworkFlags::default() };
+        assert_eq!(of(published.clone()).expect("a port").networks[0].network, DEFAULT_NETWORK);
+        assert!(of(NetworkFlags { network: vec!["none".to_owned()], ..published }).is_err());
+        assert_eq!(host_line("db:10.0.0.5").expect("a line"), "10.0.0.5\tdb");
+        assert_eq!(host_line("six=::1").expect("a line"), "::1\tsix");
+        assert!(host_line("db").is_err() && host_line("d b:1.2.3.4").is_err() && host_line("db:nowhere").is_err());
+        assert_eq!(mac("02:42:0a:00:00:02"), Ok([2, 0x42, 10, 0, 0, 2]));
+        assert!(mac("01:00:5e:00:00:01").is_err() && mac("2:42").is_err());
+    }
+}

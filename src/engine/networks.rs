@@ -1,0 +1,111 @@
+//! `network …`: the networks that containers can be in.
+
+use std::collections::BTreeMap;
+
+use super::place::{Entry, names_in};
+use super::wires::{Connected, machine};
+use super::{Engine, EngineError, Inner, Result};
+use crate::model::{ContainerRecord, Endpoint, Id, Name, Network, NetworkMode, PublishedPort};
+use crate::network::{Book, NetworkWish};
+
+/// Everything known of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkInspect {
+    pub network: Network,
+    /// Running containers that are in it.
+    pub containers: Vec<(Id, Name, Endpoint)>,
+}
+
+impl Engine {
+    /// Defines a network; its bridge is made when the first container joins.
+    pub fn network_create(&self, wish: &NetworkWish) -> Result<Network> {
+        Ok(self.0.networks()?.create(wish)?)
+    }
+
+    /// All networks, the default one first.
+    pub fn networks(&self) -> Result<Vec<Network>> {
+        Ok(self.0.networks()?.all()?)
+    }
+
+    /// A network by name, id or the beginning of an id, and who is in it.
+    pub fn network_inspect(&self, target: &str) -> Result<NetworkInspect> {
+        let network = self.0.networks()?.find(target)?;
+        let containers = self.0.members(&network)?;
+        Ok(NetworkInspect { network, containers })
+    }
+
+    /// Removes a network, and its bridge. Refused while a running container is in it.
+    pub fn network_remove(&self, target: &str) -> Result<Network> {
+        let network = self.0.networks()?.find(target)?;
+        if let Some((_, name, _)) = self.0.members(&network)?.first() {
+            return Err(EngineError::NetworkInUse { network: network.name, container: name.clone() });
+        }
+        self.0.networks()?.remove(&network)?;
+        if rustix::process::geteuid().is_root() {
+            machine()?.take_down(&network)?;
+        }
+        Ok(network)
+    }
+
+    /// Removes the networks that no container is made for, running or not, and returns them.
+    pub fn network_prune(&self, labels: &BTreeMap<String, Option<String>>) -> Result<Vec<Network>> {
+        let records = self.0.all_records()?;
+        let wanted = |network: &Network| {
+            labels.iter().all(|(key, value)| {
+                network.labels.get(key).is_some_and(|found| value.as_ref().is_none_or(|value| value == found))
+            })
+        };
+        let unused = self
+            .networks()?
+            .into_iter()
+            .skip(1)
+            .filter(|network| wanted(network) && !records.iter().any(|record| is_made_for(record, network)));
+        unused.map(|network| self.network_remove(network.id.as_str())).collect()
+    }
+
+    /// How a container is connected now; nothing if it does not run or has no network of teu's.
+    pub fn connected(&self, id: &Id) -> Result<Connected> {
+        self.0.connected(id)
+    }
+
+    /// The ports that a container publishes now.
+    pub fn ports(&self, target: &str) -> Result<Vec<PublishedPort>> {
+        let record = self.0.find(target)?;
+        Ok(self.0.connected(&record.id)?.ports)
+    }
+}
+
+impl Inner {
+    pub(super) fn networks(&self) -> Result<Book> {
+        Ok(Book::open(&self.folders.data.join("networks"))?)
+    }
+
+    /// All containers' records, those that cannot be read left out.
+    fn all_records(&self) -> Result<Vec<ContainerRecord>> {
+        let names = names_in(&self.containers())?;
+        let ids = names.iter().filter_map(|name| match Entry::of(name) {
+            Entry::Container(id) => Some(id),
+            Entry::Unfinished(_) | Entry::Foreign => None,
+        });
+        Ok(ids.filter_map(|id| self.record(&id).ok().flatten()).collect())
+    }
+
+    /// The running containers in a network.
+    fn members(&self, network: &Network) -> Result<Vec<(Id, Name, Endpoint)>> {
+        let mut members = Vec::new();
+        for record in self.all_records()?.into_iter().filter(|record| record.config.network == NetworkMode::Networks) {
+            let alive = self.state(&record)?.is_some_and(|state| state.is_running());
+            let endpoints = if alive { self.connected(&record.id)?.endpoints } else { Vec::new() };
+            if let Some(endpoint) = endpoints.into_iter().find(|endpoint| endpoint.network == network.id) {
+                members.push((record.id, record.name, endpoint));
+            }
+        }
+        Ok(members)
+    }
+}
+
+fn is_made_for(record: &ContainerRecord, network: &Network) -> bool {
+    let named =
+        |text: &str| text == network.name.as_str() || (text.len() >= 4 && network.id.as_str().starts_with(text));
+    record.config.networks.iter().any(|wish| named(&wish.network))
+}

@@ -1,0 +1,29 @@
+//! What other rooms do for a container in its monitor's process, before its command runs and after it has ended: its place in
+//! networks. The engine lends it, since this room knows no other craft.
+
+use std::fmt;
+
+use crate::model::ErrorKind;
+use crate::runtime::StartRequest;
+
+/// A container's connections. Dropping it lets go of whatever it holds.
+pub trait Wire: fmt::Debug + Send {
+    /// Before the container is there, each time it is started: takes what it needs, and may add to what is started.
+    fn prepare(&mut self, start: &mut StartRequest) -> Result<(), WireError>;
+
+    /// Its namespaces are there, and `pid` is a process in them; its command does not run yet.
+    fn connect(&mut self, pid: i32) -> Result<(), WireError>;
+
+    /// Its processes are gone. Goes on after failures: the engine's recovery does the same.
+    fn disconnect(&mut self);
+}
+
+/// Why a container cannot be connected.
+#[derive(Debug)]
+pub struct WireError {
+    pub kind: ErrorKind,
+    pub message: String,
+}
+
+/// Makes a container's connections of what the engine wrote into [`MonitorRequest::wire`](super::MonitorRequest).
+pub type MakeWire = fn(serde_json::Value) -> Result<Box<dyn Wire>, WireError>;

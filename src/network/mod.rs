@@ -1,0 +1,50 @@
+//! Networks: bridges, links, addresses and routes by rtnetlink, the firewall by nfnetlink. Runs no other program.
+
+mod attach;
+mod book;
+mod error;
+mod firewall;
+mod lease;
+mod link;
+mod machine;
+mod ports;
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Protocol;
+
+pub use attach::{attach, detach, mac_of};
+pub use book::{Book, NetworkWish};
+pub use error::NetworkError;
+pub use firewall::{Firewall, Whole};
+pub use lease::Lease;
+pub use link::{Inner, Link, Links, Mac, Route, Shared};
+pub use machine::Machine;
+pub use ports::{HeldPort, hold};
+
+/// What every function of this room returns.
+pub type Result<T> = std::result::Result<T, NetworkError>;
+
+/// A network as the firewall knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRules {
+    /// The bridge's name, at most 15 bytes.
+    pub link: String,
+    pub subnets: Vec<IpNet>,
+    /// Reaches nothing outside, and nothing outside reaches it.
+    pub internal: bool,
+}
+
+/// A published port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRule {
+    pub protocol: Protocol,
+    /// The address of this machine it is published on; none is all of them.
+    pub host: Option<IpAddr>,
+    pub host_port: u16,
+    pub container: IpAddr,
+    pub container_port: u16,
+}

@@ -1,0 +1,107 @@
+//! Published ports: each is held by a socket of the container's monitor, so that no other program takes it meanwhile.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with};
+
+use super::{NetworkError, Result};
+use crate::model::{PortWish, Protocol, PublishedPort};
+
+/// A port of this machine that is held. The firewall sends its packets elsewhere before this socket could see one.
+#[derive(Debug)]
+pub struct HeldPort {
+    pub port: PublishedPort,
+    _socket: OwnedFd,
+}
+
+/// Takes a port, or any free one where the wish names none. `usual` is the address for wishes without one.
+pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
+    let host = wish.host.unwrap_or(usual);
+    let address = SocketAddr::new(host, wish.host_port.unwrap_or(0));
+    let held = take(wish.protocol, address).map_err(|source| NetworkError::Port {
+        protocol: wish.protocol,
+        address,
+        holder: holder_of(wish.protocol, address.port()),
+        source,
+    });
+    let (socket, host_port) = held?;
+    let port = PublishedPort { protocol: wish.protocol, host, host_port, container_port: wish.container_port };
+    Ok(HeldPort { port, _socket: socket })
+}
+
+fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(OwnedFd, u16)> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let (kind, number) = match protocol {
+        Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
+        Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
+        Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
+    };
+    // Neither SO_REUSEADDR nor SO_REUSEPORT: the port is to be nobody else's.
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(number))?;
+    bind(&socket, &address)?;
+    let bound = SocketAddr::try_from(getsockname(&socket)?).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok((socket, bound.port()))
+}
+
+/// Who has a port, as `program (pid)`: found in /proc, if it can be.
+fn holder_of(protocol: Protocol, port: u16) -> Option<String> {
+    let inodes = inodes_of(protocol, port);
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    for process in processes {
+        let name = process.file_name();
+        let Some(pid) = name.to_str().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())) else { continue };
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        let holds = files.flatten().filter_map(|file| std::fs::read_link(file.path()).ok()).any(|target| {
+            target
+                .to_str()
+                .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']'))
+                .is_some_and(|inode| inodes.iter().any(|known| known == inode))
+        });
+        if holds {
+            let program = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            return Some(format!("{} ({pid})", crate::model::printable_line(program.trim_end())));
+        }
+    }
+    None
+}
+
+/// The sockets that are bound to a port (proc_net(5): the local address is the second word, the inode the tenth).
+fn inodes_of(protocol: Protocol, port: u16) -> Vec<String> {
+    let mut found = Vec::new();
+    for family in ["", "6"] {
+        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{protocol}{family}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let mut words = line.split_ascii_whitespace();
+            let local = words.nth(1).and_then(|address| address.rsplit_once(':'));
+            let same = local.is_some_and(|(_, text)| u16::from_str_radix(text, 16) == Ok(port));
+            match words.nth(7) {
+                Some(inode) if same && inode != "0" => found.push(inode.to_owned()),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_held_once_and_its_holder_is_named() {
+        let usual = IpAddr::from([127, 0, 0, 1]);
+        let free = PortWish { protocol: Protocol::Tcp, host: None, host_port: None, container_port: 80 };
+        let held = hold(&free, usual).expect("a free port");
+        assert!(held.port.host_port > 0 && held.port.host == usual);
+        let again = PortWish { host_port: Some(held.port.host_port), ..free.clone() };
+        let listening = std::net::TcpListener::bind((usual, held.port.host_port));
+        assert!(listening.is_err(), "no other program gets it");
+        drop(held);
+        let taken = std::net::TcpListener::bind((usual, again.host_port.expect("one"))).expect("free again");
+        let error = hold(&again, usual).expect_err("taken").to_string();
+        assert!(error.contains(&format!("({})", std::process::id())), "{error}");
+        drop(taken);
+    }
+}
