@@ -202,7 +202,7 @@ fn sparse_files_of_all_four_formats_are_read() {
     let expected = b"\0\0\0\0\0abc\0\0de\0\0\0".to_vec();
     let old = header("s", b'S', 5, |block| {
         put(block, 257, b"ustar  \0");
-        put(block, 386, b"00000000005\000000000003\000000000012\000000000002\0");
+        put(block, 386, b"00000000005\x0000000000003\x0000000000012\x0000000000002\x00");
         put(block, 483, b"00000000017\0");
     });
     assert_eq!(filled(Bytes::default().raw(&old).raw(b"abcde")).expect("GNU's own"), expected);
