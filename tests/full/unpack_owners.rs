@@ -4,10 +4,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::oci::{Entry, Image, Layer, Packing, tar_of};
+use crate::support::http::{Reply, Server};
+use crate::support::leaks::{command_line, processes_of};
+use crate::support::oci::{Entry, Image, Layer, Packing, sha256, tar_of};
 use crate::support::user::Range;
-use crate::support::{Registry, Teu, User, tiny};
+use crate::support::{Registry, SECOND, Teu, User, tiny, wait_for};
 
 /// What [`LOOK`] prints where owners are kept.
 const KEPT: &str = "0:0 755 /own\n1000:1000 644 /own/by-app\n65534:65534 4755 /own/setuid\n999:999 700 /own/closed\n\
@@ -69,6 +72,23 @@ fn attribute(path: &Path, name: &str) -> Option<Vec<u8>> {
     rustix::fs::lgetxattr(path, name, &mut value[..]).ok().map(|length| value[..length].to_vec())
 }
 
+/// What lists and packs the image again copes with its owners: the check of the store, an archive of a container.
+fn look_and_pack(teu: &Teu, name: &str) -> Vec<u8> {
+    teu.ok(&["system", "check"]);
+    teu.ok(&["create", "--name", "packed", name, "true"]);
+    let archive = teu.run(&["export", "packed"]).ok().stdout;
+    teu.ok(&["rm", "packed"]);
+    archive
+}
+
+/// The owner that an archive names.
+fn owner_in(archive: &[u8], path: &str) -> (u64, u64) {
+    let mut archive = tar::Archive::new(archive);
+    let mut entries = archive.entries().expect("an archive").map(|entry| entry.expect("an entry"));
+    let entry = entries.find(|entry| entry.path_bytes().ends_with(path.as_bytes())).expect(path);
+    (entry.header().uid().expect("a number"), entry.header().gid().expect("a number"))
+}
+
 /// The image goes, and nothing of it stays on disk, whoever owned it.
 fn remove_all(teu: &Teu, name: &str) {
     teu.ok(&["rmi", name]);
@@ -109,6 +129,9 @@ fn user_with_a_range_keeps_owners_of_his_range() {
     let secret = serde_json::to_value(b"own/closed/secret").expect("JSON");
     let row = listed["entries"].as_array().expect("rows").iter().find(|row| row[0] == secret).expect("the closed file");
     assert_eq!((&row[3], &row[6]), (&1.into(), &serde_json::json!([999, 999])), "{row}");
+    let archive = look_and_pack(&teu, &name);
+    let owners = ["own/by-app", "own/closed/secret", "own/root"].map(|path| owner_in(&archive, path));
+    assert_eq!(owners, [(1000, 1000), (999, 999), (0, 0)]);
     // What the user may not read is a container's to change and to remove all the same.
     let script = "rm -r /own/closed && chown 5:5 /own/by-app && stat -c %u /own/by-app";
     assert_eq!(teu.ok(&["run", "--name", "changing", &name, "sh", "-c", script]), "5");
@@ -130,6 +153,9 @@ fn user_with_one_id_owns_all_and_notes_the_others() {
     assert_eq!(noted("own/by-app").as_deref(), Some("1000:1000"));
     assert_eq!(noted("own/closed").as_deref(), Some("999:999"));
     assert_eq!(noted("own/root"), None, "root's own needs no note");
+    let archive = look_and_pack(&teu, &name);
+    let owners = ["own/by-app", "own/closed/secret", "own/root"].map(|path| owner_in(&archive, path));
+    assert_eq!(owners, [(1000, 1000), (999, 999), (0, 0)], "given back");
     assert_eq!(attribute(&layer.join("own/capable"), "user.teu.capability").as_deref(), Some(CAPABILITY));
     remove_all(&teu, &name);
 }
@@ -147,4 +173,29 @@ fn owner_beyond_the_range_is_refused_by_name() {
     let teu = Teu::of_user(&single);
     let file = teu.file("far.tar", &tar_of(&[Entry::file("far", b"x").owner(200_000)]));
     teu.ok(&["import", &file.to_string_lossy(), "far"]);
+}
+
+#[test]
+fn killed_pull_of_a_user_with_a_range_leaves_nobody_behind() {
+    let user = Arc::new(User::new(Range::Given));
+    let teu = Teu::of_user(&user);
+    let image = image();
+    let stalling = image.clone();
+    let stall = Arc::new(AtomicBool::new(true));
+    let (large, stalls) = (stalling.layers[1].bytes.clone(), stall.clone());
+    let server = Server::registry(image, move |request| {
+        let is_large = request.path.ends_with(&sha256(&large)) && stalls.load(Ordering::Relaxed);
+        is_large.then(|| Reply::Stalled(vec![], large.clone(), large.len() / 2))
+    });
+    let name = server.reference("owned:1");
+    let mut running = teu.spawn(&["pull", "-q", &name]);
+    let unpacks = |pid: &i32| command_line(*pid).contains("inside unpack");
+    wait_for("a process unpacks", SECOND * 20, || processes_of(user.uid).iter().any(unpacks).then_some(()));
+    running.child.kill().expect("kill -9");
+    running.child.wait().expect("ended");
+    wait_for("nobody is left", SECOND * 10, || processes_of(user.uid).is_empty().then_some(()));
+    stall.store(false, Ordering::Relaxed);
+    teu.ok(&["pull", "-q", &name]);
+    assert_eq!(teu.ok(&["run", "--rm", &name, "sh", "-c", LOOK]), KEPT);
+    remove_all(&teu, &name);
 }
