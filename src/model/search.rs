@@ -120,11 +120,18 @@ pub enum DetailEvent {
     Platforms(Vec<PlatformFacts>),
 }
 
-/// Compares texts with runs of digits as numbers.
+/// Compares texts with runs of digits as numbers; what is written behind a `-` makes a text less: `12` is more than `12-slim`.
 fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     loop {
-        let (Some(x), Some(y)) = (a.first(), b.first()) else { return a.len().cmp(&b.len()) };
+        let (x, y) = match (a.first(), b.first()) {
+            (Some(x), Some(y)) => (x, y),
+            (None, None) => return Ordering::Equal,
+            (None, Some(b'-')) => return Ordering::Greater,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(b'-'), None) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+        };
         if x.is_ascii_digit() && y.is_ascii_digit() {
             let (number, rest) = digits(a);
             let (other, others_rest) = digits(b);
@@ -153,12 +160,12 @@ mod tests {
 
     #[test]
     fn tags_without_dates_are_ordered_by_their_numbers_with_latest_first() {
-        let mut tags: Vec<TagFacts> = ["1.9", "1.10", "edge", "latest", "1.10-slim", "2", "007", "7"]
+        let mut tags: Vec<TagFacts> = ["1.9", "1.10", "edge", "latest", "1.10-slim", "2", "1.10.1", "007", "7"]
             .map(|name| TagFacts { name: name.to_owned(), ..TagFacts::default() })
             .to_vec();
         tags.sort_by(TagFacts::order);
         let names: Vec<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
-        assert_eq!(names, ["latest", "edge", "007", "7", "2", "1.10-slim", "1.10", "1.9"]);
+        assert_eq!(names, ["latest", "edge", "007", "7", "2", "1.10.1", "1.10", "1.10-slim", "1.9"]);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::engine::{Changes, Machine};
 use crate::model::{
-    ContainerInspect, ContainerSummary, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry, Name, Pruned,
-    SearchHit, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Usage,
+    ContainerInspect, ContainerSummary, DetailEvent, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry,
+    Name, Pruned, SearchEvent, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Trouble, Usage,
 };
 
 use super::effect::PruneWish;
@@ -44,6 +44,12 @@ pub struct Problem {
     /// What to do about it.
     pub hint: Option<String>,
     pub kind: ErrorKind,
+}
+
+impl From<Trouble> for Problem {
+    fn from(trouble: Trouble) -> Self {
+        Self { message: trouble.message, hint: trouble.hint, kind: trouble.kind }
+    }
 }
 
 /// What the engine, or a thread that listens to it, has to tell.
@@ -124,10 +130,19 @@ pub enum Told {
     },
     Found {
         search: u64,
-        hits: Vec<SearchHit>,
+        events: Vec<SearchEvent>,
     },
     SearchEnd {
         search: u64,
+        result: Result<(), Problem>,
+    },
+    /// A repository's tags, or what is behind one, asked for under this number.
+    Details {
+        request: u64,
+        events: Vec<DetailEvent>,
+    },
+    DetailsEnd {
+        request: u64,
         result: Result<(), Problem>,
     },
     Transfer {

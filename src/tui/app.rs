@@ -82,7 +82,7 @@ impl App {
             Page::Containers => Containers::SCOPES,
             Page::Images => Images::SCOPES,
             Page::Layers(_) => Layers::SCOPES,
-            Page::Search => Search::SCOPES,
+            Page::Search => self.search.scopes(),
             Page::Shells if self.shells.has_keys() => Shells::PANE_SCOPES,
             Page::Shells => Shells::SCOPES,
             Page::Transfers => Transfers::SCOPES,

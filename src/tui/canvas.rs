@@ -17,6 +17,8 @@ pub enum Target {
     Row(usize),
     /// A row of what stands beside the list.
     Side(usize),
+    /// A row of a second list beside it.
+    Choice(usize),
     /// A column's header.
     Column(usize),
     /// What a key would do: tabs, hints, buttons of screens.

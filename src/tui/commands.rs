@@ -14,6 +14,8 @@ pub enum Scope {
     Containers,
     Images,
     Search,
+    /// One repository, looked at closely before it is pulled.
+    SearchDetails,
     Transfers,
     /// The layers of an image.
     Layers,
@@ -38,6 +40,7 @@ impl Scope {
             Self::Containers => "Containers",
             Self::Images => "Images",
             Self::Search => "Search",
+            Self::SearchDetails => "An image in a registry",
             Self::Transfers => "Transfers",
             Self::Layers => "Layers of an image",
             Self::Detail => "One container",
@@ -123,7 +126,12 @@ pub enum Command {
     LayerWasted,
 
     Pull,
+    LookClosely,
     EditQuery,
+    PullTag,
+    RunTag,
+    NextPart,
+    PreviousPart,
     CancelPull,
 
     CancelTransfer,
@@ -268,7 +276,12 @@ pub const COMMANDS: &[Entry] = &[
     entry(C::SaveImage, S::Images, "save", "s", "save", "write it, or all that are marked, into a file"),
     entry(C::LoadImage, S::Images, "load", "L", "load", "read images out of a file"),
     entry(C::PruneImages, S::Images, "prune", "x", "prune", "remove what is unused, with what it frees seen before"),
-    entry(C::Pull, S::Search, "pull", "enter", "pull", "pull the selected image"),
+    entry(C::LookClosely, S::Search, "look-closely", "enter", "details", "show its tags, platforms and sizes"),
+    entry(C::Pull, S::Search, "pull", "p", "pull", "pull it at once, for this machine"),
+    entry(C::PullTag, S::SearchDetails, "pull-tag", "enter p", "pull", "pull the tag for the platform, both as chosen"),
+    entry(C::RunTag, S::SearchDetails, "run-tag", "r", "run", "run a container of it; pull it first if it is not here"),
+    entry(C::NextPart, S::SearchDetails, "platforms", "right l", "platforms", "choose the platform"),
+    entry(C::PreviousPart, S::SearchDetails, "tags", "left h", "tags", "choose the tag"),
     entry(C::EditQuery, S::Search, "edit-query", "e", "search", "type what to search for"),
     entry(C::CancelPull, S::Search, "cancel-pull", "x", "cancel pull", "cancel the newest pull under way"),
     entry(C::LayerToggle, S::Layers, "layer-toggle", "enter space", "open/close", "open the folder, or close it"),

@@ -101,6 +101,21 @@ pub enum Effect {
         query: String,
     },
     CancelSearch,
+    /// Ask for a repository's tags; what comes is told under the number. Replaces the one before.
+    ListTags {
+        request: u64,
+        repository: Reference,
+        /// Only those with these letters.
+        narrowed: String,
+        /// How many are enough, where they come page by page.
+        limit: usize,
+    },
+    /// Ask what is behind a tag; as with tags.
+    ListPlatforms {
+        request: u64,
+        reference: Reference,
+    },
+    CancelDetails,
     /// Move an image; what comes of it is told under this number.
     Transfer {
         id: TransferId,

@@ -20,6 +20,30 @@ pub fn bytes_long(count: u64) -> String {
     if text.ends_with('B') { text } else { format!("{text}iB") }
 }
 
+/// A number in at most 5 characters: `999`, `5.2k`, `12k`, `1.4M`, `3B`.
+pub fn count(number: u64) -> String {
+    const UNITS: [&str; 5] = ["", "k", "M", "B", "T"];
+    let (mut value, mut unit) = (number as f64, 0);
+    while value >= 999.5 && unit < UNITS.len() - 1 {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit > 0 && value < 9.95 { format!("{value:.1}{}", UNITS[unit]) } else { format!("{value:.0}{}", UNITS[unit]) }
+}
+
+/// A number with its thousands apart: `12,345`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A rate, `·` for none to speak of, so that a column of idle containers is calm.
 pub fn rate(per_second: Option<f64>) -> String {
     match per_second {
@@ -115,6 +139,14 @@ mod tests {
         }
         assert_eq!(bytes_long(1536), "1.5 KiB");
         assert_eq!(bytes_long(5), "5 B");
+    }
+
+    #[test]
+    fn counts_are_short_or_with_their_thousands_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (5290, "5.3k"), (12_345, "12k"), (1_000_000_000, "1.0B")] {
+            assert_eq!(count(number), text);
+        }
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Every screen and dialog, drawn from the sample data at a fixed time: for snapshots and pictures.
 
 mod images;
+pub mod search;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
@@ -17,8 +18,7 @@ use super::update::update;
 use super::view;
 use crate::model::{
     ContainerConfig, ContainerInspect, ContainerRecord, ErrorKind, LayerProgress, LayerStage, Limits, LogEntry,
-    LogStream, NetworkMode, PullEvent, PushEvent, PushProgress, PushStage, RestartPolicy, SearchHit, SeccompChoice,
-    Signal, Size,
+    LogStream, NetworkMode, PullEvent, PushEvent, PushProgress, PushStage, RestartPolicy, SeccompChoice, Signal, Size,
 };
 
 /// Presses keys, written as in the configuration and divided by blanks.
@@ -50,7 +50,7 @@ pub fn draw(app: &mut App) -> Buffer {
     buffer
 }
 
-fn problem() -> Problem {
+pub fn problem() -> Problem {
     Problem {
         message: "cannot reach registry localhost:5000: connection refused (os error 111)".to_owned(),
         hint: Some("is it running? `teu doctor` looks at the network".to_owned()),
@@ -76,40 +76,7 @@ pub fn log() -> Vec<LogEntry> {
     log
 }
 
-fn hits() -> Vec<SearchHit> {
-    let hit =
-        |name: &str, registry: &str, description: &str, stars: Option<u64>, official: bool, score: i64| SearchHit {
-            name: name.to_owned(),
-            registry: registry.to_owned(),
-            description: description.to_owned(),
-            stars,
-            official,
-            score,
-            pulls: None,
-        };
-    vec![
-        hit(
-            "debian",
-            "docker.io",
-            "Debian is a Linux distribution composed entirely of free software.",
-            Some(5290),
-            true,
-            90,
-        ),
-        hit("debian:12", "localhost:5000", "", None, false, 80),
-        hit("bitnami/debian-base-buildpack", "docker.io", "Debian base compilation image", Some(12), false, 40),
-        hit(
-            "evil/\u{1b}[31mred\u{202e}",
-            "docker.io",
-            "text\nof a\u{9b}2J registry is shown, never obeyed",
-            Some(0),
-            false,
-            10,
-        ),
-    ]
-}
-
-fn layers() -> Vec<LayerProgress> {
+pub fn layers() -> Vec<LayerProgress> {
     let layer = |number: u8, stage, received: u64, total: u64, unpacked: u64| LayerProgress {
         digest: sample::digest(number),
         stage,
@@ -298,23 +265,6 @@ const SCENES: &[Scene] = &[
         press(app, "2");
         tell(app, Told::ImagesDone(Err(problem())));
     }),
-    ("search-empty", |app| {
-        press(app, "3");
-    }),
-    ("search-results", |app| {
-        press(app, "3");
-        type_text(app, "deb");
-        tell(app, Told::Found { search: 3, hits: hits() });
-        tell(app, Told::SearchEnd { search: 3, result: Ok(()) });
-        press(app, "down down");
-    }),
-    ("search-pull", |app| {
-        press(app, "3");
-        type_text(app, "rust:1.90");
-        press(app, "enter enter");
-        tell(app, Told::Transfer { id: TransferId(1), progress: PullEvent::Layers(layers()).into() });
-        tell(app, Told::SearchEnd { search: 9, result: Ok(()) });
-    }),
     ("transfers", transfers),
     ("transfers-ended", |app| {
         transfers(app);
@@ -325,11 +275,6 @@ const SCENES: &[Scene] = &[
     }),
     ("transfers-empty", |app| {
         press(app, "5");
-    }),
-    ("search-error", |app| {
-        press(app, "3");
-        type_text(app, "localhost:5000/x");
-        tell(app, Told::SearchEnd { search: 16, result: Err(problem()) });
     }),
     ("logs", |app| {
         press(app, "l");
@@ -460,7 +405,7 @@ pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
         make(&mut app);
         (*name, draw(&mut app))
     };
-    SCENES.iter().chain(images::SCENES).map(draw_scene).collect()
+    SCENES.iter().chain(images::SCENES).chain(search::SCENES).map(draw_scene).collect()
 }
 
 /// The buffer's text, with colours left out.
@@ -512,7 +457,7 @@ mod tests {
     #[test]
     fn scenes_at_large_size() {
         let size = Size { columns: 180, rows: 44 };
-        let wanted = ["containers", "charts", "shells", "help", "search-pull", "transfers", "layers"];
+        let wanted = ["containers", "charts", "shells", "help", "search-pull", "search-details", "transfers", "layers"];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();
             settings.set_snapshot_path("snapshots");

@@ -6,8 +6,8 @@ pub use images::{image_inspect, layer_contents, pruned};
 
 use crate::model::{
     BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,
-    Platform, Pressure, Sample, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict, SessionId,
-    SessionSummary, Timestamp, Usage,
+    Platform, Pressure, Sample, SearchEvent, SearchHit, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict,
+    SessionId, SessionSummary, Timestamp, Usage,
 };
 
 /// 2026-11-22 21:00:00 UTC.
@@ -78,6 +78,17 @@ pub fn containers() -> Vec<ContainerSummary> {
         container(7, "tests", "rust:1.90", exited(101, ExitReason::Exit)),
         container(8, "hungry_turing", "localhost:5000/ml/train:v3", exited(137, ExitReason::OutOfMemory)),
     ]
+}
+
+/// What a search tells of registries that have answered.
+pub fn found(hits: Vec<SearchHit>) -> Vec<SearchEvent> {
+    let mut registries: Vec<String> = hits.iter().map(|hit| hit.registry.clone()).collect();
+    registries.sort();
+    registries.dedup();
+    let ended = |registry: &String| SearchEvent::Ended { registry: registry.clone(), trouble: None };
+    let ended: Vec<SearchEvent> = registries.iter().map(ended).collect();
+    let found = hits.into_iter().map(SearchEvent::Found);
+    std::iter::once(SearchEvent::Asked(registries)).chain(found).chain(ended).collect()
 }
 
 pub fn images() -> Vec<ImageSummary> {

@@ -131,10 +131,22 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         Told::LayerLoaded { image, layer, result } => return app.layers.loaded(&image, layer, result),
         Told::Log { view, entries } => app.logs.told(view, entries),
         Told::LogEnd { view, result } => app.logs.ended(view, result),
-        Told::Found { search, hits } => app.search.found(search, hits),
+        Told::Found { search, events } => app.search.found(search, events),
         Told::SearchEnd { search, result } => app.search.ended(search, result),
+        Told::Details { request, events } => return app.search.told_details(request, events),
+        Told::DetailsEnd { request, result } => app.search.ended_details(request, result),
         Told::Transfer { id, progress } => app.transfers.told(id, progress),
-        Told::TransferEnd { id, result, took_ms } => return app.transfers.ended(id, result, took_ms),
+        Told::TransferEnd { id, result, took_ms } => {
+            let pulled = app.transfers.pulling(id).map(|wish| wish.reference.clone());
+            let is_here = result.is_ok();
+            let mut steps = app.transfers.ended(id, result, took_ms);
+            let more = pulled.map(|reference| app.search.pulled(&reference, is_here)).unwrap_or_default();
+            // Nobody who does something else meanwhile is interrupted by a form.
+            if matches!(app.page, Page::Search | Page::Transfers) && app.dialogs.is_empty() {
+                steps.extend(more);
+            }
+            return steps;
+        }
         Told::PaneLive { pane, id, name, session } => app.shells.live(pane, &id, name.as_str(), session),
         Told::PaneOutput(pane) => app.shells.output(pane),
         Told::PaneEnded { pane, end } => {
@@ -197,7 +209,9 @@ fn is_seen(app: &App, told: &Told) -> bool {
     match told {
         Told::Log { .. } | Told::LogEnd { .. } => matches!(app.page, Page::Logs(_)),
         Told::PaneOutput(_) => app.page == Page::Shells,
-        Told::Found { .. } | Told::SearchEnd { .. } => app.page == Page::Search,
+        Told::Found { .. } | Told::SearchEnd { .. } | Told::Details { .. } | Told::DetailsEnd { .. } => {
+            app.page == Page::Search
+        }
         Told::Transfer { .. } => matches!(app.page, Page::Search | Page::Images | Page::Transfers),
         Told::Changed(_) => false,
         _ => true,

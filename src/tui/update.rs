@@ -281,8 +281,7 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
             app.images.command(command, world)
         }
         Page::Layers(_) => app.layers.command(command, app.seen.list_height),
-        Page::Search if command == Command::Back => vec![Step::Back],
-        Page::Search => app.search.command(command, app.seen.list_height),
+        Page::Search => app.search.command(command, app.seen.list_height, &app.data),
         Page::Logs(_) => app.logs.command(command, height),
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.command(command, height),
         Page::Charts(_) if command == Command::Back => vec![Step::Back],

@@ -47,7 +47,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
             }
             match app.page {
                 Page::Images => app.images.draw(&mut canvas, above, &app.data),
-                _ => app.search.draw(&mut canvas, above),
+                _ => app.search.draw(&mut canvas, above, &app.data),
             }
         }
         Page::Transfers => app.transfers.draw(&mut canvas, body),
@@ -249,7 +249,10 @@ fn typing_hint(app: &App) -> Option<&'static str> {
     match app.page {
         Page::Containers if app.containers.list.filtering => Some(FILTER_HINT),
         Page::Images if app.images.list.filtering => Some(FILTER_HINT),
-        Page::Search if app.search.typing => Some("type a name   ↓ or enter to the results   esc leaves the field"),
+        Page::Search if app.search.is_filtering() => Some(FILTER_HINT),
+        Page::Search if app.search.is_asking() => {
+            Some("type a name   ↓ or enter to the results   esc leaves the field")
+        }
         Page::Logs(_) if app.logs.typing => Some("type what to find   enter finds   esc forgets it"),
         Page::Inspect(_) | Page::InspectImage(_) if app.inspect.typing => Some(FILTER_HINT),
         Page::Layers(_) if app.layers.typing => Some(FILTER_HINT),

@@ -189,7 +189,7 @@ fn interface_searches_pulls_runs_and_attaches() {
     pty.send(key::ENTER);
     pty.settle(SECOND / 2);
     pty.send("g");
-    pty.send(key::ENTER);
+    pty.send("p");
     // Four layers with a bar each, or at least a stage, until the image is there.
     pty.wait_until("the pull's progress", SECOND * 20, |screen| screen.contains('%') || screen.contains("unpack"));
     pty.wait_until("the image", SECOND * 90, |screen| screen.contains("Images 2"));

@@ -79,7 +79,7 @@ fn search_pull_run_and_attach_from_a_registry() {
     assert!(!pty.screen().contains("fleet/mast"), "{pty}");
     // To the best hit, in front of what was typed as it stands.
     pty.send("g");
-    pty.send(key::ENTER);
+    pty.send("p");
     // The tab's title counts them.
     pty.wait_for("Images 2");
     assert!(teu.ok(&["images"]).contains("fleet/harbour"), "{}{pty}", teu.ok(&["images"]));
@@ -108,7 +108,7 @@ fn failed_pull_is_a_toast_with_advice() {
     pty.send(&format!("{}/broken", server.address));
     pty.send(key::ENTER);
     pty.wait_until("the hit", SECOND * 20, |screen| screen.matches("broken").count() >= 2);
-    pty.send(key::ENTER);
+    pty.send("p");
     pty.wait_for("500");
     pty.send(key::ESCAPE);
     pty.send(key::CTRL_C);

@@ -25,11 +25,12 @@ enum Line {
     Blank,
 }
 
-const EVERY_SCOPE: [Scope; 14] = [
+const EVERY_SCOPE: [Scope; 15] = [
     Scope::Containers,
     Scope::Images,
     Scope::Layers,
     Scope::Search,
+    Scope::SearchDetails,
     Scope::Transfers,
     Scope::Pane,
     Scope::Shells,

@@ -169,6 +169,11 @@ impl Performer {
             Effect::CloseLog => self.log = None,
             Effect::Search { search, query } => self.search.search(search, query),
             Effect::CancelSearch => self.search.cancel_search(),
+            Effect::ListTags { request, repository, narrowed, limit } => {
+                self.search.tags(request, repository, narrowed, limit);
+            }
+            Effect::ListPlatforms { request, reference } => self.search.platforms(request, reference),
+            Effect::CancelDetails => self.search.cancel_details(),
             Effect::Transfer { id, wish } => self.transfers.start(id, wish),
             Effect::CancelTransfer { id } => self.transfers.cancel(id),
             Effect::LoadTheme { after } => self.next_theme(&after),

@@ -131,17 +131,17 @@ fn search() -> Buffer {
             900,
             "Debian is a Linux distribution that's composed entirely of free and open-source software.",
         ),
-        hit("localhost:5000/base/debian:12-slim", None, false, 800, ""),
-        hit("localhost:5000/base/debian:13", None, false, 790, ""),
+        hit("localhost:5000/base/debian", None, false, 800, ""),
+        hit("localhost:5000/team/debian-ml", None, false, 790, ""),
         hit("ubuntu/debian-tools", Some(14), false, 500, "Packaging tools"),
         hit("balenalib/raspberrypi3-debian", Some(27), false, 480, "Base image of Debian for the Raspberry Pi 3"),
         hit("armhf/debian", Some(31), false, 470, "Debian for 32-bit ARM"),
         hit("corpusops/debian-bare", Some(1), false, 300, "minimal with a few more tools"),
     ];
     let search = number.expect("a search was asked for");
-    scene.told(Told::Found { search, hits });
+    scene.told(Told::Found { search, events: sample::found(hits) });
     scene.told(Told::SearchEnd { search, result: Ok(()) });
-    scene.keys("down enter");
+    scene.keys("down p");
     let layer = |number: u8, stage, received: u64, total: u64, unpacked: u64| LayerProgress {
         digest: sample::digest(number),
         stage,
@@ -277,6 +277,7 @@ fn pictures() -> Vec<(&'static str, Buffer)> {
         ("containers-high-contrast", containers("high-contrast")),
         ("images", images()),
         ("search", search()),
+        ("search-details", scene("search-details", SIZE)),
         ("run-form", run_form()),
         ("shells", shells("dark")),
         ("shells-light", shells("light")),

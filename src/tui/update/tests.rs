@@ -142,8 +142,8 @@ fn search_letters_ask_once_each_and_late_answers_are_dropped() {
         score: 0,
         pulls: None,
     };
-    tell(&mut app, Told::Found { search: 1, hits: vec![hit] });
-    let effects = press(&mut app, "down end enter");
+    tell(&mut app, Told::Found { search: 1, events: sample::found(vec![hit]) });
+    let effects = press(&mut app, "down end p");
     assert_eq!(effects, [pull(1, "de")]);
 }
 
@@ -162,8 +162,8 @@ fn best_hit_is_selected_although_it_comes_after_enter() {
         score: 9,
         pulls: None,
     };
-    tell(&mut app, Told::Found { search: 3, hits: vec![hit] });
-    assert_eq!(press(&mut app, "enter"), [pull(1, "debian")]);
+    tell(&mut app, Told::Found { search: 3, events: sample::found(vec![hit]) });
+    assert_eq!(press(&mut app, "p"), [pull(1, "debian")]);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn cancelled_pull_tells_the_puller_once() {
     let mut app = app();
     press(&mut app, "3");
     type_text(&mut app, "debian");
-    let effects = press(&mut app, "down enter");
+    let effects = press(&mut app, "down p");
     assert_eq!(effects, [pull(1, "debian")]);
     assert_eq!(press(&mut app, "x x"), [Effect::CancelTransfer { id: TransferId(1) }]);
 }

@@ -17,7 +17,7 @@ use crate::tui::list_keys::draw_notice;
 use crate::tui::step::{Page, Step};
 use crate::tui::theme::Role;
 use crate::tui::toast::Toast;
-use crate::tui::transfer::{Progress, TransferId, Wish};
+use crate::tui::transfer::{Progress, PullWish, TransferId, Wish};
 
 /// Ended ones that are kept; the oldest goes.
 const MOST_ENDED: usize = 40;
@@ -92,6 +92,14 @@ impl Transfers {
     /// Once a second.
     pub fn look(&mut self, now: Timestamp) {
         self.jobs.iter_mut().for_each(|job| job.look(now));
+    }
+
+    /// What a transfer pulls, if it is a pull.
+    pub fn pulling(&self, id: TransferId) -> Option<&PullWish> {
+        match &self.jobs.iter().find(|job| job.id == id)?.wish {
+            Wish::Pull(wish) => Some(wish),
+            _ => None,
+        }
     }
 
     pub fn count_running(&self) -> usize {
