@@ -103,7 +103,7 @@ fn run_pulls_first_and_opens_the_form_when_it_is_here() {
     search::details(&mut app);
     assert_eq!(pulls(&press(&mut app, "r")), [PullWish::new("debian:latest")]);
     assert!(app.dialogs.is_empty());
-    let effects = tell(&mut app, Told::TransferEnd { id: TransferId(1), result: Ok(()), took_ms: 9 });
+    let effects = tell(&mut app, Told::TransferEnd { id: TransferId(1), result: Ok("pulled".to_owned()), took_ms: 9 });
     assert!(effects.contains(&Effect::FillForm { image: "debian:latest".to_owned() }), "{effects:?}");
     assert!(screen(&mut app).contains("Run debian:latest"));
 }
