@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 use self::tee::Tee;
 use super::config;
 use super::layer::{
-    CHUNK_BYTES, Chunk, Closed, Compression, Digesting, Gauge, PipeReader, Plain, Policy, UnpackJob, first_cause,
-    inflate_stage, pipe, receive_stage, unpack_digesting,
+    CHUNK_BYTES, Chunk, Closed, Compression, Digesting, Gauge, PipeReader, Plain, Policy, Proof, UnpackJob,
+    first_cause, inflate_stage, pipe, receive_stage, unpack_digesting,
 };
 use super::pack::{self, Owners, PackError, PackOptions};
 use super::store::{Row, Stage};
@@ -270,7 +270,7 @@ fn of_compressed(
             Ok(())
         });
         let received = scope.spawn(|| receive_stage(receive, Some((file, path.clone())), Some(to_inflate), &gauge));
-        let inflated = scope.spawn(|| inflate_stage(inflate, to_unpack, NAME));
+        let inflated = scope.spawn(|| inflate_stage(inflate, to_unpack, NAME, Proof::Checksum));
         let plain = scope.spawn(|| {
             let plain = unpack_digesting(unpack, &job, &gauge);
             if plain.is_err() {

@@ -7,6 +7,7 @@ mod archive;
 mod attribute;
 mod compare;
 mod elsewhere;
+mod gunzip;
 mod inflate;
 mod name;
 mod owner;
@@ -30,7 +31,7 @@ pub(super) use attribute::is_kept;
 pub(super) use compare::{Compared, compare_digesting, compare_task};
 pub(super) use elsewhere::unpack_task;
 pub use inflate::Compression;
-pub(super) use inflate::inflate;
+pub(super) use inflate::{Proof, inflate};
 pub(super) use owner::is_opaque;
 pub(super) use owner::{CAPABILITY_NOTE, OWNER_NOTE};
 pub use owner::{IdMap, Owners};
@@ -173,8 +174,13 @@ pub(super) fn receive_stage(
 }
 
 /// Reads `compressed`, opens it, and hands the plain archive on in chunks: the inflating stage.
-pub(super) fn inflate_stage(compressed: impl Read + Send, out: PipeWriter<Vec<u8>>, layer: &str) -> Result<()> {
-    let mut plain = inflate(compressed).map_err(|error| ImageError::layer(layer, error))?;
+pub(super) fn inflate_stage(
+    compressed: impl Read + Send,
+    out: PipeWriter<Vec<u8>>,
+    layer: &str,
+    proof: Proof,
+) -> Result<()> {
+    let mut plain = inflate(compressed, proof).map_err(|error| ImageError::layer(layer, error))?;
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut filled = 0;

@@ -13,7 +13,7 @@ use super::known::Known;
 use super::outer::{self, Sort, unreadable};
 use super::shelf::{Content, Shelf};
 use crate::image::layer::{
-    CHUNK_BYTES, Compression, Digesting, Gauge, Plain, Policy, UnpackJob, first_cause, inflate_stage, pipe,
+    CHUNK_BYTES, Compression, Digesting, Gauge, Plain, Policy, Proof, UnpackJob, first_cause, inflate_stage, pipe,
     unpack_digesting,
 };
 use crate::image::manifest::Part;
@@ -256,7 +256,7 @@ impl<'a> Loader<'a> {
         }
         let (out, inflated) = pipe();
         let (inflating, unpacked) = thread::scope(|scope| {
-            let inflating = scope.spawn(|| inflate_stage(content, out, &layer));
+            let inflating = scope.spawn(|| inflate_stage(content, out, &layer, Proof::Checksum));
             let unpacked = unpack_digesting(inflated, &job, &self.stop);
             (inflating.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), unpacked)
         });

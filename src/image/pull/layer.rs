@@ -13,7 +13,7 @@ use super::partial::{BLOB_MAX, Blob};
 use super::receive::{Piece, receive};
 use super::report::{LayerGauge, Reporter};
 use crate::image::layer::{
-    Chunk, PipeReader, Plain, Policy, UnpackJob, first_cause, inflate_stage, pipe, unpack_digesting,
+    Chunk, PipeReader, Plain, Policy, Proof, UnpackJob, first_cause, inflate_stage, pipe, unpack_digesting,
 };
 use crate::image::manifest::Part;
 use crate::image::registry::Registry;
@@ -160,7 +160,7 @@ impl LayerJob<'_> {
         let (out, plain) = pipe();
         let job = UnpackJob::new(self.session.store().rules(), root, &layer, Policy::Layer).compressed(self.part.size);
         let gauge = self.gauge.clone();
-        let inflate = self.spawn(stage, move || inflate_stage(compressed, out, &layer));
+        let inflate = self.spawn(stage, move || inflate_stage(compressed, out, &layer, Proof::Digest));
         let unpack = self.spawn(stage, move || {
             let result = unpack_digesting(plain, &job, &gauge.gauge);
             // A bad archive is worth receiving to its end, for the digest's sake; a full disk is not.

@@ -6,6 +6,7 @@ mod layer;
 mod partial;
 mod receive;
 mod report;
+mod write_back;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -146,7 +147,12 @@ impl Pull<'_> {
         });
         // Collected first: a stream of borrowing closures keeps the future from being `Send`.
         let jobs: Vec<_> = jobs.map(LayerJob::run).collect();
-        stream::iter(jobs).buffer_unordered(LAYERS_AT_ONCE).try_collect::<()>().await?;
+        let all = stream::iter(jobs).buffer_unordered(LAYERS_AT_ONCE).try_collect::<()>();
+        tokio::select! {
+            biased;
+            done = all => done?,
+            never = write_back::run(self.session.store(), self.reporter) => match never {},
+        }
         self.session.put_document(&manifest.config.digest, &config_bytes)?;
         self.session.put_document(&fetched.digest, &fetched.bytes)?;
         let row = self.row(&fetched, &config);

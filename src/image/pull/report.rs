@@ -96,6 +96,15 @@ impl Reporter {
         self.telling().layers.iter().map(|told| told.part.digest.clone()).collect()
     }
 
+    /// All that was received and unpacked so far.
+    pub(super) fn bytes(&self) -> u64 {
+        let of = |told: &Told| {
+            let gauge = &told.gauge.gauge;
+            gauge.received.load(Ordering::Relaxed) + gauge.unpacked.load(Ordering::Relaxed)
+        };
+        self.telling().layers.iter().map(of).sum()
+    }
+
     pub(super) fn gauge(&self, place: usize) -> Arc<LayerGauge> {
         self.telling().layers[place].gauge.clone()
     }
