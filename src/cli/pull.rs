@@ -19,6 +19,9 @@ pub struct Pull {
     /// Say nothing but the image
     #[arg(short, long)]
     quiet: bool,
+    /// Every tag that the repository has
+    #[arg(short, long)]
+    all_tags: bool,
     /// Another platform than this machine's, such as linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_parser = platform)]
     platform: Option<Platform>,
@@ -39,11 +42,46 @@ pub fn pull(engine: &Engine, wish: &Pull) -> Outcome {
     if wish.image == HOST_IMAGE {
         return Err(Failure::new("the host image is built in, there is nothing to pull"));
     }
-    let image = fetch(engine, &wish.image, wish.platform.clone(), progress)?;
+    let names = if wish.all_tags { all_tags(engine, &wish.image)? } else { vec![wish.image.clone()] };
     let mut out = Output::open();
-    out.line(&image.label())?;
-    out.flush()?;
+    for name in names {
+        let image = fetch(engine, &name, wish.platform.clone(), progress)?;
+        out.line(&image.label())?;
+        out.flush()?;
+    }
     Ok(0)
+}
+
+fn all_tags(engine: &Engine, image: &str) -> Result<Vec<String>, Failure> {
+    let reference = parse(image)?;
+    if reference.digest().is_some() || is_tagged(image) {
+        return Err(Failure::usage("tag can't be used with --all-tags/-a"));
+    }
+    let signals = catch()?;
+    let runtime = runtime()?;
+    let tags = runtime.block_on(async {
+        let mut interrupts = Interrupts::new(signals)?;
+        tokio::select! {
+            biased;
+            interrupt = interrupts.next() => Err(interrupt.err().unwrap_or_else(|| Failure::silent(130))),
+            tags = engine.repository_tags(&reference) => Ok(tags?),
+        }
+    });
+    runtime.shutdown_background();
+    let tags: Vec<String> = tags?.iter().map(Reference::familiar).collect();
+    match tags.is_empty() {
+        true => Err(Failure::new(format!("{} has no tags", reference.repository()))),
+        false => Ok(tags),
+    }
+}
+
+fn parse(image: &str) -> Result<Reference, Failure> {
+    image.parse().map_err(|error| Failure::usage(format!("invalid image reference {image:?}: {error}")))
+}
+
+/// Whether a name has a tag of its own.
+pub(super) fn is_tagged(image: &str) -> bool {
+    image.rsplit('/').next().is_some_and(|name| name.contains(':'))
 }
 
 /// Fetches `image`, showing progress; Ctrl-C ends it cleanly.
@@ -53,8 +91,7 @@ pub fn fetch(
     platform: Option<Platform>,
     progress: Progress,
 ) -> Result<ImageSummary, Failure> {
-    let reference: Reference =
-        image.parse().map_err(|error| Failure::usage(format!("invalid image reference {image:?}: {error}")))?;
+    let reference = parse(image)?;
     let options = PullOptions { platform };
     let signals = catch()?;
     let runtime = runtime()?;

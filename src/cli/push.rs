@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::Display;
-use super::pull::{Interrupts, cancelled, catch, runtime};
+use super::pull::{Interrupts, cancelled, catch, is_tagged, runtime};
 use crate::engine::{Engine, PushOptions};
 use crate::model::{HOST_IMAGE, Pushed, Reference};
 
@@ -67,10 +67,6 @@ fn answer(pushed: &Pushed, all_tags: bool) -> String {
         true => format!("{}/{}", pushed.reference.registry(), pushed.reference.repository()),
         false => pushed.reference.to_string(),
     }
-}
-
-fn is_tagged(image: &str) -> bool {
-    image.rsplit('/').next().is_some_and(|name| name.contains(':'))
 }
 
 /// Pushes, showing progress; Ctrl-C ends it cleanly.

@@ -20,4 +20,10 @@ impl Engine {
         self.0.tell_image(EventAction::Pull, &reference.familiar());
         Ok(image)
     }
+
+    /// The names of all that a repository has tags for, as its registry lists them.
+    pub async fn repository_tags(&self, repository: &Reference) -> Result<Vec<Reference>> {
+        let tags = image::tag_names(&self.0.registries, repository).await?;
+        Ok(tags.iter().filter_map(|tag| repository.tagged(tag).ok()).collect())
+    }
 }

@@ -46,7 +46,7 @@ pub use pull::{PullOptions, pull};
 pub use push::{PushOptions, push};
 pub use registry::{LoggedIn, Registries, login, logout};
 pub use save::{ArchiveFormat, SaveOptions, save};
-pub use search::{SearchOptions, TagsWish, details, search, tags};
+pub use search::{SearchOptions, TagsWish, details, search, tag_names, tags};
 pub use store::{Freed, RemoveMode, Removed, Store, StoreHold, StoredImage, User, Users};
 
 /// The plain archive in what `reader` gives, which may be compressed with gzip or zstd.

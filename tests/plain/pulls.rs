@@ -59,6 +59,44 @@ fn image_is_pulled_by_tag_and_digest_and_removed() {
 }
 
 #[test]
+fn all_tags_of_a_repository_are_pulled() {
+    let teu = Teu::new();
+    let server = Server::registry(tiny::empty_image(), |request| {
+        let tags = br#"{"name":"many","tags":["1","1.1","latest"]}"#.to_vec();
+        request.path.starts_with("/v2/many/tags/list").then(|| Reply::body("application/json", tags))
+    });
+    let text = teu.ok(&["pull", "--quiet", "--all-tags", &server.reference("many")]);
+    let expected: Vec<String> = ["1", "1.1", "latest"].map(|tag| server.reference(&format!("many:{tag}"))).to_vec();
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    let blobs = server.requests().iter().filter(|request| is_blob(request)).count();
+    assert_eq!(blobs, 3, "one configuration and two layers for all three");
+    teu.run(&["pull", "-a", &server.reference("many:1")]).explains(&["--all-tags"]);
+    teu.run(&["pull", "-a", &server.reference("other")]).explains(&["other"]);
+}
+
+#[test]
+fn policy_says_when_run_and_create_pull() {
+    let teu = Teu::new();
+    let server = Server::registry(tiny::empty_image(), |_| None);
+    let image = server.reference("policy");
+    let asked = || server.requests().iter().filter(|request| is_manifest(request)).count();
+    for verb in ["run", "create"] {
+        teu.run(&[verb, "--pull", "never", &image]).explains(&["policy"]);
+        assert_eq!(asked(), 0, "{verb}");
+    }
+    teu.ok(&["create", "--pull", "missing", &image]);
+    assert_eq!(asked(), 1);
+    teu.ok(&["create", "--pull", "missing", &image]);
+    teu.ok(&["create", &image]);
+    assert_eq!(asked(), 1, "it is there");
+    teu.ok(&["create", "--pull", "always", &image]);
+    assert_eq!(asked(), 2);
+    teu.ok(&["create", "--pull", "never", &image]);
+    teu.run(&["create", "--pull", "sometimes", &image]).explains(&["always", "missing", "never"]);
+    assert_eq!(asked(), 2);
+}
+
+#[test]
 fn whiteouts_are_not_files() {
     let teu = Teu::new();
     let server = Server::registry(tiny::empty_image(), |_| None);

@@ -18,7 +18,7 @@ use futures_util::future::{self, BoxFuture};
 use tokio::sync::mpsc;
 
 pub use details::details;
-pub use tags::{TagsWish, tags};
+pub use tags::{TagsWish, tag_names, tags};
 
 use super::registry::{Registries, Registry};
 use super::{ImageError, Result};

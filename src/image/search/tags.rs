@@ -111,6 +111,17 @@ async fn listed(
     Ok(())
 }
 
+/// All tags of a repository, as its registry lists them.
+pub async fn tag_names(all: &Registries, repository: &Reference) -> Result<Vec<String>> {
+    let registry = all.open(repository.registry())?;
+    let mut pages = Pages::new(&registry, repository.repository());
+    let mut names = Vec::new();
+    while let Some(page) = pages.next().await? {
+        names.extend(page);
+    }
+    Ok(names)
+}
+
 /// The pages of a registry's `tags/list`.
 struct Pages<'a> {
     registry: &'a Registry,
