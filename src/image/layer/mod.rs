@@ -31,6 +31,7 @@ pub(super) use attribute::is_kept;
 pub(super) use compare::{Compared, compare_digesting, compare_task};
 pub(super) use elsewhere::unpack_task;
 pub use inflate::Compression;
+use inflate::inflate_proved;
 pub(super) use inflate::{Proof, inflate};
 pub(super) use owner::is_opaque;
 pub(super) use owner::{CAPABILITY_NOTE, OWNER_NOTE};
@@ -180,7 +181,7 @@ pub(super) fn inflate_stage(
     layer: &str,
     proof: Proof,
 ) -> Result<()> {
-    let mut plain = inflate(compressed, proof).map_err(|error| ImageError::layer(layer, error))?;
+    let mut plain = inflate_proved(compressed, proof).map_err(|error| ImageError::layer(layer, error))?;
     loop {
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut filled = 0;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use tar::{Entry, EntryType};
 
-use crate::image::layer::{Proof, inflate};
+use crate::image::layer::inflate;
 use crate::image::{ImageError, Result};
 use crate::model::{TransferGauge, UnpackLimits};
 
@@ -30,7 +30,7 @@ pub(super) fn each(
     mut take: impl FnMut(&str, Sort, u64, &mut dyn Read) -> Result<()>,
 ) -> Result<()> {
     let came = Counted { inner: source, gauge };
-    let plain = inflate(came, Proof::Checksum).map_err(|error| unreadable(&error))?;
+    let plain = inflate(came).map_err(|error| unreadable(&error))?;
     let meter = Meter { allowance: Cell::new(HEADERS_MAX), total: Cell::new(0), limits, gauge };
     let mut archive = tar::Archive::new(Metered { inner: plain, meter: &meter });
     let mut entries = archive.entries().map_err(|error| unreadable(&error))?;

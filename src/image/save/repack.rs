@@ -10,7 +10,7 @@ use std::thread;
 use flate2::write::GzEncoder;
 
 use super::{ArchiveFormat, SaveOptions};
-use crate::image::layer::{Compression, Digesting, Proof, inflate};
+use crate::image::layer::{Compression, Digesting, inflate};
 use crate::image::manifest::Part;
 use crate::image::{ImageError, Result, Store};
 use crate::model::{Digest, TransferGauge};
@@ -77,7 +77,7 @@ fn one(store: &Store, digest: &Digest, wanted: Compression, gauge: &TransferGaug
     let unreadable = |error| ImageError::io("cannot read", &path, error);
     let folder = store.folder().join("partial");
     let unwritable = |error| ImageError::io("cannot write", &folder, error);
-    let mut plain = inflate(File::open(&path).map_err(unreadable)?, Proof::Checksum).map_err(unreadable)?;
+    let mut plain = inflate(File::open(&path).map_err(unreadable)?).map_err(unreadable)?;
     let out = Digesting::new(nameless(&folder).map_err(unwritable)?);
     let written = match wanted {
         Compression::Plain => copy(&mut plain, out, gauge, digest, &folder)?,

@@ -16,7 +16,7 @@ use self::subject::Subject;
 use super::Store;
 use super::gc::{is_resumable, is_temporary};
 use super::users::InUse;
-use crate::image::layer::{Compared, Digesting, Policy, Proof, UnpackJob, compare_digesting, inflate};
+use crate::image::layer::{Compared, Digesting, Policy, UnpackJob, compare_digesting, inflate};
 use crate::image::{ImageError, Result};
 use crate::model::{CheckFinding, CheckMode, CheckReport, CheckSeverity, Digest};
 use crate::sys::file::Lock;
@@ -143,8 +143,7 @@ impl Store {
         let blob = self.blob_path(blob?);
         let compare = || {
             let file = File::open(&blob).map_err(|error| ImageError::io("cannot read", &blob, error))?;
-            let plain =
-                inflate(file, Proof::Checksum).map_err(|error| ImageError::io("cannot inflate", &blob, error))?;
+            let plain = inflate(file).map_err(|error| ImageError::io("cannot inflate", &blob, error))?;
             let job = UnpackJob::new(self.rules(), self.layer_path(diff_id), diff_id.short(), Policy::Layer);
             compare_digesting(plain, &job)
         };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::subject::Subject;
 use super::{Learned, damage};
 use crate::image::config::Configuration;
-use crate::image::layer::{Gauge, Policy, Proof, UnpackJob, inflate, unpack_digesting};
+use crate::image::layer::{Gauge, Policy, UnpackJob, inflate, unpack_digesting};
 use crate::image::manifest::Manifest;
 use crate::image::store::index::{EMPTY, Index};
 use crate::image::store::{Row, Session, Store};
@@ -46,7 +46,7 @@ impl Store {
         let path = self.blob_path(blob);
         let stage = session.stage()?;
         let file = File::open(&path).map_err(|error| ImageError::io("cannot read", &path, error))?;
-        let plain = inflate(file, Proof::Checksum).map_err(|error| ImageError::io("cannot inflate", &path, error))?;
+        let plain = inflate(file).map_err(|error| ImageError::io("cannot inflate", &path, error))?;
         let job = UnpackJob::new(self.rules(), stage.files()?, diff_id.short(), Policy::Layer);
         let plain = unpack_digesting(plain, &job, &Gauge::default())?;
         if plain.diff_id != *diff_id {
