@@ -27,5 +27,6 @@ mod seccomp;
 mod secure_defaults;
 mod security;
 mod store_live;
+mod tls;
 mod unpack_debian;
 mod unpack_owners;

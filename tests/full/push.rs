@@ -6,7 +6,6 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::certificates::Authority;
 use crate::support::oci::{Image, sha256};
 use crate::support::pty::key;
 use crate::support::{Output, Registry, SECOND, Teu, need, process, tiny};
@@ -286,42 +285,4 @@ fn credential_helper_keeps_the_password() {
     fs::remove_file(&helper).expect("remove");
     run(&["login", "-u", "user", "--password-stdin", &registry.address], b"secret")
         .explains(&["docker-credential-chest"]);
-}
-
-#[test]
-fn tls_with_an_authority_and_a_client_certificate_of_ones_own() {
-    let teu = Teu::new();
-    let (authority, stranger) = (Authority::new("teu-test"), Authority::new("stranger"));
-    let server = authority.certify("server");
-    let tls = "  tls:\n    certificate: FOLDER/server.crt\n    key: FOLDER/server.key\n";
-    let files: [(&str, &[u8]); 3] =
-        [("server.crt", &server.certificate), ("server.key", &server.key), ("ca.crt", &authority.pem())];
-    let registry = Registry::special(tls, &files);
-    teu.import_tiny();
-    let image = registry.reference("tiny:1");
-    teu.ok(&["tag", "tiny", &image]);
-    // On loopback nobody is in between, so that nothing has to be set up, as with Docker.
-    teu.ok(&["push", &image]);
-
-    let folder = teu.config().join("docker/certs.d").join(&registry.address);
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::copy(stranger.file(), folder.join("ca.crt")).expect("copy");
-    teu.run(&["push", &image]).explains(&["certificate", "certs.d"]);
-    fs::copy(authority.file(), folder.join("own.crt")).expect("copy");
-    teu.ok(&["push", &image]);
-
-    let strict = Registry::special(&format!("{tls}    clientcas:\n      - FOLDER/ca.crt\n"), &files);
-    let image = strict.reference("tiny:1");
-    teu.ok(&["tag", "tiny", &image]);
-    let settings = teu.config().join("teu");
-    fs::create_dir_all(&settings).expect("a folder");
-    let table = format!("[registries.\"{}\"]\nca = \"{}\"\n", strict.address, authority.file().display());
-    fs::write(settings.join("config.toml"), &table).expect("write");
-    teu.run(&["push", &image]).explains(&["client certificate", "cert ="]);
-    let client = authority.certify("client");
-    fs::write(settings.join("client.pem"), &client.certificate).expect("write");
-    fs::write(settings.join("client.key"), &client.key).expect("write");
-    fs::write(settings.join("config.toml"), format!("{table}cert = \"client.pem\"\nkey = \"client.key\"\n"))
-        .expect("write");
-    teu.ok(&["push", &image]);
 }

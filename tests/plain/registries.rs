@@ -198,6 +198,44 @@ fn mirrors_are_asked_before_the_registry_which_has_the_last_word() {
 }
 
 #[test]
+fn short_names_are_docker_hubs_and_its_mirrors() {
+    let teu = Teu::new();
+    let mirror = Server::registry(tiny::empty_image(), |_| None);
+    configure(&teu, &format!("[registries.\"docker.io\"]\nmirrors = [\"http://{}\"]\n", mirror.address));
+    for (name, path) in [
+        ("debian", "/v2/library/debian/manifests/latest"),
+        ("debian:12", "/v2/library/debian/manifests/12"),
+        ("team/tool", "/v2/team/tool/manifests/latest"),
+        ("docker.io/debian:13", "/v2/library/debian/manifests/13"),
+        ("index.docker.io/library/debian:14", "/v2/library/debian/manifests/14"),
+    ] {
+        teu.ok(&["pull", name]);
+        assert!(mirror.requests().iter().any(|request| request.path == path), "{name}: {:?}", mirror.requests());
+    }
+    let names = teu.ok(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    for name in ["debian:latest", "debian:12", "team/tool:latest", "debian:13", "debian:14"] {
+        assert!(names.lines().any(|line| line == name), "{names}");
+    }
+}
+
+#[test]
+fn logins_at_once_are_all_kept() {
+    let teu = Teu::new();
+    let servers: Vec<Server> =
+        (0..6).map(|_| Server::new(|_| Reply::body("application/json", b"{}".to_vec()))).collect();
+    let logins: Vec<_> =
+        servers.iter().map(|server| teu.spawn(&["login", "-u", "me", "-p", "x", &server.address])).collect();
+    for mut login in logins {
+        assert_eq!(login.wait(30 * SECOND), Some(0));
+    }
+    let text = fs::read(teu.folder().join("home/.docker/config.json")).expect("read");
+    let file: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    for server in &servers {
+        assert_eq!(file["auths"][&server.address]["auth"], "bWU6eA==", "{file}");
+    }
+}
+
+#[test]
 fn proxy_is_used_but_for_hosts_that_need_none() {
     let teu = Teu::new();
     // Plain http to another machine than this is for those who ask for it.
