@@ -5,6 +5,10 @@
 //! - `locks/<blob>`: exclusive while one layer is fetched, so that two pulls of it fetch it once.
 //!
 //! Who takes several takes them in the order content, blob, index.
+//!
+//! Beside the layout lie `layers/<diff id>/{fs,size}`, `sizes.json` (a memory, see `usage`) and `partial/`: a folder for each
+//! pull or import under way, and `<blob>.part` with `<blob>.state` of broken-off ones, which garbage collection leaves for a week.
+//! What containers need is asked of [`Users`], so that no layer goes while one exists, whatever became of its image.
 
 mod check;
 mod find;
