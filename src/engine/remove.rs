@@ -32,7 +32,11 @@ impl Engine {
             // Gone by now: a container that was to be removed at its end, or another teu was quicker.
             let Some(lock) = engine.lock_container(&record.id)? else { return Ok(()) };
             match engine.life(&record.id)? {
-                Life::Down => return engine.remove_locked(&record, lock),
+                Life::Down => {
+                    engine.remove_locked(&record, lock)?;
+                    engine.free_layers(&record);
+                    return Ok(());
+                }
                 Life::Dead => {
                     engine.settle(&record)?;
                 }
@@ -58,6 +62,19 @@ impl Inner {
         drop(lock);
         self.tell(EventAction::Destroy, record, None);
         Ok(())
+    }
+
+    /// The layers of a container whose image was removed by force go with it. What cannot be freed now is freed by a prune.
+    fn free_layers(&self, record: &ContainerRecord) {
+        let Some(image) = &record.image_id else { return };
+        let free = || -> Result<()> {
+            let store = self.store()?;
+            if !store.has_image(image)? {
+                store.gc()?;
+            }
+            Ok(())
+        };
+        let _ = free();
     }
 
     /// Removes a container that cannot be read. The next list sweeps its name.

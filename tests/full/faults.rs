@@ -99,6 +99,28 @@ fn full_disk_at_every_other_verb_is_told() {
 }
 
 #[test]
+fn images_are_removed_from_a_full_disk() {
+    let _alone = crate::support::alone();
+    let disk = SmallDisk::new(30);
+    let teu = Teu::within(&disk.0, None);
+    let store = teu.root().join("image");
+    for round in 0..2 {
+        teu.import_tiny();
+        teu.run_fed(&["import", "-", "other"], &tar_of(&[Entry::file("x", b"x")])).ok();
+        let filler = disk.fill();
+        teu.run(&["tag", "tiny", "no-room"]).fails(1, &["no space left"]);
+        if round == 0 {
+            teu.ok(&["rmi", "other", "tiny"]);
+        } else {
+            teu.ok(&["image", "prune", "-af"]);
+        }
+        assert_eq!(files_below(&store.join("layers")) + files_below(&store.join("blobs")), 0);
+        std::fs::remove_file(filler).expect("remove");
+    }
+    assert!(teu.ok(&["system", "check"]).ends_with("all whole"));
+}
+
+#[test]
 fn log_line_of_ten_megabytes_is_kept_whole() {
     let teu = Teu::new();
     teu.import_tiny();

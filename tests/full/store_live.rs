@@ -56,8 +56,8 @@ fn image_of_a_running_container_stays_and_a_stopped_one_keeps_its_layers() {
     assert_whole(&teu);
     teu.ok(&["start", "busy"]);
     assert_eq!(teu.ok(&["exec", "busy", "cat", "/etc/only-in-the-image"]), "tiny");
+    // With the last container made of it they go.
     teu.ok(&["rm", "-f", "busy"]);
-    teu.ok(&["image", "prune", "-f"]);
     assert!(!teu.root().join("image/layers").join(&layer).exists());
 }
 
@@ -204,4 +204,41 @@ fn ordinary_user_with_a_range_has_the_whole_store() {
 #[test]
 fn ordinary_user_with_one_id_has_the_whole_store() {
     store_of_a_user(Range::Missing);
+}
+
+#[test]
+fn containers_run_while_their_image_comes_and_goes() {
+    let teu = Teu::new();
+    teu.import_tiny();
+    let archive = teu.work().join("tiny.tar").to_string_lossy().into_owned();
+    let until = std::time::Instant::now() + SECOND * 5;
+    let again = |arguments: &[&str], allowed: &str| {
+        let mut done = 0;
+        while std::time::Instant::now() < until {
+            let output = teu.run(arguments);
+            output.no_panic();
+            assert!(output.code == 0 || output.errors().to_lowercase().contains(allowed), "{output}");
+            done += usize::from(output.code == 0);
+        }
+        done
+    };
+    let gone = "no such image";
+    const NEVER: &str = "nothing that may fail says this";
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..2)
+            .map(|_| {
+                scope
+                    .spawn(|| again(&["run", "--rm", "--pull", "never", "tiny", "cat", "/etc/only-in-the-image"], gone))
+            })
+            .collect();
+        scope.spawn(|| again(&["import", &archive, "tiny"], NEVER));
+        scope.spawn(|| again(&["rmi", "-f", "tiny"], gone));
+        scope.spawn(|| again(&["system", "prune", "-af"], NEVER));
+        for run in runs {
+            assert!(run.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)) > 0, "none ran");
+        }
+    });
+    assert_whole(&teu);
+    teu.ok(&["system", "prune", "-af"]);
+    assert_eq!(std::fs::read_dir(teu.root().join("image/layers")).expect("list").count(), 0);
 }

@@ -70,6 +70,7 @@ impl Store {
         let live = self.needed()?;
         self.sweep_blobs(&live, &mut freed)?;
         self.sweep_layers(&live, &mut freed)?;
+        self.set_space_aside();
         Ok(freed)
     }
 

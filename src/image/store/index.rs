@@ -169,9 +169,25 @@ impl Store {
         let _lock = self.lock_index()?;
         let mut index = self.read_index()?;
         let result = change(&mut index)?;
-        let bytes = serde_json::to_vec(&index).map_err(|error| ImageError::store("index.json", error))?;
-        self.write(&self.index_path(), &bytes)?;
+        self.write_index(&index)?;
         Ok(result)
+    }
+
+    /// As [`Store::change_index`], for changes that set space free: those work on a full disk too.
+    pub(super) fn shrink_index<T>(&self, change: impl FnOnce(&mut Index) -> Result<T>) -> Result<T> {
+        let _lock = self.lock_index()?;
+        let mut index = self.read_index()?;
+        let result = change(&mut index)?;
+        match self.write_index(&index) {
+            Err(ImageError::DiskFull { .. }) if self.give_space_free() => self.write_index(&index)?,
+            written => written?,
+        }
+        Ok(result)
+    }
+
+    fn write_index(&self, index: &Index) -> Result<()> {
+        let bytes = serde_json::to_vec(index).map_err(|error| ImageError::store("index.json", error))?;
+        self.write(&self.index_path(), &bytes)
     }
 
     /// All rows that are images. What other programs wrote is read from its blobs; what cannot be read is left out.

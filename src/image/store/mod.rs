@@ -18,6 +18,7 @@ mod inspect;
 mod list;
 mod prune;
 mod remove;
+mod reserve;
 mod stage;
 mod tag;
 mod usage;
@@ -97,6 +98,7 @@ impl Store {
         if !index.exists() {
             store.write(&index, index::EMPTY.as_bytes())?;
         }
+        store.set_space_aside();
         store.write(&header, br#"{"imageLayoutVersion":"1.0.0"}"#)?;
         Ok(store)
     }

@@ -12,7 +12,7 @@ impl Store {
     /// Removes the images that `filter` names and nobody uses, then all garbage. What was fetched of broken-off pulls goes
     /// too, but for a pull that runs.
     pub fn prune(&self, filter: &PruneFilter) -> Result<Pruned> {
-        let images = self.change_index(|index| {
+        let images = self.shrink_index(|index| {
             let rows: Vec<Row> = index.manifests.iter().filter_map(|row| self.row(row)).collect();
             let images = self.unused(&rows, filter, &self.in_use()?);
             let goes = |id: &Digest| images.iter().any(|image| image.id == *id);

@@ -26,7 +26,7 @@ pub enum RemoveMode {
 impl Store {
     /// Removes a tag, and the image with its last tag. The layers of containers stay in any case.
     pub fn remove(&self, text: &str, mode: RemoveMode) -> Result<Vec<Removed>> {
-        let removed = self.change_index(|index| {
+        let removed = self.shrink_index(|index| {
             // Asked under the lock: no container is made of an image meanwhile.
             let in_use = self.in_use()?;
             let understood: Vec<(usize, Row)> =

@@ -11,6 +11,11 @@ impl Store {
         if reference.digest().is_some() || reference.tag().is_none() {
             return Err(ImageError::TagWithDigest { reference: reference.familiar() });
         }
+        // As Docker: such a name would hide the image of that id.
+        if is_id(&reference.familiar_repository()) {
+            let reason = "a name of 64 hexadecimal digits is an id".to_owned();
+            return Err(ImageError::Reference { text: reference.familiar(), reason });
+        }
         self.change_index(|index| {
             let mut rows: Vec<_> = index.manifests.iter().filter_map(|row| self.row(row)).collect();
             let place = named(&rows, text)?.place();
@@ -25,4 +30,8 @@ impl Store {
             Ok(row.id)
         })
     }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -66,7 +66,7 @@ impl Store {
             return Ok(());
         }
         let manifests: BTreeSet<Option<&Digest>> = lost.iter().map(|subject| subject.manifest.as_ref()).collect();
-        self.change_index(|index| {
+        self.shrink_index(|index| {
             index.manifests.retain(|row| !manifests.contains(&row.digest().as_ref()));
             Ok(())
         })?;
