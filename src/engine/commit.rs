@@ -91,7 +91,7 @@ impl Engine {
         });
         let own = failure.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         let id = made.map_err(|error| match own {
-            Some(own) if error.kind() == crate::model::ErrorKind::Cancelled => own,
+            Some(own) if !own.is_of_the_archive() => own,
             _ => EngineError::from(error),
         })?;
         let label = options.reference.as_ref().map_or_else(|| id.to_string(), Reference::familiar);

@@ -56,7 +56,7 @@ pub fn commit(
     }
 
     let stage = session.stage()?;
-    let made = of_plain(&stage, store, Policy::Layer, |mut tee| match pack(&mut tee) {
+    let made = of_plain(&stage, store, ("of the container", Policy::Layer), |mut tee| match pack(&mut tee) {
         Ok(()) => {
             tee.end();
             Ok(())

@@ -7,6 +7,7 @@ mod support;
 
 mod attaching;
 mod command_line;
+mod copying;
 mod host_image;
 mod hostile_images;
 mod imports;
@@ -19,3 +20,4 @@ mod store;
 mod store_faults;
 mod terminal;
 mod together;
+mod versioning;

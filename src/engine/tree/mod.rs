@@ -266,7 +266,7 @@ impl Visit {
     fn settle(&mut self, own: Result<()>) -> Result<()> {
         match (own, self.line.hear::<Answer>()) {
             (Err(own), Ok(Some(Answer::Failed { kind: Failure::Pipe, .. }))) => Err(own),
-            (Err(own), Ok(Some(Answer::Failed { kind, message }))) => match is_of_the_archive(&own) {
+            (Err(own), Ok(Some(Answer::Failed { kind, message }))) => match own.is_of_the_archive() {
                 true => Err(self.failed(kind, message)),
                 false => Err(own),
             },
@@ -278,14 +278,16 @@ impl Visit {
     }
 }
 
-/// Whether it says no more than that the archive broke off.
-fn is_of_the_archive(error: &EngineError) -> bool {
-    match error {
-        EngineError::Io { path, source, .. } => {
-            source.kind() == io::ErrorKind::BrokenPipe
-                || path == Path::new("the archive") && source.raw_os_error().is_none()
+impl EngineError {
+    /// Whether it says no more than that the archive broke off.
+    pub(super) fn is_of_the_archive(&self) -> bool {
+        match self {
+            Self::Io { path, source, .. } => {
+                source.kind() == io::ErrorKind::BrokenPipe
+                    || path == Path::new("the archive") && source.raw_os_error().is_none()
+            }
+            _ => false,
         }
-        _ => false,
     }
 }
 

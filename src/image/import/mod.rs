@@ -145,7 +145,7 @@ fn of_tar(mut reader: Box<dyn Read + Send + '_>, stage: &Stage, store: &Store) -
     match Compression::of(&beginning).map_err(|reason| ImageError::layer(NAME, reason))? {
         Compression::Plain => {
             let archive = io::Cursor::new(beginning).chain(reader);
-            of_plain(stage, store, Policy::Import, move |mut tee| {
+            of_plain(stage, store, (NAME, Policy::Import), move |mut tee| {
                 let mut archive = archive;
                 tee.copy(&mut archive).map_err(unreadable)?;
                 tee.end();
@@ -169,7 +169,7 @@ fn of_folder(path: &Path, stage: &Stage, store: &Store, gauge: &TransferGauge) -
     };
     let without = Some((own.st_dev, own.st_ino));
     let options = PackOptions { leave_mounts: true, without, owners, ..PackOptions::default() };
-    of_plain(stage, store, Policy::Layer, |tee| match pack::tree(&root, &options, Watched { inner: tee, gauge }) {
+    of_plain(stage, store, (NAME, Policy::Layer), |tee| match pack::tree(&root, &options, Watched { inner: tee, gauge }) {
         Ok(watched) => {
             watched.inner.end();
             Ok(())
@@ -219,10 +219,10 @@ impl<T: Write> Write for Watched<'_, T> {
 pub(super) fn of_plain(
     stage: &Stage,
     store: &Store,
-    policy: Policy,
+    (name, policy): (&str, Policy),
     produce: impl FnOnce(Tee) -> Result<()> + Send,
 ) -> Result<Imported> {
-    let job = UnpackJob::new(store.rules(), stage.files()?, NAME, policy);
+    let job = UnpackJob::new(store.rules(), stage.files()?, name, policy);
     let (to_pack, pack) = pipe();
     let (to_unpack, unpack) = pipe();
     let (produced, packed, plain) = thread::scope(|scope| {
