@@ -169,18 +169,20 @@ fn of_folder(path: &Path, stage: &Stage, store: &Store, gauge: &TransferGauge) -
     };
     let without = Some((own.st_dev, own.st_ino));
     let options = PackOptions { leave_mounts: true, without, owners, ..PackOptions::default() };
-    of_plain(stage, store, (NAME, Policy::Layer), |tee| match pack::tree(&root, &options, Watched { inner: tee, gauge }) {
-        Ok(watched) => {
-            watched.inner.end();
-            Ok(())
+    of_plain(stage, store, (NAME, Policy::Layer), |tee| {
+        match pack::tree(&root, &options, Watched { inner: tee, gauge }) {
+            Ok(watched) => {
+                watched.inner.end();
+                Ok(())
+            }
+            Err(PackError::Read { path: inner, source }) => {
+                let inner = inner.strip_prefix("/").or_else(|_| inner.strip_prefix(".")).unwrap_or(&inner);
+                Err(failure(&path.join(inner), source))
+            }
+            // The readers of what is written are gone: they say why.
+            Err(PackError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(ImageError::Cancelled),
+            Err(error) => Err(ImageError::layer(NAME, error)),
         }
-        Err(PackError::Read { path: inner, source }) => {
-            let inner = inner.strip_prefix("/").or_else(|_| inner.strip_prefix(".")).unwrap_or(&inner);
-            Err(failure(&path.join(inner), source))
-        }
-        // The readers of what is written are gone: they say why.
-        Err(PackError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(ImageError::Cancelled),
-        Err(error) => Err(ImageError::layer(NAME, error)),
     })
 }
 
