@@ -4,8 +4,9 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::engine::{Changes, Machine};
 use crate::model::{
-    ContainerInspect, ContainerSummary, DetailEvent, ErrorKind, ExitStatus, Id, ImageInspect, ImageSummary, LogEntry,
-    Name, Pruned, SearchEvent, SecurityReport, SessionId, SessionSummary, Size, Timestamp, Trouble, Usage,
+    Change, ContainerInspect, ContainerSummary, DetailEvent, Digest, DiskUsage, ErrorKind, ExitStatus, Id,
+    ImageInspect, ImageSummary, LogEntry, Name, Pruned, SearchEvent, SecurityReport, SessionId, SessionSummary, Size,
+    Timestamp, Trouble, Usage,
 };
 
 use super::effect::PruneWish;
@@ -73,6 +74,13 @@ pub enum Told {
     },
     /// Something was done to images; what to say if it went well.
     ImagesDone(Result<String, Problem>),
+    Diffed {
+        id: Id,
+        result: Result<Vec<Change>, Problem>,
+    },
+    DiskUsage(Result<Box<DiskUsage>, Problem>),
+    /// Every image's name and layers, lowest first.
+    Stacks(Vec<(String, Vec<Digest>)>),
     /// What a prune would remove.
     WouldPrune {
         wish: PruneWish,

@@ -5,7 +5,7 @@ use super::commands::Scope;
 use super::data::Data;
 use super::dialogs::Dialog;
 use super::keymap::Keymap;
-use super::screens::{Charts, Containers, Images, Inspect, Layers, Logs, Search, Shells, Transfers};
+use super::screens::{Charts, Containers, Diff, Images, Inspect, Layers, Logs, Search, Shells, Transfers, Usage};
 use super::step::Page;
 use super::theme::Theme;
 use super::toast::Toasts;
@@ -27,6 +27,8 @@ pub struct App {
     pub inspect: Inspect,
     pub shells: Shells,
     pub transfers: Transfers,
+    pub usage: Usage,
+    pub diff: Diff,
     /// What takes the keys before the screen; the last is in front.
     pub dialogs: Vec<Dialog>,
     pub toasts: Toasts,
@@ -54,6 +56,8 @@ impl App {
             inspect: Inspect::default(),
             shells: Shells::default(),
             transfers: Transfers::default(),
+            usage: Usage::default(),
+            diff: Diff::default(),
             dialogs: Vec::new(),
             toasts: Toasts::default(),
             keymap,
@@ -86,6 +90,8 @@ impl App {
             Page::Shells if self.shells.has_keys() => Shells::PANE_SCOPES,
             Page::Shells => Shells::SCOPES,
             Page::Transfers => Transfers::SCOPES,
+            Page::Usage => Usage::SCOPES,
+            Page::Diff(_) => Diff::SCOPES,
             Page::Logs(_) => Logs::SCOPES,
             Page::Charts(_) => Charts::SCOPES,
             Page::Inspect(_) => Inspect::SCOPES,

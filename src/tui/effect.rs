@@ -81,6 +81,11 @@ pub enum Effect {
         pane: PaneId,
     },
     Inspect(Id),
+    Diff(Id),
+    DiskUsage,
+    /// Every image's layers.
+    ListStacks,
+
     /// Ask the kernel what keeps a running container apart.
     Security(Id),
     InspectImage(String),

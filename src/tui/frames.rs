@@ -457,7 +457,18 @@ mod tests {
     #[test]
     fn scenes_at_large_size() {
         let size = Size { columns: 180, rows: 44 };
-        let wanted = ["containers", "charts", "shells", "help", "search-pull", "search-details", "transfers", "layers"];
+        let wanted = [
+            "containers",
+            "charts",
+            "shells",
+            "help",
+            "search-pull",
+            "search-details",
+            "transfers",
+            "layers",
+            "images-details",
+            "usage",
+        ];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();
             settings.set_snapshot_path("snapshots");

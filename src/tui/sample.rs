@@ -2,7 +2,7 @@
 
 mod images;
 
-pub use images::{image_inspect, layer_contents, pruned};
+pub use images::{changes, disk_usage, image_inspect, layer_contents, pruned, stacks};
 
 use crate::model::{
     BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,

@@ -18,9 +18,13 @@ pub enum Page {
     Search,
     Shells,
     Transfers,
+    /// What lies on the disk.
+    Usage,
     Logs(Id),
     Charts(Id),
     Inspect(Id),
+    /// What a container has changed of its image's files.
+    Diff(Id),
     InspectImage(String),
     /// The layers of an image.
     Layers(String),

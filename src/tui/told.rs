@@ -22,6 +22,14 @@ pub fn pulse(app: &mut App, pulse: Pulse) -> Vec<Step> {
     sessions_wish(app).into_iter().collect()
 }
 
+/// The selected image's details, when they are shown and not known yet.
+pub fn image_wish(app: &mut App) -> Vec<Step> {
+    if app.page != Page::Images {
+        return Vec::new();
+    }
+    app.images.wish(&app.data)
+}
+
 /// The selected container's sessions, when they are shown and not known yet.
 pub fn sessions_wish(app: &App) -> Option<Step> {
     let container = app.containers.selected(&app.data)?;
@@ -46,7 +54,18 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             app.data.images = Some(images);
             app.images.list.keep_marks(|label| app.data.image(label).is_some());
             app.images.settle(&app.data);
+            let mut steps = image_wish(app);
+            if app.page == Page::Images {
+                steps.push(Step::Do(Effect::ListStacks));
+            }
+            return steps;
         }
+        Told::Stacks(stacks) => {
+            app.images.details.set_stacks(stacks);
+            return image_wish(app);
+        }
+        Told::DiskUsage(result) => app.usage.told(result),
+        Told::Diffed { id, result } => app.diff.told(&id, result),
         Told::Sessions(id, sessions) => {
             let name = app.data.container(&id).map_or_else(String::new, |container| container.name.to_string());
             let steps = app.shells.sessions(&id, &name, &sessions);
@@ -57,6 +76,9 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             let mut steps = Vec::new();
             if changes.containers {
                 steps.push(Step::Do(Effect::ListContainers));
+                if app.page == Page::Usage {
+                    steps.push(Step::Do(Effect::DiskUsage));
+                }
                 if let Page::Inspect(id) = &app.page {
                     steps.push(Step::Do(Effect::Inspect(id.clone())));
                 }
@@ -124,7 +146,9 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             }
         }
         Told::ImageInspected { image, result } => {
-            let steps = app.layers.told_image(&image, &result);
+            let mut steps = app.layers.told_image(&image, &result);
+            app.images.details.told(&image, &result);
+            steps.extend(image_wish(app));
             app.inspect.told_image(&Page::InspectImage(image), result);
             return steps;
         }

@@ -177,6 +177,13 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
             vec![Step::Do(Effect::InspectImage(image.clone()))]
         }
         Page::Layers(image) => app.layers.open(image),
+        Page::Diff(id) => app.diff.open(id),
+        Page::Usage => vec![Step::Do(Effect::DiskUsage)],
+        Page::Images => {
+            let mut steps = told::image_wish(app);
+            steps.push(Step::Do(Effect::ListStacks));
+            steps
+        }
         Page::Search => {
             app.search.begin();
             Vec::new()
@@ -188,7 +195,7 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
 
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     let gone = |page: &Page| match page {
-        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) => app.data.container(id).is_none(),
+        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id) => app.data.container(id).is_none(),
         _ => false,
     };
     let page = loop {
@@ -215,7 +222,8 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
         Page::Logs(_) => app.logs.typed(key, height).then(Vec::new),
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.typed(key).then(Vec::new),
         Page::Layers(_) => app.layers.typed(key).then(Vec::new),
-        Page::Charts(_) | Page::Shells | Page::Transfers => None,
+        Page::Diff(_) => app.diff.typed(key).then(Vec::new),
+        Page::Charts(_) | Page::Shells | Page::Transfers | Page::Usage => None,
     };
     if let Some(steps) = taken {
         return steps;
@@ -258,11 +266,14 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Command::ShowImages => return vec![Step::Show(Page::Images)],
         Command::ShowSearch => return vec![Step::Show(Page::Search)],
         Command::ShowShells => return vec![Step::Show(Page::Shells)],
+        Command::ShowUsage => return vec![Step::Show(Page::Usage)],
         Command::ShowTransfers => return vec![Step::Show(Page::Transfers)],
         Command::CancelPull => return app.transfers.cancel_newest(),
         Command::NextTab | Command::PreviousTab => return vec![Step::Show(tab_beside(app, command))],
         Command::NextView | Command::PreviousView => return next_view(app, command),
-        Command::ViewLogs | Command::ViewCharts | Command::ViewInspect => return this_view(app, command),
+        Command::ViewLogs | Command::ViewCharts | Command::ViewInspect | Command::ViewDiff => {
+            return this_view(app, command);
+        }
         Command::NextContainer | Command::PreviousContainer => return next_container(app, command),
         Command::Back if app.toasts.dismiss() => return Vec::new(),
         _ => {}
@@ -278,9 +289,13 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         }
         Page::Images => {
             app.images.list.set_height(app.seen.list_height);
-            app.images.command(command, world)
+            let mut steps = app.images.command(command, world);
+            steps.extend(told::image_wish(app));
+            steps
         }
         Page::Layers(_) => app.layers.command(command, app.seen.list_height),
+        Page::Diff(_) => app.diff.command(command, app.seen.list_height),
+        Page::Usage => app.usage.command(command, app.seen.list_height),
         Page::Search => app.search.command(command, app.seen.list_height, &app.data),
         Page::Logs(_) => app.logs.command(command, height),
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.command(command, height),
@@ -294,8 +309,8 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
 
 fn tab_beside(app: &App, command: Command) -> Page {
     let page = match app.page {
-        Page::InspectImage(_) | Page::Layers(_) => Page::Images,
-        Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Page::Containers,
+        Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Page::Images,
+        Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) => Page::Containers,
         ref page => page.clone(),
     };
     let at = TABS.iter().position(|tab| *tab == page).unwrap_or(0);
@@ -305,24 +320,26 @@ fn tab_beside(app: &App, command: Command) -> Page {
 
 /// The same container's next view; it takes the place of this one, so that Back leads to the list.
 fn next_view(app: &mut App, command: Command) -> Vec<Step> {
-    let views: [fn(Id) -> Page; 3] = [Page::Logs, Page::Charts, Page::Inspect];
+    let views: [fn(Id) -> Page; 4] = [Page::Logs, Page::Charts, Page::Inspect, Page::Diff];
     let (at, id) = match &app.page {
         Page::Logs(id) => (0, id.clone()),
         Page::Charts(id) => (1, id.clone()),
         Page::Inspect(id) => (2, id.clone()),
+        Page::Diff(id) => (3, id.clone()),
         _ => return Vec::new(),
     };
-    let step = if command == Command::NextView { 1 } else { 2 };
-    replace(app, views[(at + step) % 3](id))
+    let step = if command == Command::NextView { 1 } else { views.len() - 1 };
+    replace(app, views[(at + step) % views.len()](id))
 }
 
 /// Another view of the same container, by its own key.
 fn this_view(app: &mut App, command: Command) -> Vec<Step> {
-    let (Page::Logs(id) | Page::Charts(id) | Page::Inspect(id)) = &app.page else { return Vec::new() };
+    let (Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id)) = &app.page else { return Vec::new() };
     let id = id.clone();
     let page = match command {
         Command::ViewLogs => Page::Logs(id),
         Command::ViewCharts => Page::Charts(id),
+        Command::ViewDiff => Page::Diff(id),
         _ => Page::Inspect(id),
     };
     if page == app.page { Vec::new() } else { replace(app, page) }
@@ -333,6 +350,7 @@ fn next_container(app: &mut App, command: Command) -> Vec<Step> {
         Page::Logs(id) => (Page::Logs, id.clone()),
         Page::Charts(id) => (Page::Charts, id.clone()),
         Page::Inspect(id) => (Page::Inspect, id.clone()),
+        Page::Diff(id) => (Page::Diff, id.clone()),
         _ => return Vec::new(),
     };
     let keys = app.containers.keys(&app.data);
@@ -398,7 +416,13 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
                 let steps = app.containers.click(target, &app.data);
                 steps.into_iter().chain(told::sessions_wish(app)).collect()
             }
-            Page::Images => app.images.click(target, &app.data),
+            Page::Images => {
+                let mut steps = app.images.click(target, &app.data);
+                steps.extend(told::image_wish(app));
+                steps
+            }
+            Page::Diff(_) => app.diff.click(target),
+            Page::Usage => app.usage.click(target),
             Page::Layers(_) => app.layers.click(target),
             Page::Search => app.search.click(target),
             Page::Transfers => app.transfers.click(target),
@@ -414,6 +438,8 @@ fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.scroll(lines, app.seen.text_height),
         Page::Containers | Page::Images | Page::Search => return on_command(app, command),
         Page::Transfers => app.transfers.wheel(lines, app.seen.text_height),
+        Page::Diff(_) => app.diff.wheel(lines),
+        Page::Usage => app.usage.wheel(lines),
         Page::Layers(_) => return app.layers.wheel(lines, app.seen.list_height),
         Page::Charts(_) | Page::Shells => {}
     }

@@ -52,6 +52,8 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
         }
         Page::Transfers => app.transfers.draw(&mut canvas, body),
         Page::Layers(_) => app.layers.draw(&mut canvas, body),
+        Page::Diff(_) => app.diff.draw(&mut canvas, body),
+        Page::Usage => app.usage.draw(&mut canvas, body),
         Page::Shells => app.shells.draw(&mut canvas, body),
         Page::Logs(_) => app.logs.draw(&mut canvas, body),
         Page::Charts(id) => app.charts.draw(&mut canvas, body, &app.data, id),
@@ -104,8 +106,10 @@ fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
         (Command::ShowTransfers, "Transfers", count(Some(app.transfers.count_running()))),
     ];
     let active = match app.page {
-        Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) => Command::ShowContainers,
-        Page::Images | Page::InspectImage(_) | Page::Layers(_) => Command::ShowImages,
+        Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) => {
+            Command::ShowContainers
+        }
+        Page::Images | Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Command::ShowImages,
         Page::Search => Command::ShowSearch,
         Page::Shells => Command::ShowShells,
         Page::Transfers => Command::ShowTransfers,
@@ -149,9 +153,10 @@ fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
         (Command::ViewLogs, "Logs", matches!(app.page, Page::Logs(_))),
         (Command::ViewCharts, "Charts", matches!(app.page, Page::Charts(_))),
         (Command::ViewInspect, "Inspect", matches!(app.page, Page::Inspect(_))),
+        (Command::ViewDiff, "Changed files", matches!(app.page, Page::Diff(_))),
     ];
     let (name, is_container) = match &app.page {
-        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) => {
+        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id) => {
             let name =
                 app.data.container(id).map_or_else(|| id.short().to_owned(), |container| container.name.to_string());
             (name, true)
@@ -217,8 +222,8 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
             }
             let Some(key) = app.keymap.label(entry.command) else { continue };
             // A key that an inner scope has taken does what that says; and only lists are sorted.
-            let is_of_lists =
-                entry.command == Command::SortNext || (entry.command == Command::Filter && app.page == Page::Transfers);
+            let is_of_lists = entry.command == Command::SortNext
+                || (entry.command == Command::Filter && matches!(app.page, Page::Transfers | Page::Usage));
             if hinted.contains(&key) || (is_of_lists && !is_list) {
                 continue;
             }
@@ -256,6 +261,7 @@ fn typing_hint(app: &App) -> Option<&'static str> {
         Page::Logs(_) if app.logs.typing => Some("type what to find   enter finds   esc forgets it"),
         Page::Inspect(_) | Page::InspectImage(_) if app.inspect.typing => Some(FILTER_HINT),
         Page::Layers(_) if app.layers.typing => Some(FILTER_HINT),
+        Page::Diff(_) if app.diff.typing => Some(FILTER_HINT),
         _ => None,
     }
 }

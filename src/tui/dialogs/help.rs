@@ -25,10 +25,11 @@ enum Line {
     Blank,
 }
 
-const EVERY_SCOPE: [Scope; 15] = [
+const EVERY_SCOPE: [Scope; 17] = [
     Scope::Containers,
     Scope::Images,
     Scope::Layers,
+    Scope::Usage,
     Scope::Search,
     Scope::SearchDetails,
     Scope::Transfers,
@@ -37,6 +38,7 @@ const EVERY_SCOPE: [Scope; 15] = [
     Scope::Logs,
     Scope::Charts,
     Scope::Inspect,
+    Scope::Diff,
     Scope::Detail,
     Scope::Marks,
     Scope::List,

@@ -18,6 +18,25 @@ pub const SCENES: &[Scene] = &[
     ("containers-marked-remove", |app| {
         press(app, "ctrl-a d");
     }),
+    ("images-details", details),
+    ("usage", |app| {
+        press(app, "2 U");
+        tell(app, Told::DiskUsage(Ok(Box::new(sample::disk_usage()))));
+        press(app, "down");
+    }),
+    ("usage-error", |app| {
+        press(app, "U");
+        tell(app, Told::DiskUsage(Err(problem())));
+    }),
+    ("diff", |app| {
+        press(app, "down D");
+        tell(app, Told::Diffed { id: sample::id(2), result: Ok(sample::changes()) });
+        press(app, "down down");
+    }),
+    ("diff-empty", |app| {
+        press(app, "D");
+        tell(app, Told::Diffed { id: sample::id(1), result: Ok(Vec::new()) });
+    }),
     ("tag", |app| {
         press(app, "2 end t");
         type_text(app, "localhost:5000/team/Rust");
@@ -86,6 +105,15 @@ pub const SCENES: &[Scene] = &[
         tell(app, Told::ImageInspected { image: "rust:1.90".to_owned(), result: Err(problem()) });
     }),
 ];
+
+/// The images with nginx:1.27 selected and known.
+pub fn details(app: &mut App) {
+    app.images.list.select("nginx:1.27".to_owned());
+    press(app, "2");
+    let image = "nginx:1.27".to_owned();
+    tell(app, Told::ImageInspected { image, result: Ok(Box::new(sample::image_inspect())) });
+    tell(app, Told::Stacks(sample::stacks()));
+}
 
 /// The explorer of nginx:1.27 with some of its layers read.
 pub fn layers(app: &mut App, read: std::ops::Range<usize>) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{Engine, EngineError};
-use crate::model::{ImageSummary, PruneFilter, PruneScope, Pruned, Timestamp};
+use crate::model::{Digest, ImageSummary, PruneFilter, PruneScope, Pruned, Timestamp};
 use crate::tui::action::Problem;
 use crate::tui::effect::PruneWish;
 
@@ -49,4 +49,11 @@ pub fn prune(engine: &Engine, wish: &PruneWish) -> Result<Pruned, EngineError> {
         PruneScope::Containers => engine.container_prune(&filter),
         PruneScope::System => engine.system_prune(&filter),
     }
+}
+
+/// Every image's name and layers; one that cannot be read has none to show.
+pub fn stacks(engine: &Engine) -> Vec<(String, Vec<Digest>)> {
+    let images = engine.images().unwrap_or_default();
+    let own = images.iter().filter(|image| !image.is_host);
+    own.filter_map(|image| Some((image.label(), engine.image_inspect(&image.label()).ok()?.layers))).collect()
 }

@@ -159,6 +159,14 @@ impl Performer {
                 let result = engine.image_inspect(&image).map(Box::new).map_err(Problem::from);
                 Told::ImageInspected { image, result }
             }),
+            Effect::Diff(id) => self.ask(move |engine| {
+                let result = engine.diff(id.as_str()).map_err(Problem::from);
+                Told::Diffed { id, result }
+            }),
+            Effect::DiskUsage => {
+                self.ask(|engine| Told::DiskUsage(engine.system_df().map(Box::new).map_err(Problem::from)));
+            }
+            Effect::ListStacks => self.ask(|engine| Told::Stacks(images::stacks(engine))),
             Effect::LoadLayer { image, layer } => self.ask(move |engine| {
                 let contents = engine.layer_contents(&image, layer).map_err(Problem::from);
                 Told::LayerLoaded { image, layer, result: contents.map(|contents| Box::new(Tree::new(&contents))) }

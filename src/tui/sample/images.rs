@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{before, digest, images};
 use crate::model::{
-    FileSort, HistoryLine, ImageConfig, ImageInspect, LayerChange, LayerContents, LayerEntry, Pruned, PrunedImage,
+    Change, ChangeKind, ContainerUsage, Digest, DiskUsage, Extent, FileSort, HistoryLine, ImageConfig, ImageInspect,
+    ImageUsage, LayerChange, LayerContents, LayerEntry, PartialUsage, Pruned, PrunedImage,
 };
 
 const MEGA: u64 = 1 << 20;
@@ -103,6 +104,81 @@ impl Made {
     fn folder(mut self) -> Self {
         self.0.sort = FileSort::Folder;
         self
+    }
+}
+
+/// The layers of some images, of which most stand on debian:12's.
+pub fn stacks() -> Vec<(String, Vec<Digest>)> {
+    let own = image_inspect().layers;
+    let on_base = |number: u8| vec![own[0].clone(), digest(number), digest(number + 1)];
+    vec![
+        ("nginx:1.27".to_owned(), own.clone()),
+        ("debian:12".to_owned(), own[..1].to_vec()),
+        ("postgres:17".to_owned(), on_base(0x51)),
+        ("rust:1.90".to_owned(), on_base(0x61)),
+        ("localhost:5000/team/site:3".to_owned(), [own, vec![digest(0x71)]].concat()),
+        ("alpine:3.20".to_owned(), vec![digest(0x81)]),
+    ]
+}
+
+/// What the container `web` has changed.
+pub fn changes() -> Vec<Change> {
+    let change = |kind, path: &str| Change { kind, path: PathBuf::from(path) };
+    use ChangeKind::{Added, Changed, Deleted};
+    vec![
+        change(Changed, "/etc"),
+        change(Changed, "/etc/nginx"),
+        change(Changed, "/etc/nginx/conf.d"),
+        change(Added, "/etc/nginx/conf.d/site.conf"),
+        change(Deleted, "/etc/nginx/conf.d/default.conf"),
+        change(Changed, "/run"),
+        change(Added, "/run/nginx.pid"),
+        change(Added, "/srv/漢字\u{1b}[2J.html"),
+    ]
+}
+
+/// The disk of a machine with shared, dangling and unused images.
+pub fn disk_usage() -> DiskUsage {
+    let image = |number: u8, names: &[&str], unique: u64, shared: u64, containers: usize| ImageUsage {
+        id: digest(number),
+        references: names.iter().map(|name| name.parse().expect("a reference")).collect(),
+        created: Some(before(86_400 * i64::from(number))),
+        size_bytes: (unique + shared) * MEGA,
+        shared_bytes: shared * MEGA,
+        unique_bytes: unique * MEGA,
+        blob_bytes: (unique + shared) * MEGA / 3,
+        containers,
+    };
+    let containers =
+        super::containers().into_iter().zip([38, 4, 910, 0, 0, 212, 77, 3]).map(|(it, mega)| ContainerUsage {
+            id: it.id,
+            name: it.name,
+            image: it.image,
+            command: it.command,
+            created: it.created,
+            state: it.state,
+            size_bytes: Some(mega * MEGA),
+            mounts: 0,
+        });
+    let extent = |count, active, size: u64, free: u64| Extent {
+        count,
+        active,
+        size_bytes: size * MEGA,
+        reclaimable_bytes: free * MEGA,
+    };
+    DiskUsage {
+        images: vec![
+            image(2, &["nginx:1.27", "nginx:latest"], 64, 124, 1),
+            image(3, &["postgres:17"], 308, 124, 1),
+            image(5, &["alpine:3.20"], 8, 0, 1),
+            image(6, &["rust:1.90"], 1376, 124, 2),
+            image(9, &[], 640, 124, 0),
+            image(8, &["localhost:5000/ml/train:v3"], 5300, 0, 1),
+        ],
+        containers: containers.collect(),
+        partial: vec![PartialUsage { blob: None, bytes: 83 * MEGA, modified: before(600), active: false }],
+        layers: extent(31, 29, 7820, 640),
+        blobs: extent(37, 35, 2610, 214),
     }
 }
 

@@ -26,6 +26,7 @@ pub fn on_one(command: Command, container: &ContainerSummary) -> Vec<Step> {
         }
         Command::OpenLogs => vec![Step::Show(Page::Logs(id))],
         Command::OpenCharts => vec![Step::Show(Page::Charts(id))],
+        Command::OpenDiff => vec![Step::Show(Page::Diff(id))],
         Command::OpenInspect => vec![Step::Show(Page::Inspect(id))],
         Command::StartStop if running => ask(Confirm::light(
             format!("Stop {name}?"),

@@ -159,7 +159,7 @@ impl Containers {
         let shown = self.shown(data);
         let keys: Vec<Id> = shown.iter().map(|(container, _)| container.id.clone()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
-        let (table, side) = split(area);
+        let (table, side) = details::split(area);
         let table = list_keys::draw_filter(canvas, table, &self.list, shown.len());
         if shown.is_empty() {
             canvas.seen.list_height = usize::from(table.height);
@@ -175,16 +175,7 @@ impl Containers {
             |canvas, row| cells(canvas, data, &shown[row]),
         );
         if let (Some(side), Some(index)) = (side, selected) {
-            if side.y == area.y {
-                canvas.upright(side.x, side.y, side.bottom(), Role::Border);
-            } else {
-                canvas.rule(Rect { height: 1, ..side }, Role::Border);
-            }
-            let inner = if side.y == area.y {
-                Rect { x: side.x + 2, width: side.width.saturating_sub(3), ..side }
-            } else {
-                Rect { x: side.x + 2, y: side.y + 1, width: side.width.saturating_sub(4), height: side.height - 1 }
-            };
+            let inner = details::inner(canvas, area, side);
             details::draw(canvas, inner, data, shown[index].0);
         }
     }
@@ -207,21 +198,6 @@ impl Containers {
 
 /// Columns that begin with the greatest.
 const DESCENDING_FIRST: [usize; 7] = [CPU, MEMORY, LIMIT, UPTIME, PIDS, NETWORK, DISK];
-
-/// The table, and the place of the selected container's details if there is room: beside when it is wide, below when high.
-fn split(area: Rect) -> (Rect, Option<Rect>) {
-    if area.width >= 120 && area.height >= 14 {
-        let side = (area.width * 2 / 5).clamp(48, 84);
-        let table = Rect { width: area.width - side, ..area };
-        return (table, Some(Rect { x: table.right(), width: side, ..area }));
-    }
-    if area.height >= 26 {
-        let side = 12;
-        let table = Rect { height: area.height - side, ..area };
-        return (table, Some(Rect { y: table.bottom(), height: side, ..area }));
-    }
-    (area, None)
-}
 
 fn compare(column: usize, data: &Data, a: &ContainerSummary, b: &ContainerSummary) -> Ordering {
     let usage = |container: &ContainerSummary| data.usage.get(&container.id).map(|track| track.latest);

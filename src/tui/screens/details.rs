@@ -13,6 +13,32 @@ use crate::tui::theme::Role;
 /// Seconds that the small charts show.
 const SPAN_SECONDS: f64 = 60.0;
 
+/// A list, and the place of the selected row's details if there is room: beside when it is wide, below when high.
+pub fn split(area: Rect) -> (Rect, Option<Rect>) {
+    if area.width >= 120 && area.height >= 14 {
+        let side = (area.width * 2 / 5).clamp(48, 84);
+        let table = Rect { width: area.width - side, ..area };
+        return (table, Some(Rect { x: table.right(), width: side, ..area }));
+    }
+    if area.height >= 26 {
+        let side = 12;
+        let table = Rect { height: area.height - side, ..area };
+        return (table, Some(Rect { y: table.bottom(), height: side, ..area }));
+    }
+    (area, None)
+}
+
+/// Draws the line between a list and its details; returns the place for the details.
+pub fn inner(canvas: &mut Canvas, area: Rect, side: Rect) -> Rect {
+    if side.y == area.y {
+        canvas.upright(side.x, side.y, side.bottom(), Role::Border);
+        Rect { x: side.x + 2, width: side.width.saturating_sub(3), ..side }
+    } else {
+        canvas.rule(Rect { height: 1, ..side }, Role::Border);
+        Rect { x: side.x + 2, y: side.y + 1, width: side.width.saturating_sub(4), height: side.height - 1 }
+    }
+}
+
 /// Draws what there is room for.
 pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, container: &ContainerSummary) {
     if area.height < 4 || area.width < 20 {

@@ -5,12 +5,15 @@ use std::cmp::Ordering;
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
+use super::details;
 use super::image_acts as acts;
+use super::image_details::Details;
 use crate::model::{ContainerSummary, HOST_IMAGE, ImageSummary};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
 use crate::tui::data::Data;
 use crate::tui::dialogs;
+use crate::tui::effect::Effect;
 use crate::tui::figures;
 use crate::tui::filter::Matched;
 use crate::tui::list::{List, Sort};
@@ -23,6 +26,7 @@ use crate::tui::theme::Role;
 #[derive(Clone, Debug)]
 pub struct Images {
     pub list: List<String>,
+    pub details: Details,
 }
 
 const IMAGE: usize = 0;
@@ -47,7 +51,7 @@ const DESCENDING_FIRST: [usize; 3] = [SIZE, LAYERS, USED];
 
 impl Default for Images {
     fn default() -> Self {
-        Self { list: List::new(Sort::ascending(IMAGE)) }
+        Self { list: List::new(Sort::ascending(IMAGE)), details: Details::default() }
     }
 }
 
@@ -88,6 +92,12 @@ impl Images {
         self.list.settle(&keys);
     }
 
+    /// Asks for the selected image's details, if they are not known.
+    pub fn wish(&mut self, data: &Data) -> Vec<Step> {
+        let Some(image) = self.selected(data) else { return Vec::new() };
+        self.details.wish(image).into_iter().map(|image| Step::Do(Effect::InspectImage(image))).collect()
+    }
+
     pub fn typed(&mut self, key: &KeyEvent, data: &Data) -> bool {
         let taken = list_keys::typed(&mut self.list, key);
         if taken {
@@ -99,10 +109,17 @@ impl Images {
     pub fn command(&mut self, command: Command, world: World) -> Vec<Step> {
         let keys = self.keys(world.data);
         if list_keys::command(&mut self.list, command, &keys, list_keys::Columns(&COLUMNS, &DESCENDING_FIRST)) {
+            self.details.first = 0;
             self.settle(world.data);
             return Vec::new();
         }
         match command {
+            Command::DetailsUp | Command::DetailsDown => {
+                if let Some(image) = self.selected(world.data) {
+                    self.details.scroll(if command == Command::DetailsUp { -1 } else { 1 }, image);
+                }
+                return Vec::new();
+            }
             Command::PullImage => return vec![Step::Show(Page::Search)],
             Command::LoadImage => return acts::form(dialogs::load()),
             Command::PruneImages => return dialogs::prune::open(false),
@@ -129,6 +146,11 @@ impl Images {
         let shown = self.shown(data);
         let keys: Vec<String> = shown.iter().map(|(image, _)| image.label()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
+        let (area, side) = if data.images.is_some() { details::split(area) } else { (area, None) };
+        if let (Some(side), Some(index)) = (side, selected) {
+            let inner = details::inner(canvas, area, side);
+            self.details.draw(canvas, inner, data, shown[index].0);
+        }
         let table = list_keys::draw_filter(canvas, area, &self.list, shown.len());
         if shown.is_empty() {
             canvas.seen.list_height = usize::from(table.height);

@@ -1,7 +1,7 @@
 //! The layer explorer: the layers of an image, and what each of them added, changed and removed, as a tree to walk.
 
 mod draw;
-mod rows;
+pub mod rows;
 pub mod tree;
 
 use std::collections::HashSet;
