@@ -6,12 +6,12 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
-use crate::sys::file::Pending;
+use crate::engine::PendingFile;
 
 pub enum Outlet {
     /// Stdout, or something that is no file: a device, a pipe.
     Stream(File),
-    File(PathBuf, Pending),
+    File(PathBuf, PendingFile),
 }
 
 impl Outlet {
@@ -29,7 +29,7 @@ impl Outlet {
             Ok(there) if there.is_dir() => Err(Failure::new(format!("{} is a folder", path.display()))
                 .with_hint("name the file in it that the archive is to be")),
             Ok(there) if !there.is_file() => Ok(Self::Stream(File::options().write(true).open(path).map_err(cannot)?)),
-            _ => Ok(Self::File(path.to_owned(), Pending::new(path).map_err(cannot)?)),
+            _ => Ok(Self::File(path.to_owned(), PendingFile::new(path).map_err(cannot)?)),
         }
     }
 

@@ -163,10 +163,10 @@ fn limit(text: &str) -> Result<usize, String> {
 
 fn filters(texts: &[String]) -> Result<Filters, Failure> {
     let filters = Filters::parse(texts, &["stars", "is-official"])?;
-    for value in filters.values("stars").filter(|value| value.parse::<u64>().is_err()) {
+    if let Some(value) = filters.values("stars").find(|value| value.parse::<u64>().is_err()) {
         return Err(Failure::usage(format!("invalid filter stars={value}: write a number")));
     }
-    for value in filters.values("is-official").filter(|value| value.parse::<bool>().is_err()) {
+    if let Some(value) = filters.values("is-official").find(|value| value.parse::<bool>().is_err()) {
         return Err(Failure::usage(format!("invalid filter is-official={value}: write true or false")));
     }
     Ok(filters)

@@ -70,6 +70,7 @@ pub use crate::monitor::{
     MonitorError, Next, Stopper, TerminalModes,
 };
 pub use crate::network::NetworkWish;
+pub use crate::sys::file::Pending as PendingFile;
 pub use commit::{CommitOptions, Committed, Pause};
 pub use copy::{CopyMeter, CopyOptions, CopySource, CopyTarget};
 pub use doctor::{Check, Verdict, probe_verb};

@@ -75,9 +75,11 @@ struct Written {
     diff_id: Digest,
     bytes: u64,
     wasted_bytes: u64,
-    /// Path, change, sort, bytes, hidden bytes, mode, owner, target.
-    entries: Vec<(Vec<u8>, LayerChange, FileSort, u64, u64, u32, (u32, u32), Option<Vec<u8>>)>,
+    entries: Vec<WrittenEntry>,
 }
+
+/// Path, change, sort, bytes, hidden bytes, mode, owner, target.
+type WrittenEntry = (Vec<u8>, LayerChange, FileSort, u64, u64, u32, (u32, u32), Option<Vec<u8>>);
 
 impl From<LayerContents> for Written {
     fn from(it: LayerContents) -> Self {

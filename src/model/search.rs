@@ -172,7 +172,7 @@ mod tests {
     fn tags_with_dates_are_ordered_newest_first() {
         let at = |second| Some(Timestamp(jiff::Timestamp::from_second(second).expect("in range")));
         let tag = |name: &str, second| TagFacts { name: name.to_owned(), updated: at(second), ..TagFacts::default() };
-        let mut tags = vec![tag("9", 1), tag("1", 5), tag("latest", 0), tag("5", 3)];
+        let mut tags = [tag("9", 1), tag("1", 5), tag("latest", 0), tag("5", 3)];
         tags.sort_by(TagFacts::order);
         let names: Vec<&str> = tags.iter().map(|tag| tag.name.as_str()).collect();
         assert_eq!(names, ["latest", "1", "5", "9"]);

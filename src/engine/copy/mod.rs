@@ -79,7 +79,7 @@ impl Engine {
         let mut visit = self.0.visit(&record, Flow::ToContainer, Binds::Shown)?;
         let found = visit.look(&cleaned(path), true)?;
         let ids = if options.archive { Ids::Given } else { Ids::Root };
-        let copied = match (source, own) {
+        match (source, own) {
             (CopySource::Path(_), Some(own)) => {
                 let Landing { folder, name } =
                     landing(&own.source, &Destination { found: &found, shown: path }).map_err(refused)?;
@@ -98,8 +98,7 @@ impl Engine {
                 })
             }
             (CopySource::Path(_), None) => unreachable!("a path's source was looked at above"),
-        };
-        copied
+        }
     }
 
     /// Copies a file or folder of a container.

@@ -26,7 +26,7 @@ pub fn main() -> i32 {
     match begin() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("teu visit: is started by teu itself, not by hand: {error}");
+            let _ = writeln!(io::stderr(), "teu visit: is started by teu itself, not by hand: {error}");
             125
         }
     }

@@ -157,9 +157,8 @@ impl Comparison<'_> {
 
     fn keep(&mut self, path: &[u8], trouble: io::Result<Option<String>>) -> Result<()> {
         let shown = self.job.root.join(OsStr::from_bytes(path));
-        match trouble.map_err(|error| ImageError::io("cannot read", &shown, error))? {
-            Some(trouble) => drop(self.suspects.insert(path.to_vec(), trouble)),
-            None => {}
+        if let Some(trouble) = trouble.map_err(|error| ImageError::io("cannot read", &shown, error))? {
+            self.suspects.insert(path.to_vec(), trouble);
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+//! Folders and writable layers as archives, read back.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;

@@ -37,7 +37,7 @@ pub enum Dialog {
     Confirm(Confirm),
     Form(Box<Form>),
     Prompt(Prompt),
-    Run(RunForm),
+    Run(Box<RunForm>),
     Limits(Box<LimitsForm>),
     Security(Security),
     Help(Help),

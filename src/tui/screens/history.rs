@@ -18,7 +18,7 @@ pub fn command_of(step: &HistoryLine) -> String {
     let mut line = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         // BuildKit repeats the shell behind the word.
-        if line == "RUN" && matches!(word, "/bin/sh" | "/bin/bash") || line == "RUN" && word == "-c" {
+        if line == "RUN" && matches!(word, "/bin/sh" | "/bin/bash" | "-c") {
             continue;
         }
         if !line.is_empty() {

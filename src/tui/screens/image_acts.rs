@@ -20,7 +20,7 @@ pub fn on_one(command: Command, image: &ImageSummary, data: &Data) -> Vec<Step> 
     let label = image.label();
     match command {
         Command::Run => vec![
-            Step::Open(Box::new(Dialog::Run(RunForm::new(label.clone())))),
+            Step::Open(Box::new(Dialog::Run(Box::new(RunForm::new(label.clone()))))),
             Step::Do(Effect::FillForm { image: label }),
         ],
         Command::OpenLayers if image.is_host => host("has no layers", "it is its root file system, as it stands"),

@@ -1,3 +1,5 @@
+//! Archives on their way into a container's files, friendly and hostile.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 

@@ -41,7 +41,7 @@ pub(super) fn list(text: &[u8]) -> io::Result<Vec<Fragment>> {
 }
 
 fn pairs(numbers: &[u64]) -> io::Result<Vec<Fragment>> {
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(bad("a sparse file's map is garbled"));
     }
     Ok(numbers.chunks_exact(2).map(|pair| Fragment { offset: pair[0], length: pair[1] }).collect())

@@ -347,7 +347,7 @@ impl Search {
 
 fn form(image: &str) -> Vec<Step> {
     let form = RunForm::new(image.to_owned());
-    vec![Step::Open(Box::new(Dialog::Run(form))), Step::Do(Effect::FillForm { image: image.to_owned() })]
+    vec![Step::Open(Box::new(Dialog::Run(Box::new(form)))), Step::Do(Effect::FillForm { image: image.to_owned() })]
 }
 
 /// Whether a text names a tag or a digest.
