@@ -173,7 +173,8 @@ impl ImageError {
             Self::UsersUnknown { .. } => "`teu system check` names what is damaged".to_owned(),
             Self::ManyTags { .. } => "name the tags one by one, or give -f to remove all of them".to_owned(),
             Self::Change { .. } => {
-                "known: CMD, ENTRYPOINT, ENV, WORKDIR, USER, LABEL, EXPOSE, STOPSIGNAL and VOLUME, as in a Dockerfile"
+                "known: CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and WORKDIR, as in \
+                 a Dockerfile"
                     .to_owned()
             }
             Self::Unauthorized { registry, user: None, .. } => format!(

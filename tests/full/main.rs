@@ -17,6 +17,8 @@ mod networks;
 mod oci_engines;
 mod oci_foreground;
 mod oci_spec;
+mod portable_engines;
+mod portable_users;
 mod push;
 mod registry;
 mod rootless;

@@ -8,6 +8,7 @@
 pub mod bundle;
 pub mod certificates;
 pub mod debian;
+pub mod docker;
 pub mod http;
 pub mod leaks;
 pub mod need;

@@ -119,6 +119,10 @@ fn empty() -> ImageError {
 
 pub(super) fn unreadable(error: &io::Error) -> ImageError {
     let reason = error.to_string().replace("teu import -", "teu load");
+    // The words of the tar crate for a header that is none, which end with what it read.
+    if ["cksum", "checksum", "numeric field"].iter().any(|word| reason.contains(word)) {
+        return ImageError::archive("it is no tar archive, or a damaged one");
+    }
     ImageError::archive(format!("it cannot be read: {reason}"))
 }
 

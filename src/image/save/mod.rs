@@ -138,7 +138,8 @@ impl Contents {
         let digest = Digest::from_sha256(Sha256::digest(&bytes).into());
         self.describe(image, &digest, bytes.len(), &media_type);
         let path = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
-        let tags: Vec<String> = image.references.iter().map(|reference| reference.familiar()).collect();
+        // In full: podman takes a short one for localhost's.
+        let tags: Vec<String> = image.references.iter().map(ToString::to_string).collect();
         self.docker.push(json!({
             "Config": path(&image.id),
             "RepoTags": if tags.is_empty() { Value::Null } else { json!(tags) },
