@@ -17,6 +17,7 @@ mod lifecycle;
 mod pulls;
 mod registries;
 mod resumed_pulls;
+mod searching;
 mod store;
 mod store_faults;
 mod terminal;
