@@ -97,12 +97,6 @@ fn containers(theme: &str) -> Buffer {
     Scene::new(theme).frame()
 }
 
-fn images() -> Buffer {
-    let mut scene = Scene::new("dark");
-    scene.keys("2 down");
-    scene.frame()
-}
-
 fn search() -> Buffer {
     let mut scene = Scene::new("dark");
     scene.keys("3 debian");
@@ -275,7 +269,10 @@ fn pictures() -> Vec<(&'static str, Buffer)> {
         ("containers", containers("dark")),
         ("containers-light", containers("light")),
         ("containers-high-contrast", containers("high-contrast")),
-        ("images", images()),
+        ("images", scene("images-details", Size { columns: 132, rows: 34 })),
+        ("layers", scene("layers-filter", Size { columns: 132, rows: 34 })),
+        ("transfers", scene("transfers", SIZE)),
+        ("usage", scene("usage", SIZE)),
         ("search", search()),
         ("search-details", scene("search-details", SIZE)),
         ("run-form", run_form()),
