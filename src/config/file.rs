@@ -220,7 +220,7 @@ mod tests {
         )
         .expect("valid");
         assert_eq!(config.log, LogSize { max_bytes: 1 << 20, files: 5 });
-        assert_eq!(config.registries.searched(), ["a:1"]);
+        assert_eq!(config.registries.searched(), ["docker.io", "a:1"]);
         assert_eq!(config.keys["quit"], ["q"]);
         assert_eq!(config.keys["help"], ["?", "f1"]);
     }

@@ -14,7 +14,7 @@ pub fn bytes(bytes: u64) -> String {
     if unit > 0 && value < 9.95 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
 }
 
-/// As [`bytes`], written out: `1.5 KiB`.
+/// As [`bytes()`], written out: `1.5 KiB`.
 pub fn bytes_long(count: u64) -> String {
     let text = bytes(count);
     if text.ends_with('B') { text } else { format!("{text}iB") }

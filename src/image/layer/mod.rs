@@ -1,6 +1,6 @@
 //! One layer on its way from bytes to files: digest, inflate, diff digest and unpacking, each stage in a thread of its own.
 //!
-//! The receiving stage checks the blob's digest and writes the blob; [`unpack()`] writes the files. Nothing is renamed into
+//! The receiving stage checks the blob's digest and writes the blob; [`mod@unpack`] writes the files. Nothing is renamed into
 //! place here: that is for the store, when every digest was right.
 
 mod archive;
