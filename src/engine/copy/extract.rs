@@ -46,6 +46,7 @@ pub struct Extractor<'a> {
     /// The folder's path inside the root, plain.
     base: Vec<u8>,
     links: Links,
+    first: First,
     owners: Ids,
     /// The folder of the entry before, which mostly is the next one's as well.
     parent: Option<(Vec<u8>, Folder)>,
@@ -59,6 +60,13 @@ pub struct Extractor<'a> {
 enum Links {
     Followed,
     Refused,
+}
+
+/// What an archive's first entry has to be: its writer looked at it, and then it may have been swapped for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    Anything,
+    Folder,
 }
 
 #[derive(Clone, Debug)]
@@ -88,8 +96,23 @@ impl<'a> Extractor<'a> {
         Self::new(folder, Vec::new(), Links::Refused, owners)
     }
 
+    /// Refuses an archive that begins with something else.
+    #[must_use]
+    pub fn beginning_with(self, first: First) -> Self {
+        Self { first, ..self }
+    }
+
     fn new(root: &'a Folder, base: Vec<u8>, links: Links, owners: Ids) -> Self {
-        Self { root, base, links, owners, parent: None, waiting: BTreeMap::new(), done: Extracted::default() }
+        Self {
+            root,
+            base,
+            links,
+            owners,
+            first: First::Anything,
+            parent: None,
+            waiting: BTreeMap::new(),
+            done: Extracted::default(),
+        }
     }
 
     /// Reads the archive to its end and makes everything.
@@ -116,6 +139,9 @@ impl<'a> Extractor<'a> {
         if path.is_empty() {
             // The folder itself, which stays as it is.
             return Ok(());
+        }
+        if self.first == First::Folder && self.done.entries == 0 && kind != EntryType::Directory {
+            return Err(refused(&path, "it was a folder, and was swapped for something else while it was copied"));
         }
         let meta = self.meta(&mut entry, kind)?;
         self.done.entries += 1;

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::extract::{ExtractError, Extractor};
+use self::extract::{ExtractError, Extractor, First};
 use self::landing::{Destination, Landing, Source, asks_for_folder, cleaned, landing, means_content, split};
 use super::tree::protocol::{Ask, Found, Ids, Kind, Mounts};
 use super::tree::{Binds, Flow};
@@ -147,8 +147,11 @@ impl Engine {
                 // Only root can give files away.
                 let keeps = options.archive && rustix::process::geteuid().is_root();
                 let ids = if keeps { Ids::Given } else { Ids::Own };
+                // A link in the place of a folder would lead whoever uses the copy to where the container wants him.
+                let first = if found.kind == Kind::Folder && name.is_some() { First::Folder } else { First::Anything };
                 visit.read(pack(name), |data| {
-                    let extracted = Extractor::in_folder(&opened, ids).extract(Metered { inner: data, meter });
+                    let extractor = Extractor::in_folder(&opened, ids).beginning_with(first);
+                    let extracted = extractor.extract(Metered { inner: data, meter });
                     extracted.map(drop).map_err(|error| extraction(error, &folder))
                 })
             }

@@ -206,7 +206,8 @@ fn addresses_are_never_given_twice_when_many_start_at_once() {
 fn monitor_that_is_killed_leaves_no_link_rule_or_lease() {
     let lab = Lab::new();
     lab.ok(&["run", "--rm", "--network", "bridge", "tiny", "true"]);
-    let before = lab.traces();
+    let settled = || Some(lab.traces()).filter(|(links, _)| *links == ["lo", "teu0"]);
+    let before = wait_for("the first container's link to be gone", SECOND * 10, settled);
     for round in 0..5 {
         lab.ok(&["run", "-d", "--name", "lost", "-p", "8080:80", "tiny", "sleep", "1000"]);
         let monitor = lab.teu.inspect("lost")["State"]["Pid"].as_i64().expect("a pid");
