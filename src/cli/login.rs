@@ -121,23 +121,28 @@ fn ask(question: &str, echo: Echo) -> Result<String, Failure> {
         return Err(Failure::usage("there is no terminal to ask on")
             .with_hint("give --username and --password-stdin, as in: pass show registry | teu login -u me --password-stdin registry.lan:5000"));
     }
-    let mut err = io::stderr();
-    let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
+    let put = || {
+        let mut err = io::stderr();
+        let _ = err.write_all(question.as_bytes()).and_then(|()| err.flush());
+    };
     let text = match echo {
         Echo::On => {
+            put();
             let mut line = String::new();
             stdin.lock().read_line(&mut line)?;
             line.trim().to_owned()
         }
-        Echo::Off => read_unseen()?,
+        Echo::Off => read_unseen(put)?,
     };
     Ok(text)
 }
 
 /// A line from the terminal that shows nothing of it. The terminal is as before on every way out, signals included.
-fn read_unseen() -> Result<String, Failure> {
+fn read_unseen(ask: impl FnOnce()) -> Result<String, Failure> {
     let mut signals = catch()?;
+    // First the echo goes, then comes the question: who answers fast is not seen either.
     let raw = RawMode::enter()?;
+    ask();
     let line = read_line(&mut signals);
     drop(raw);
     let _ = io::stderr().write_all(b"\n");

@@ -12,13 +12,23 @@ use rustix::fs::{FlockOperation, flock};
 ///
 /// Written to a temporary name beside it and renamed. No fsync: who needs power-loss safety calls syncfs.
 pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode, |_| Ok(()))
+}
+
+/// As [`write_atomically`], and the content is on the disk before it gets its name: a power cut leaves the old file or the new
+/// one as well, on file systems too that write names before content.
+pub fn write_durably(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, content, mode, File::sync_all)
+}
+
+fn replace(path: &Path, content: &[u8], mode: u32, finish: fn(&File) -> io::Result<()>) -> io::Result<()> {
     let temporary = temporary_beside(path)?;
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(&temporary)
-        .and_then(|mut file| file.write_all(content))
+        .and_then(|mut file| file.write_all(content).and_then(|()| finish(&file)))
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);

@@ -21,6 +21,9 @@ use crate::sys::in_root::Folder;
 /// How long what was fetched of a broken-off pull waits for the next one.
 const PARTIAL_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Another text after each start of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// What [`Store::gc`] freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freed {
@@ -72,6 +75,18 @@ impl Store {
         self.sweep_layers(&live, &mut freed)?;
         self.set_space_aside();
         Ok(freed)
+    }
+
+    /// Once after each start of the machine: what was brought before it went down and belongs to no image yet was perhaps never
+    /// written whole, so nobody may take it for whole. (What belongs to an image was synced before it did.) Best effort, since a
+    /// damaged image must not stop the next pull.
+    pub(super) fn distrust_last_boot(&self) {
+        let file = self.folder.join("locks/boot");
+        let boot = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let known = fs::read_to_string(&file).is_ok_and(|known| known == boot);
+        if !known && self.sweep(Sweep::Garbage).is_ok() {
+            let _ = fs::write(&file, boot);
+        }
     }
 
     /// Deletes what killed pulls and imports had half unpacked, unless others are at work.

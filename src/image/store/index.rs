@@ -13,6 +13,7 @@ use crate::image::config::Configuration;
 use crate::image::manifest::Manifest;
 use crate::image::{ImageError, Result};
 use crate::model::{Digest, ImageSummary, Platform, Reference, Timestamp};
+use crate::sys::file::write_durably;
 
 pub(super) const EMPTY: &str =
     r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
@@ -187,7 +188,8 @@ impl Store {
 
     fn write_index(&self, index: &Index) -> Result<()> {
         let bytes = serde_json::to_vec(index).map_err(|error| ImageError::store("index.json", error))?;
-        self.write(&self.index_path(), &bytes)
+        let path = self.index_path();
+        write_durably(&path, &bytes, 0o644).map_err(|error| ImageError::io("cannot write", &path, error))
     }
 
     /// All rows that are images. What other programs wrote is read from its blobs; what cannot be read is left out.

@@ -46,6 +46,7 @@ pub(in crate::image) struct Stage {
 impl Store {
     pub(in crate::image) fn begin(&self) -> Result<Session> {
         self.sweep_stages()?;
+        self.distrust_last_boot();
         let path = self.content_lock_path();
         let lock = Lock::shared(&path).map_err(|error| ImageError::io("cannot lock", &path, error))?;
         Ok(Session(Arc::new(Hold { store: self.clone(), lock: Some(lock) })))

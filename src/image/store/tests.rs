@@ -177,6 +177,24 @@ fn what_a_killed_pull_left_is_swept() {
 }
 
 #[test]
+fn what_came_before_the_machine_went_down_is_trusted_only_in_an_image() {
+    let (_folder, store) = store();
+    let kept = make(&store, Some("kept"), "of an image");
+    let layer = |digit: char| store.folder().join("layers").join(digit.to_string().repeat(64)).join("fs");
+    fs::create_dir_all(layer('a')).expect("a layer that belongs to no image");
+    drop(store.begin().expect("a pull"));
+    assert!(layer('a').exists(), "within one boot a pull that goes on finds it");
+    fs::write(store.folder().join("locks/boot"), "another boot").expect("write");
+    let session = store.begin().expect("a pull");
+    assert!(!layer('a').exists(), "perhaps it was never written whole");
+    assert_eq!(store.find("kept").expect("stays").id, kept);
+    fs::create_dir_all(layer('b')).expect("a layer");
+    drop(store.begin().expect("a second pull"));
+    assert!(layer('b').exists());
+    drop(session);
+}
+
+#[test]
 fn list_of_two_hundred_images_reads_one_file() {
     let (_folder, store) = store();
     make(&store, Some("first"), "x");
