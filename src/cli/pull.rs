@@ -104,29 +104,41 @@ pub fn fetch(
             Progress::Stderr => Display::new(io::stderr().is_terminal(), super::attach::terminal_size()),
         };
         let pull = engine.pull(&reference, &options, events, cancelled);
-        tokio::pin!(pull);
-        let mut finished = None;
-        // The events' sender lives in the pull: after its end the channel gives what is left, then none.
-        while finished.is_none() {
-            tokio::select! {
-                biased;
-                interrupt = interrupts.next() => {
-                    interrupt?;
-                    let _ = cancel.send(true);
-                }
-                Some(event) = coming.recv() => display.take(event, &mut io::stderr().lock()),
-                result = &mut pull => finished = Some(result),
-            }
-        }
-        while let Ok(event) = coming.try_recv() {
-            display.take(event, &mut io::stderr().lock());
-        }
+        let take = |event| display.take(event, &mut io::stderr().lock());
+        let done = accompany(pull, &mut coming, &cancel, &mut interrupts, take).await?;
         display.finish(&mut io::stderr().lock());
-        finished.ok_or_else(|| Failure::new("the pull gave no result"))
+        Ok::<_, Failure>(done)
     });
     // Threads that resolve names may hang: nobody waits for them.
     runtime.shutdown_background();
     done?.map_err(cancelled)
+}
+
+/// Waits for a pull or push, handing on what it tells; Ctrl-C asks it to end.
+pub(super) async fn accompany<E, T>(
+    work: impl Future<Output = T>,
+    coming: &mut mpsc::Receiver<E>,
+    cancel: &watch::Sender<bool>,
+    interrupts: &mut Interrupts,
+    mut take: impl FnMut(E),
+) -> Result<T, Failure> {
+    tokio::pin!(work);
+    let done = loop {
+        tokio::select! {
+            biased;
+            interrupt = interrupts.next() => {
+                interrupt?;
+                let _ = cancel.send(true);
+            }
+            Some(event) = coming.recv() => take(event),
+            done = &mut work => break done,
+        }
+    };
+    // The events' sender lived in the work: the channel gives what is left, then none.
+    while let Ok(event) = coming.try_recv() {
+        take(event);
+    }
+    Ok(done)
 }
 
 pub fn platform(text: &str) -> Result<Platform, String> {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::progress::Display;
-use super::pull::{Interrupts, cancelled, catch, is_tagged, runtime};
+use super::pull::{Interrupts, accompany, cancelled, catch, is_tagged, runtime};
 use crate::engine::{Engine, PushOptions};
 use crate::model::{HOST_IMAGE, Pushed, Reference};
 
@@ -83,25 +83,10 @@ fn send(engine: &Engine, reference: &Reference, wish: &Push) -> Result<Vec<Pushe
             false => Display::new(io::stderr().is_terminal(), super::attach::terminal_size()),
         };
         let push = engine.push(reference, &options, events, cancelled);
-        tokio::pin!(push);
-        let mut finished = None;
-        // The events' sender lives in the push: after its end the channel gives what is left, then none.
-        while finished.is_none() {
-            tokio::select! {
-                biased;
-                interrupt = interrupts.next() => {
-                    interrupt?;
-                    let _ = cancel.send(true);
-                }
-                Some(event) = coming.recv() => display.take_push(event, &mut io::stderr().lock()),
-                result = &mut push => finished = Some(result),
-            }
-        }
-        while let Ok(event) = coming.try_recv() {
-            display.take_push(event, &mut io::stderr().lock());
-        }
+        let take = |event| display.take_push(event, &mut io::stderr().lock());
+        let done = accompany(push, &mut coming, &cancel, &mut interrupts, take).await?;
         display.finish(&mut io::stderr().lock());
-        finished.ok_or_else(|| Failure::new("the push gave no result"))
+        Ok::<_, Failure>(done)
     });
     // Threads that resolve names may hang: nobody waits for them.
     runtime.shutdown_background();
