@@ -36,7 +36,9 @@ impl Monitor {
         let limited = self.container.limits.memory_bytes.is_some() && self.container.state.pid().is_some();
         if limited != self.memory.watch.is_some() {
             let watch = if limited { self.container.cgroup.watch_oom().ok().flatten() } else { None };
-            self.memory = MemoryWatch { watch, ..MemoryWatch::default() };
+            // What was killed before anybody watched is found by one look.
+            let look_at = watch.is_some().then(|| Instant::now() + COUNTED_AFTER);
+            self.memory = MemoryWatch { watch, look_at, ..MemoryWatch::default() };
         }
     }
 
