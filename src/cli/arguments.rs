@@ -43,6 +43,12 @@ pub struct Arguments {
     pub command: Option<Command>,
 }
 
+impl Arguments {
+    pub fn of(folders: FolderFlags, command: Command) -> Self {
+        Self { folders, version: None, command: Some(command) }
+    }
+}
+
 /// Where teu keeps things.
 #[derive(Args, Clone, Debug)]
 pub struct FolderFlags {

@@ -4,11 +4,16 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, FromArgMatches};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Command as Verb, FolderFlags};
 use super::failure::Failure;
 use super::help::grouped;
+use super::images::Images;
+use super::inspect::Inspect;
+use super::lifecycle::{Remove, Stop};
+use super::list::List;
+use super::run::{Create, Exec, Run, Start};
 
 /// What the words came to.
 pub enum Parsed {
@@ -18,6 +23,9 @@ pub enum Parsed {
 }
 
 pub fn parse(words: Vec<OsString>) -> Result<Parsed, Failure> {
+    if let Some(arguments) = parse_frequent(&words) {
+        return Ok(Parsed::Arguments(Box::new(arguments)));
+    }
     let mut grammar = grouped(with_long_help(Arguments::command()));
     if words.iter().any(|word| assigns_boolean(&word.to_string_lossy())) {
         grammar = with_boolean_values(grammar);
@@ -27,6 +35,33 @@ pub fn parse(words: Vec<OsString>) -> Result<Parsed, Failure> {
         Ok(arguments) => Ok(Parsed::Arguments(Box::new(arguments))),
         Err(error) => refused(&error, &command_of(&grammar, &words)),
     }
+}
+
+/// Commands that people and programs give again and again, and what their flags are.
+const FREQUENT: [(&str, fn(Command) -> Command); 9] = [
+    ("run", |command| Run::augment_args(command.disable_help_flag(true))),
+    ("create", |command| Create::augment_args(command.disable_help_flag(true))),
+    ("exec", Exec::augment_args),
+    ("start", Start::augment_args),
+    ("stop", Stop::augment_args),
+    ("rm", Remove::augment_args),
+    ("ps", List::augment_args),
+    ("inspect", Inspect::augment_args),
+    ("images", Images::augment_args),
+];
+
+/// What a frequent command's words say, read with its own grammar alone: to make that of all commands takes a third of a
+/// millisecond. None where that does not do, such as for help and mistakes: then the whole grammar says what there is to say.
+fn parse_frequent(words: &[OsString]) -> Option<Arguments> {
+    let first = words.get(1)?;
+    let (name, flags) = FREQUENT.iter().find(|(name, _)| first == name)?;
+    if words.iter().any(|word| assigns_boolean(&word.to_string_lossy())) {
+        return None;
+    }
+    let teu = FolderFlags::augment_args(Command::new("teu"));
+    let grammar = teu.subcommand(flags(Command::new(*name)));
+    let matches = grammar.try_get_matches_from(words).ok()?;
+    Some(Arguments::of(FolderFlags::from_arg_matches(&matches).ok()?, Verb::from_arg_matches(&matches).ok()?))
 }
 
 /// `-h` is the host name for `run` and `create`; their help has the long flag only.
@@ -111,7 +146,6 @@ fn command_of(grammar: &Command, words: &[OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::arguments::Command as Verb;
 
     fn parsed(line: &str) -> Result<Arguments, Failure> {
         match parse(line.split_whitespace().map(OsString::from).collect())? {
@@ -124,6 +158,33 @@ mod tests {
     fn grammar_is_sound() {
         grouped(with_long_help(Arguments::command())).debug_assert();
         with_boolean_values(grouped(with_long_help(Arguments::command()))).debug_assert();
+    }
+
+    #[test]
+    fn frequent_commands_are_read_alike_by_the_whole_grammar() {
+        let lines = [
+            "teu run --root /a --rm -it -p 80:80 -v /a:/b -e A=b x y --root /b -h",
+            "teu create --name n -h box x",
+            "teu exec -it -u 1:2 x sh -c y",
+            "teu start -a x",
+            "teu stop -t 3 x y",
+            "teu rm -f x",
+            "teu ps -aq --filter name=x",
+            "teu inspect --format {{.Id}} x",
+            "teu images -a",
+        ];
+        for ((name, _), line) in FREQUENT.iter().zip(lines) {
+            assert!(line.starts_with(&format!("teu {name}")), "{line} is not of {name}");
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let quick = parse_frequent(&words).unwrap_or_else(|| panic!("{line} is refused"));
+            let matches = with_long_help(Arguments::command()).try_get_matches_from(&words).expect(line);
+            let whole = Arguments::from_arg_matches(&matches).expect(line);
+            assert_eq!(format!("{quick:?}"), format!("{whole:?}"), "{line}");
+        }
+        for line in ["teu run --help", "teu run", "teu ps --nope", "teu ps --all=true", "teu --root /a ps"] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(parse_frequent(&words).is_none(), "{line}");
+        }
     }
 
     #[test]
