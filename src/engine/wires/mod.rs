@@ -1,0 +1,110 @@
+//! A container's place in networks, made in its monitor's process: the engine decides what, the monitor says when, the
+//! network room does it.
+
+mod names;
+mod plan;
+mod take;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{EngineError, Inner, Result};
+use crate::model::{Endpoint, ErrorKind, Id, PublishedPort};
+use crate::monitor::{Wire, WireError, serve};
+use crate::network::{HeldPort, Lease, Machine, NetworkError};
+use crate::runtime::StartRequest;
+use plan::Plan;
+
+/// One folder for all stores of the machine: links and ports are the machine's.
+const MACHINE: &str = "/run/teu/network";
+/// How a running container is connected, in its run folder.
+const CONNECTED: &str = "network.json";
+/// The hidden verb `monitor`.
+pub fn monitor_verb() -> i32 {
+    serve::main(|plan| {
+        let broken = |error: serde_json::Error| WireError { kind: ErrorKind::Corrupt, message: error.to_string() };
+        Ok(Box::new(Wires::new(serde_json::from_value(plan).map_err(broken)?)?))
+    })
+}
+
+/// How a container is connected.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connected {
+    pub endpoints: Vec<Endpoint>,
+    pub ports: Vec<PublishedPort>,
+}
+
+impl Inner {
+    /// How a container is connected now; nothing if it does not run.
+    pub(super) fn connected(&self, id: &Id) -> Result<Connected> {
+        let path = self.life_folder(id).join(CONNECTED);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|error| EngineError::Damaged { path, why: error.to_string() })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Connected::default()),
+            Err(error) => Err(EngineError::io("read", &path)(error)),
+        }
+    }
+
+    /// Takes back what a container published whose monitor was killed. Its links went with its network namespace.
+    pub(super) fn withdraw_ports(&self, id: &Id) -> Result<()> {
+        if !rustix::process::geteuid().is_root() || !Path::new(MACHINE).exists() {
+            return Ok(());
+        }
+        Ok(Machine::open(Path::new(MACHINE))?.publish(id, &[])?)
+    }
+}
+
+/// The machine's networks as this process's network namespace has them.
+pub(super) fn machine() -> Result<Machine> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(EngineError::Invalid {
+            what: "networks of teu's own need root for now; an ordinary user's containers have --network none or host"
+                .to_owned(),
+        });
+    }
+    Ok(Machine::open(Path::new(MACHINE))?)
+}
+
+/// A container's connections: while this lives, nobody else gets its addresses and ports.
+#[derive(Debug)]
+struct Wires {
+    plan: Plan,
+    machine: Machine,
+    leases: Vec<Vec<Lease>>,
+    held: Vec<HeldPort>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Wires {
+    fn new(plan: Plan) -> std::result::Result<Self, WireError> {
+        let machine = Machine::open(Path::new(MACHINE)).map_err(refused)?;
+        Ok(Self { plan, machine, leases: Vec::new(), held: Vec::new(), endpoints: Vec::new() })
+    }
+}
+
+impl Wire for Wires {
+    fn prepare(&mut self, start: &mut StartRequest) -> std::result::Result<(), WireError> {
+        self.take().map_err(refused)?;
+        start.names = self.names(&start.names);
+        Ok(())
+    }
+
+    fn connect(&mut self, pid: i32) -> std::result::Result<(), WireError> {
+        self.join(pid).map_err(refused)
+    }
+
+    fn disconnect(&mut self) {
+        // A firewall that cannot be reached has no rule of ours either.
+        let _ = self.machine.publish(&self.plan.id, &[]);
+        let _ = fs::remove_file(self.plan.run_folder.join(CONNECTED));
+    }
+}
+
+fn refused(error: NetworkError) -> WireError {
+    WireError { kind: error.kind(), message: error.to_string() }
+}
