@@ -2,6 +2,8 @@
 //! networks. The engine lends it, since this room knows no other craft.
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
 
 use crate::model::ErrorKind;
 use crate::runtime::StartRequest;
@@ -16,6 +18,21 @@ pub trait Wire: fmt::Debug + Send {
 
     /// Its processes are gone. Goes on after failures: the engine's recovery does the same.
     fn disconnect(&mut self);
+
+    /// Readable when it has something to do by itself (an epoll instance where there are several descriptors). Once there
+    /// is one it stays the same.
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// Does what it has to do by itself, as far as it can without waiting. Called when [`watched`](Self::watched) is
+    /// readable, and when the [`deadline`](Self::deadline) is over.
+    fn serve(&mut self) {}
+
+    /// When it has something to do though nothing is readable.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// Why a container cannot be connected.

@@ -42,6 +42,7 @@ pub struct Monitor {
     pub(super) listener: Option<OwnedFd>,
     pub(super) lock: Option<Lock>,
     listener_registration: Registration,
+    wire_registration: Registration,
     next_peer: u32,
     epoll: Epoll,
     signals: Option<Signals>,
@@ -78,6 +79,7 @@ impl Monitor {
             listener: Some(parts.listener),
             lock: Some(parts.lock),
             listener_registration: Registration::default(),
+            wire_registration: Registration::default(),
             next_peer: 0,
             epoll,
             signals: parts.signals,
@@ -140,8 +142,13 @@ impl Monitor {
             Some(Token::Input(id)) => self.session(id).into_iter().for_each(Session::flush_input),
             Some(Token::Process(id)) => self.reap(id),
             Some(Token::Memory) => self.take_memory_notice(),
+            Some(Token::Wire) => self.serve_wire(),
             None => {}
         }
+    }
+
+    fn serve_wire(&mut self) {
+        self.container.wire.iter_mut().for_each(|wire| wire.serve());
     }
 
     fn take_signals(&mut self) {
@@ -312,6 +319,9 @@ impl Monitor {
             session.register(&self.epoll)?;
         }
         self.memory.register(&self.epoll)?;
+        if let Some(watched) = self.container.wire.as_ref().and_then(|wire| wire.watched()) {
+            self.wire_registration.set(&self.epoll, watched, Token::Wire.into(), Interest::READ)?;
+        }
         if let Some(listener) = &self.listener {
             let interest = if self.peers.len() < MAX_PEERS { Interest::READ } else { Interest::NONE };
             self.listener_registration.set(&self.epoll, listener, Token::Listener.into(), interest)?;
@@ -322,7 +332,8 @@ impl Monitor {
     /// How long to wait at most; `None`, for ever, is the rule.
     fn time_left(&self) -> Option<Duration> {
         let stalls = self.peers.iter().filter_map(Peer::stalled_since).map(|since| since + STALL_LIMIT);
-        let own = [self.kill_at, self.container.restarts.at, self.memory.look_at];
+        let wire = self.container.wire.as_ref().and_then(|wire| wire.deadline());
+        let own = [self.kill_at, self.container.restarts.at, self.memory.look_at, wire];
         let next = stalls.chain(own.into_iter().flatten()).min()?;
         Some(next.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
@@ -334,6 +345,9 @@ impl Monitor {
         }
         if self.memory.look_at.take_if(|at| *at <= now).is_some() {
             self.look_at_memory();
+        }
+        if self.container.wire.as_ref().and_then(|wire| wire.deadline()).is_some_and(|at| at <= now) {
+            self.serve_wire();
         }
         if self.container.restarts.at.take_if(|at| *at <= now).is_some() {
             self.start_again();

@@ -12,6 +12,8 @@ pub enum Token {
     Input(SessionId),
     Process(SessionId),
     Memory,
+    /// What the container's connections have to do by themselves.
+    Wire,
 }
 
 impl From<Token> for u64 {
@@ -25,6 +27,7 @@ impl From<Token> for u64 {
             Token::Input(session) => (5, session.0),
             Token::Process(session) => (6, session.0),
             Token::Memory => (7, 0),
+            Token::Wire => (8, 0),
         };
         kind << 32 | Self::from(id)
     }
@@ -43,6 +46,7 @@ impl Token {
             5 => Self::Input(SessionId(id)),
             6 => Self::Process(SessionId(id)),
             7 => Self::Memory,
+            8 => Self::Wire,
             _ => return None,
         })
     }
@@ -64,6 +68,7 @@ mod tests {
             Token::Input(session),
             Token::Process(SessionId::MAIN),
             Token::Memory,
+            Token::Wire,
         ] {
             assert_eq!(Token::of(token.into()), Some(token));
         }
