@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::model::{DEFAULT_NETWORK, EndpointWish, NetworkMode, PortWish, Protocol};
+use crate::model::{DEFAULT_NETWORK, EndpointWish, NetworkMode, PortWish, parse_mac, parse_ports};
 
 /// Networks and ports.
 #[derive(Args, Clone, Debug, Default)]
@@ -119,15 +119,7 @@ fn endpoint(text: &str) -> Result<EndpointWish, Failure> {
 }
 
 fn mac(text: &str) -> Result<Mac, String> {
-    let bytes: Option<Vec<u8>> =
-        text.split([':', '-']).map(|part| (part.len() == 2).then(|| u8::from_str_radix(part, 16).ok())?).collect();
-    let mac: Option<Mac> = bytes.and_then(|bytes| bytes.try_into().ok());
-    match mac {
-        // The lowest bit of the first byte marks addresses of groups.
-        Some(mac) if mac[0] & 1 == 0 && mac != [0; 6] => Ok(mac),
-        Some(_) => Err("it stands for a group or for nothing, not for one link".to_owned()),
-        None => Err("write it as 02:42:0a:5b:00:02".to_owned()),
-    }
+    parse_mac(text)
 }
 
 /// `NAME:ADDRESS` or `NAME=ADDRESS` as a line of /etc/hosts.
@@ -145,51 +137,11 @@ fn host_line(text: &str) -> Result<String, Failure> {
 
 /// `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, where both ports may be ranges of the same length.
 pub fn ports(text: &str) -> Result<Vec<PortWish>, Failure> {
-    let bad = |why: &str| {
+    let bad = |why: String| {
         Failure::usage(format!("invalid published port {text:?}: {why}"))
             .with_hint("write 80, 8080:80, 127.0.0.1:8080:80, 8000-8009:80-89 or 53:53/udp")
     };
-    let (addresses, protocol) = text.rsplit_once('/').unwrap_or((text, "tcp"));
-    let protocol: Protocol = protocol.parse().map_err(|why: String| bad(&why))?;
-    let (rest, container) = addresses.rsplit_once(':').map_or((None, addresses), |(rest, last)| (Some(rest), last));
-    let (host, host_ports) = match rest {
-        None => (None, None),
-        Some(rest) => match rest.rsplit_once(':') {
-            Some((host, ports)) => (Some(host), Some(ports)),
-            None => (None, Some(rest)),
-        },
-    };
-    let host = match host {
-        Some(host) => {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            Some(host.parse::<IpAddr>().map_err(|_| bad("its first part is no address"))?)
-        }
-        None => None,
-    };
-    let range = |text: &str| -> Result<(u16, u16), Failure> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        match (first.parse(), last.parse()) {
-            (Ok(first), Ok(last)) if 0 < first && first <= last => Ok((first, last)),
-            _ => Err(bad("a port is 1 to 65535, a range FIRST-LAST")),
-        }
-    };
-    let (first, last) = range(container)?;
-    let on_host = match host_ports.filter(|text| !text.is_empty()) {
-        Some(text) => Some(range(text)?),
-        None => None,
-    };
-    if let Some((host_first, host_last)) = on_host
-        && host_last - host_first != last - first
-    {
-        return Err(bad("the two ranges are of different lengths"));
-    }
-    let wish = |port: u16| PortWish {
-        protocol,
-        host,
-        host_port: on_host.map(|(host_first, _)| host_first + (port - first)),
-        container_port: port,
-    };
-    Ok((first..=last).map(wish).collect())
+    parse_ports(text).map_err(bad)
 }
 
 #[cfg(test)]

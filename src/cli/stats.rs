@@ -149,7 +149,7 @@ fn row(container: &ContainerSummary, usage: Option<&Usage>, whole: bool) -> Row 
         (None, None) => format!("{NONE} / {NONE}"),
         (one, other) => format!("{} / {}", size(one.unwrap_or(0)), size(other.unwrap_or(0))),
     };
-    let sample = usage.map(|usage| usage.sample);
+    let sample = usage.map(|usage| &usage.sample);
     let used = sample.and_then(|sample| sample.memory_bytes).map_or_else(|| NONE.to_owned(), memory);
     let limit = usage.map_or_else(|| NONE.to_owned(), |usage| memory(usage.memory_limit_bytes));
     Row::new([

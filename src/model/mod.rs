@@ -15,6 +15,7 @@ mod limits;
 mod log;
 mod network;
 mod printable;
+mod publish;
 mod quantity;
 mod reference;
 mod registry;
@@ -51,6 +52,7 @@ pub use network::{
     DEFAULT_NETWORK, Endpoint, EndpointWish, Network, NetworkDriver, PortWish, Protocol, PublishedPort, Subnet,
 };
 pub use printable::{printable, printable_line};
+pub use publish::{parse_mac, parse_ports};
 pub use quantity::{parse_bytes, parse_cpus, parse_duration_ms};
 pub use reference::Reference;
 pub use registry::{Mirror, PushEvent, PushProgress, PushStage, Pushed, RegistryEntry, RegistrySettings};
@@ -62,7 +64,7 @@ pub use security::{
 };
 pub use session::{SessionId, Size};
 pub use signal::Signal;
-pub use stats::{Pressure, Sample, Usage};
+pub use stats::{InterfaceCounters, InterfaceRates, Pressure, Sample, Usage};
 pub use time::Timestamp;
 pub use transfer::{TransferGauge, Transferred};
 pub use usage::{

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Limits;
 
 /// Counters read at one moment. `None` where the kernel gives none (no cgroup delegated).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sample {
     /// Nanoseconds on CLOCK_MONOTONIC when it was taken.
@@ -19,6 +19,8 @@ pub struct Sample {
     /// Bytes received and sent over all interfaces but loopback; none with the host's network.
     pub net_received_bytes: Option<u64>,
     pub net_sent_bytes: Option<u64>,
+    /// Each of these interfaces by itself, in the kernel's order; of very many only the first.
+    pub interfaces: Vec<InterfaceCounters>,
     /// Bytes read from and written to block devices.
     pub disk_read_bytes: Option<u64>,
     pub disk_written_bytes: Option<u64>,
@@ -38,6 +40,37 @@ pub struct Sample {
     pub from_proc: bool,
 }
 
+/// What one interface has moved since it was made, as the container sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InterfaceCounters {
+    /// As the container calls it: `eth0`. A container may give it any name, so it is hostile text.
+    pub name: String,
+    pub received_bytes: u64,
+    pub received_packets: u64,
+    pub received_errors: u64,
+    pub received_dropped: u64,
+    pub sent_bytes: u64,
+    pub sent_packets: u64,
+    pub sent_errors: u64,
+    pub sent_dropped: u64,
+}
+
+/// An interface's rates between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InterfaceRates {
+    pub name: String,
+    /// Bytes per second.
+    pub received: f64,
+    pub sent: f64,
+    /// Packets per second.
+    pub received_packets: f64,
+    pub sent_packets: f64,
+    /// Packets that were dropped or broken, both ways, per second.
+    pub lost_packets: f64,
+}
+
 /// Pressure stall information of one resource: the time in which processes waited for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,7 +85,7 @@ pub struct Pressure {
 }
 
 /// A sample with its rates: what lists and charts show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     pub sample: Sample,
     /// Percent of one core since the sample before: 250.0 is two cores and a half. None at the first sample.
@@ -64,6 +97,9 @@ pub struct Usage {
     /// Bytes per second since the sample before.
     pub net_received_rate: Option<f64>,
     pub net_sent_rate: Option<f64>,
+    /// Of each interface that was there at both looks.
+    #[serde(default)]
+    pub interfaces: Vec<InterfaceRates>,
     pub disk_read_rate: Option<f64>,
     pub disk_written_rate: Option<f64>,
     /// Percent of the quota's periods since the sample before in which it was throttled.
@@ -80,17 +116,48 @@ impl Usage {
         };
         let memory_limit_bytes = limits.memory_bytes.unwrap_or(machine_memory_bytes).min(machine_memory_bytes);
         Self {
-            sample: *now,
+            sample: now.clone(),
             cpu_percent: rate(|s| s.cpu_ns).map(|ns_per_second| ns_per_second / 1e7),
             memory_limit_bytes,
             memory_percent: now.memory_bytes.map(|used| 100.0 * used as f64 / memory_limit_bytes.max(1) as f64),
             net_received_rate: rate(|s| s.net_received_bytes),
             net_sent_rate: rate(|s| s.net_sent_bytes),
+            interfaces: interface_rates(before, now, seconds),
             disk_read_rate: rate(|s| s.disk_read_bytes),
             disk_written_rate: rate(|s| s.disk_written_bytes),
             throttled_percent: throttled(before, now),
         }
     }
+}
+
+impl InterfaceCounters {
+    /// Packets that were dropped or broken, both ways.
+    pub fn lost_packets(&self) -> u64 {
+        [self.received_errors, self.received_dropped, self.sent_errors, self.sent_dropped]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    fn rates(&self, before: &Self, seconds: f64) -> InterfaceRates {
+        let rate = |field: fn(&Self) -> u64| field(self).saturating_sub(field(before)) as f64 / seconds;
+        InterfaceRates {
+            name: self.name.clone(),
+            received: rate(|it| it.received_bytes),
+            sent: rate(|it| it.sent_bytes),
+            received_packets: rate(|it| it.received_packets),
+            sent_packets: rate(|it| it.sent_packets),
+            lost_packets: rate(Self::lost_packets),
+        }
+    }
+}
+
+fn interface_rates(before: Option<&Sample>, now: &Sample, seconds: Option<f64>) -> Vec<InterfaceRates> {
+    let (Some(before), Some(seconds)) = (before, seconds) else { return Vec::new() };
+    let rates = |it: &InterfaceCounters| {
+        let known = before.interfaces.iter().find(|known| known.name == it.name)?;
+        Some(it.rates(known, seconds))
+    };
+    now.interfaces.iter().filter_map(rates).collect()
 }
 
 /// Zero where there is a quota and no period passed.
@@ -138,6 +205,30 @@ mod tests {
         let usage = Usage::between(None, &Sample { cpu_ns: Some(1), ..Sample::default() }, &Limits::default(), 1000);
         assert_eq!(usage.cpu_percent, None);
         assert_eq!(usage.memory_limit_bytes, 1000);
+    }
+
+    #[test]
+    fn rates_are_of_each_interface_that_was_there_before() {
+        let interface = |name: &str, received_bytes, sent_packets, sent_dropped| InterfaceCounters {
+            name: name.to_owned(),
+            received_bytes,
+            sent_packets,
+            sent_dropped,
+            ..InterfaceCounters::default()
+        };
+        let sample = |taken_ns, interfaces| Sample { taken_ns, interfaces, ..Sample::default() };
+        let before = sample(0, vec![interface("eth0", 100, 10, 1), interface("gone0", 5, 0, 0)]);
+        let now = sample(2_000_000_000, vec![interface("eth1", 7, 0, 0), interface("eth0", 300, 20, 5)]);
+        let usage = Usage::between(Some(&before), &now, &Limits::default(), 1);
+        let rates = InterfaceRates {
+            name: "eth0".to_owned(),
+            received: 100.0,
+            sent_packets: 5.0,
+            lost_packets: 2.0,
+            ..InterfaceRates::default()
+        };
+        assert_eq!(usage.interfaces, [rates]);
+        assert!(Usage::between(None, &now, &Limits::default(), 1).interfaces.is_empty());
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Namespaces {
         self.is_new(libc::CLONE_NEWNET)
     }
 
+    /// Whether the container's network is another than the caller's: new, or joined.
+    pub fn own_network(&self) -> bool {
+        self.has(libc::CLONE_NEWNET)
+    }
+
     pub fn uts(&self) -> bool {
         self.has(libc::CLONE_NEWUTS)
     }

@@ -72,7 +72,7 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
         .enter_user_namespace(request, &namespaces, maps, &streams)
         .and_then(|maps| begun.hand_mounts(request, &plan, maps.as_ref()))
         .and_then(|()| begun.guide(request, &mut membership));
-    let place = membership.into_place(pid, namespaces.new_network());
+    let place = membership.into_place(pid, namespaces.own_network());
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
         Ok(io) => {
             let held = request.hold.then_some(Held { line: begun.line });

@@ -18,6 +18,8 @@ pub struct Track {
     pub memory: VecDeque<f32>,
     /// Bytes per second, received and sent.
     pub network: VecDeque<(f32, f32)>,
+    /// The same of each interface by its name.
+    pub interfaces: BTreeMap<String, VecDeque<(f32, f32)>>,
     /// Bytes per second, read and written.
     pub disk: VecDeque<(f32, f32)>,
     /// Percent of the time in which something waited for cpu, memory and disk. Empty where the kernel does not say.
@@ -28,7 +30,6 @@ pub struct Track {
 
 impl Track {
     fn push(&mut self, usage: Usage) {
-        self.latest = usage;
         keep(&mut self.cpu, usage.cpu_percent.map(|percent| percent as f32));
         keep(&mut self.memory, usage.sample.memory_bytes.map(|bytes| bytes as f32));
         let pair = |a: Option<f64>, b: Option<f64>| Some((a? as f32, b? as f32));
@@ -37,6 +38,17 @@ impl Track {
         keep(&mut self.pressure, pressure(&usage.sample));
         let limited = usage.sample.cpu_periods.is_some_and(|periods| periods > 0);
         keep(&mut self.throttled, usage.throttled_percent.filter(|_| limited).map(|percent| percent as f32));
+        self.keep_interfaces(&usage);
+        self.latest = usage;
+    }
+
+    /// An interface that is gone takes its curve with it.
+    fn keep_interfaces(&mut self, usage: &Usage) {
+        self.interfaces.retain(|name, _| usage.sample.interfaces.iter().any(|it| it.name == *name));
+        for rates in &usage.interfaces {
+            let curve = self.interfaces.entry(rates.name.clone()).or_default();
+            keep(curve, Some((rates.received as f32, rates.sent as f32)));
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Containers, images and usage made by hand at a fixed time, for tests and pictures.
 
 mod images;
+mod networks;
 
 pub use images::{changes, disk_usage, image_inspect, layer_contents, pruned, stacks};
 
@@ -135,6 +136,7 @@ pub fn usage(second: u64) -> Vec<(Id, Usage)> {
             pids: Some(u64::from(number) * 3),
             net_received_bytes: Some((net * 1000.0) as u64),
             net_sent_bytes: Some((net * 300.0) as u64),
+            interfaces: networks::counters(number, net),
             disk_read_bytes: Some((disk * 800.0) as u64),
             disk_written_bytes: Some((disk * 1400.0) as u64),
             oom_kills: Some(if number == 3 { 2 } else { 0 }),
@@ -152,6 +154,7 @@ pub fn usage(second: u64) -> Vec<(Id, Usage)> {
             memory_percent: Some(100.0 * memory as f64 / limit_bytes as f64),
             net_received_rate: Some(net),
             net_sent_rate: Some(net / 4.0),
+            interfaces: networks::rates(number, net),
             disk_read_rate: Some(disk),
             disk_written_rate: Some(disk / 2.0),
             throttled_percent: limit.map(|_| (cpu - 20.0).clamp(0.0, 100.0)),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::figures;
-use crate::model::{Pressure, Sample};
+use crate::model::{InterfaceCounters, Pressure, Sample};
 
 /// One counter file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,11 +71,7 @@ impl Format {
                 sample.disk_read_bytes = Some(sum_lines(text, " rbytes="));
                 sample.disk_written_bytes = Some(sum_lines(text, " wbytes="));
             }
-            Self::Network => {
-                let (received, sent) = network(text);
-                sample.net_received_bytes = Some(received);
-                sample.net_sent_bytes = Some(sent);
-            }
+            Self::Network => network(text, sample),
         }
     }
 }
@@ -120,18 +116,38 @@ fn sum_lines(text: &str, key: &str) -> u64 {
         .sum()
 }
 
-/// Bytes received and sent: the first and ninth figure after each interface's colon.
-fn network(text: &str) -> (u64, u64) {
-    let mut sums = (0, 0);
+/// Interfaces that are told one by one: a container that makes thousands does not fill everybody's memory.
+const INTERFACES_MOST: usize = 32;
+
+/// Behind each interface's colon eight figures of what was received, then eight of what was sent, each beginning with bytes,
+/// packets, errors and drops (proc_pid_net(5)).
+fn network(text: &str, sample: &mut Sample) {
+    let (mut received, mut sent, mut interfaces) = (0u64, 0u64, Vec::new());
     for (name, figures) in text.lines().filter_map(|line| line.split_once(':')) {
-        if name.trim() == "lo" {
+        let name = name.trim();
+        if name == "lo" {
             continue;
         }
-        let mut figures = figures.split_ascii_whitespace().map(|figure| figure.parse::<u64>().unwrap_or(0));
-        sums.0 += figures.next().unwrap_or(0);
-        sums.1 += figures.nth(7).unwrap_or(0);
+        let figures: Vec<u64> = figures.split_ascii_whitespace().map(|figure| figure.parse().unwrap_or(0)).collect();
+        let figure = |at: usize| figures.get(at).copied().unwrap_or(0);
+        received = received.saturating_add(figure(0));
+        sent = sent.saturating_add(figure(8));
+        if interfaces.len() < INTERFACES_MOST {
+            interfaces.push(InterfaceCounters {
+                name: name.to_owned(),
+                received_bytes: figure(0),
+                received_packets: figure(1),
+                received_errors: figure(2),
+                received_dropped: figure(3),
+                sent_bytes: figure(8),
+                sent_packets: figure(9),
+                sent_errors: figure(10),
+                sent_dropped: figure(11),
+            });
+        }
     }
-    sums
+    (sample.net_received_bytes, sample.net_sent_bytes) = (Some(received), Some(sent));
+    sample.interfaces = interfaces;
 }
 
 #[cfg(test)]
@@ -193,10 +209,22 @@ mod tests {
     }
 
     #[test]
-    fn network_counts_all_but_loopback() {
-        let text = "Inter-|   Receive |  Transmit\n face |bytes packets|bytes\n    lo: 99 1 0 0 0 0 0 0 99 1 0 0 0 0 0 0\n  eth0: 10 1 0 0 0 0 0 0 20 1 0 0 0 0 0 0\n  eth1:5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n";
+    fn network_counts_all_but_loopback_and_each_by_itself() {
+        let text = "Inter-|   Receive |  Transmit\n face |bytes packets|bytes\n    lo: 99 1 0 0 0 0 0 0 99 1 0 0 0 0 0 0\n  eth0: 10 1 2 3 0 0 0 0 20 4 5 6 0 0 0 0\n  eth1:5 1 0 0 0 0 0 0 6 1 0 0 0 0 0 0\n";
         let sample = read(&[(Format::Network, text)]);
         assert_eq!((sample.net_received_bytes, sample.net_sent_bytes), (Some(15), Some(26)));
+        let eth0 = &sample.interfaces[0];
+        assert_eq!((eth0.name.as_str(), eth0.received_packets, eth0.sent_packets), ("eth0", 1, 4));
+        assert_eq!((eth0.received_errors, eth0.received_dropped, eth0.sent_errors, eth0.sent_dropped), (2, 3, 5, 6));
+        assert_eq!((sample.interfaces.len(), sample.interfaces[0].lost_packets()), (2, 16));
+    }
+
+    #[test]
+    fn network_of_thousands_of_interfaces_is_summed_and_told_in_part() {
+        let text: String = (0..500).map(|number| format!("d{number}: 1 0 0 0 0 0 0 0 2 0 0 0 0 0 0 0\n")).collect();
+        let sample = read(&[(Format::Network, &text)]);
+        assert_eq!((sample.net_received_bytes, sample.net_sent_bytes), (Some(500), Some(1000)));
+        assert_eq!(sample.interfaces.len(), INTERFACES_MOST);
     }
 
     #[test]

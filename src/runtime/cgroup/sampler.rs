@@ -100,7 +100,9 @@ impl Sampler {
     }
 
     fn open(&mut self, source: Source) -> CounterFile {
-        let file = if self.budget > 0 { File::open(&source.path).ok() } else { None };
+        // An open one would keep the network namespace, and the links in it, beyond the container's end.
+        let keeps = self.budget > 0 && source.format != Format::Network;
+        let file = if keeps { File::open(&source.path).ok() } else { None };
         self.budget -= usize::from(file.is_some());
         CounterFile { path: source.path, format: source.format, file }
     }
@@ -128,10 +130,9 @@ impl CounterFile {
                 Ok(count) => filled += count,
             }
         }
-        if let Ok(text) = std::str::from_utf8(&buffer[..filled])
-            && filled > 0
-        {
-            self.format.read(text, sample);
+        if filled > 0 {
+            // Names of interfaces may be any bytes.
+            self.format.read(&String::from_utf8_lossy(&buffer[..filled]), sample);
         }
     }
 }

@@ -147,7 +147,7 @@ impl LimitsForm {
     /// What is used now of what the row limits.
     fn used(&self, row: Row, data: &Data) -> Option<String> {
         let track = data.usage.get(&self.id)?;
-        let sample = track.latest.sample;
+        let sample = &track.latest.sample;
         match row {
             Row::Memory => sample.memory_bytes.map(|bytes| format!("{} used now", figures::bytes_long(bytes))),
             Row::Cpus => {

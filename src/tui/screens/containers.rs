@@ -200,9 +200,9 @@ impl Containers {
 const DESCENDING_FIRST: [usize; 7] = [CPU, MEMORY, LIMIT, UPTIME, PIDS, NETWORK, DISK];
 
 fn compare(column: usize, data: &Data, a: &ContainerSummary, b: &ContainerSummary) -> Ordering {
-    let usage = |container: &ContainerSummary| data.usage.get(&container.id).map(|track| track.latest);
+    let usage = |container: &ContainerSummary| data.usage.get(&container.id).map(|track| &track.latest);
     let by = |figure: fn(&crate::model::Usage) -> Option<f64>| {
-        let (a, b) = (usage(a).as_ref().and_then(figure), usage(b).as_ref().and_then(figure));
+        let (a, b) = (usage(a).and_then(figure), usage(b).and_then(figure));
         a.unwrap_or(-1.0).total_cmp(&b.unwrap_or(-1.0))
     };
     match column {

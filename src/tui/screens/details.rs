@@ -96,7 +96,7 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
         ContainerState::Created => {}
     }
     if let Some(track) = data.usage.get(&container.id).filter(|_| container.state.is_running()) {
-        let sample = track.latest.sample;
+        let sample = &track.latest.sample;
         let bytes = |count: Option<u64>| count.map_or_else(|| "–".to_owned(), figures::bytes_long);
         lines.push((
             "disk",
