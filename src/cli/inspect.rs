@@ -127,8 +127,8 @@ fn container_value(inspect: &ContainerInspect) -> Value {
         .iter()
         .map(|mount| {
             json!({
-                "Type": "bind",
-                "Source": mount.source,
+                "Type": mount.source.kind(),
+                "Source": mount.source.to_string(),
                 "Destination": mount.target,
                 "Mode": if mount.read_only { "ro" } else { "" },
                 "RW": !mount.read_only,
@@ -174,7 +174,7 @@ fn container_value(inspect: &ContainerInspect) -> Value {
         })).collect::<Vec<_>>(),
         "HostConfig": {
             "AutoRemove": config.auto_remove,
-            "Binds": config.mounts.iter().map(|mount| format!("{}:{}{}", mount.source.display(), mount.target.display(),
+            "Binds": config.mounts.iter().map(|mount| format!("{}:{}{}", mount.source, mount.target.display(),
                 if mount.read_only { ":ro" } else { "" })).collect::<Vec<_>>(),
             "CapAdd": config.cap_add,
             "CapDrop": config.cap_drop,
@@ -273,7 +273,7 @@ mod tests {
             networks: vec![],
             ports: vec![],
             extra_hosts: vec![],
-            mounts: vec![crate::model::BindMount { source: "/a".into(), target: "/b".into(), read_only: true }],
+            mounts: vec![crate::model::Mount::bind("/a", "/b").read_only()],
             cap_add: vec!["CAP_NET_ADMIN".to_owned()],
             cap_drop: Vec::new(),
             no_new_privileges: true,

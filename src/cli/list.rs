@@ -155,7 +155,7 @@ fn row(container: &ContainerSummary, truncation: Truncation, now: Timestamp) -> 
         Truncation::None => container.id.as_str(),
     };
     let labels: Vec<String> = container.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let mounts: Vec<String> = container.mounts.iter().map(|mount| mount.source.display().to_string()).collect();
+    let mounts: Vec<String> = container.mounts.iter().map(|mount| mount.source.to_string()).collect();
     let network = match container.network {
         crate::model::NetworkMode::None => "none",
         crate::model::NetworkMode::Host => "host",

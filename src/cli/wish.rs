@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::isolation::{IsolationFlags, Opened};
 use super::limits::{DeviceFlags, LimitFlags, restart_policy};
 use super::networking::NetworkFlags;
-use crate::model::{BindMount, CreateRequest, Limits, Name, PullPolicy, RestartPolicy, Rlimit, Signal};
+use crate::model::{CreateRequest, Limits, Mount, Name, PullPolicy, RestartPolicy, Rlimit, Signal};
 
 /// What a container is to be.
 #[derive(Args, Clone, Debug)]
@@ -156,6 +156,7 @@ impl Wish {
             ports: networking.ports,
             extra_hosts: networking.extra_hosts,
             mounts: self.volume.iter().map(|text| bind(text, here.folder)).collect::<Result<_, _>>()?,
+            volumes_from: Vec::new(),
             cap_add: self.cap_add.iter().map(|name| capability(name)).collect(),
             cap_drop: self.cap_drop.iter().map(|name| capability(name)).collect(),
             no_new_privileges,
@@ -249,7 +250,7 @@ fn hostname(text: &str) -> Result<String, Failure> {
 }
 
 /// `source:target[:ro|rw]`, with relative sources read against `folder`.
-fn bind(text: &str, folder: &Path) -> Result<BindMount, Failure> {
+fn bind(text: &str, folder: &Path) -> Result<Mount, Failure> {
     let invalid = |why: &str| Failure::usage(format!("invalid volume {text:?}: {why}"));
     let mut parts = text.split(':');
     let (source, target, options, rest) = (parts.next().unwrap_or_default(), parts.next(), parts.next(), parts.next());
@@ -281,7 +282,7 @@ fn bind(text: &str, folder: &Path) -> Result<BindMount, Failure> {
     if normal(Path::new(target)) == Path::new("/") {
         return Err(invalid("the target cannot be /"));
     }
-    Ok(BindMount { source, target: PathBuf::from(target), read_only })
+    Ok(Mount { read_only, ..Mount::bind(source, target) })
 }
 
 /// `path` without `.` and `..`, by its text alone.
@@ -396,13 +397,7 @@ mod tests {
     #[test]
     fn volumes_are_absolute_or_relative_to_the_folder() {
         let request = wish(&["-v", "/a:/b:ro", "-v", "./c/../d:/e", "x"]).expect("parses");
-        assert_eq!(
-            request.mounts,
-            [
-                BindMount { source: "/a".into(), target: "/b".into(), read_only: true },
-                BindMount { source: "/work/d".into(), target: "/e".into(), read_only: false },
-            ]
-        );
+        assert_eq!(request.mounts, [Mount::bind("/a", "/b").read_only(), Mount::bind("/work/d", "/e"),]);
         for volume in ["/a", "/a:b", "name:/b", "/a:/b:rx", "/a:/", "/a:/b:ro:x", ":/b", "/a:/b/../"] {
             assert!(wish(&["-v", volume, "x"]).is_err(), "{volume}");
         }

@@ -15,8 +15,8 @@ use super::place::make_folder;
 use super::{Engine, EngineError, Inner, Result};
 use crate::image::StoreHold;
 use crate::model::{
-    BindMount, ContainerRecord, ContainerState, ContainerSummary, CreateRequest, Digest, EventAction, HOST_IMAGE, Id,
-    ImageConfig, Name, Timestamp, UserNamespaceMode,
+    ContainerRecord, ContainerState, ContainerSummary, CreateRequest, Digest, EventAction, HOST_IMAGE, Id, ImageConfig,
+    Mount, MountSource, Name, Timestamp, UserNamespaceMode,
 };
 use crate::sys::file::Lock;
 
@@ -170,11 +170,13 @@ fn surroundings(id: &Id) -> Surroundings {
 }
 
 /// A source that is missing becomes a folder; what is made stays even if a later step fails, as with Docker.
-fn make_sources(mounts: &[BindMount]) -> Result<()> {
+fn make_sources(mounts: &[Mount]) -> Result<()> {
     for mount in mounts {
-        if fs::symlink_metadata(&mount.source).is_err() {
-            fs::create_dir_all(&mount.source)
-                .map_err(EngineError::io("make the bind mount's source", &mount.source))?;
+        match &mount.source {
+            MountSource::Bind { path, create: true, .. } if fs::symlink_metadata(path).is_err() => {
+                fs::create_dir_all(path).map_err(EngineError::io("make the bind mount's source", path))?;
+            }
+            _ => {}
         }
     }
     Ok(())

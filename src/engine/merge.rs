@@ -1,7 +1,7 @@
 //! A wish and an image's configuration become a container's configuration, by Docker's rules. Nothing here does I/O.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use oci_spec::runtime::{Capability, PosixRlimitType};
@@ -9,7 +9,8 @@ use oci_spec::runtime::{Capability, PosixRlimitType};
 use super::isolation::{checked_user, isolation};
 use super::{EngineError, Result, limits};
 use crate::model::{
-    BindMount, ContainerConfig, CreateRequest, ImageConfig, NamespaceMode, NetworkMode, Rlimit, SeccompChoice, Signal,
+    ContainerConfig, CreateRequest, ImageConfig, Mount, MountSource, NamespaceMode, NetworkMode, Rlimit, SeccompChoice,
+    Signal,
 };
 use crate::runtime::seccomp;
 
@@ -145,26 +146,32 @@ fn hostname(request: &CreateRequest, around: &Surroundings) -> Result<String> {
     }
 }
 
-fn mounts(wished: &[BindMount]) -> Result<Vec<BindMount>> {
-    let mut mounts: Vec<BindMount> = Vec::with_capacity(wished.len());
+fn mounts(wished: &[Mount]) -> Result<Vec<Mount>> {
+    let mut mounts: Vec<Mount> = Vec::with_capacity(wished.len());
     for mount in wished {
-        for (side, path) in [("source", &mount.source), ("target", &mount.target)] {
-            let climbs = path.components().any(|part| part == Component::ParentDir);
-            if !path.is_absolute() || climbs || path.as_os_str().as_encoded_bytes().contains(&0) {
-                return Err(invalid(format!("invalid mount: the {side} {path:?} must be an absolute path without ..")));
-            }
+        if let MountSource::Bind { path, .. } = &mount.source {
+            absolute("source", path)?;
         }
+        absolute("target", &mount.target)?;
         // Compared and kept as components, so that `/a/` and `/a//.` are `/a`.
-        let target: std::path::PathBuf = mount.target.components().collect();
+        let target: PathBuf = mount.target.components().collect();
         if target == Path::new("/") {
             return Err(invalid("invalid mount: the target cannot be the container's root /"));
         }
         if mounts.iter().any(|other| other.target == target) {
             return Err(invalid(format!("duplicate mount point: {}", target.display())));
         }
-        mounts.push(BindMount { target, ..mount.clone() });
+        mounts.push(Mount { target, ..mount.clone() });
     }
     Ok(mounts)
+}
+
+fn absolute(side: &str, path: &Path) -> Result<()> {
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    if !path.is_absolute() || climbs || path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(invalid(format!("invalid mount: the {side} {path:?} must be an absolute path without ..")));
+    }
+    Ok(())
 }
 
 /// `NET_ADMIN`, `net_admin` and `CAP_NET_ADMIN` are the same.
@@ -320,9 +327,8 @@ mod tests {
 
     #[test]
     fn mounts_that_climb_repeat_or_cover_the_root_are_refused() {
-        let mount =
-            |source: &str, target: &str| BindMount { source: source.into(), target: target.into(), read_only: false };
-        let wish = |mounts: Vec<BindMount>| CreateRequest { mounts, ..CreateRequest::default() };
+        let mount = |source: &str, target: &str| Mount::bind(source, target);
+        let wish = |mounts: Vec<Mount>| CreateRequest { mounts, ..CreateRequest::default() };
         for bad in [
             vec![mount("a", "/a")],
             vec![mount("/a", "a")],

@@ -84,7 +84,7 @@ impl Inner {
         if let Some(folder) = &devices {
             defaults::make_device_nodes(&record.config, folder)?;
         }
-        Ok(Around { id_range: record.id_range, others: others.collect::<Result<_>>()?, devices })
+        Ok(Around { id_range: record.id_range, others: others.collect::<Result<_>>()?, devices, ..Around::default() })
     }
 
     pub(super) fn rootfs(&self, record: &ContainerRecord) -> Result<Rootfs> {

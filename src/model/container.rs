@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Digest, EndpointWish, Id, IdRange, Isolation, Limits, Name, PortWish, Reference, RestartPolicy, SessionId, Signal,
-    Timestamp,
+    Digest, EndpointWish, Id, IdRange, Isolation, Limits, Mount, Name, PortWish, Reference, RestartPolicy, SessionId,
+    Signal, Timestamp,
 };
 
 /// How a container reaches the network.
@@ -31,16 +31,6 @@ pub enum PullPolicy {
     Missing,
     Always,
     Never,
-}
-
-/// A folder or file of the host shown inside the container (`-v`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BindMount {
-    /// Absolute path on the host. It must exist, except that a missing folder is made for `-v` as Docker does.
-    pub source: PathBuf,
-    /// Absolute path inside the container.
-    pub target: PathBuf,
-    pub read_only: bool,
 }
 
 /// One resource limit of the container's process (`--ulimit`), as in setrlimit(2).
@@ -96,7 +86,7 @@ pub struct ContainerConfig {
     /// Further lines of /etc/hosts, each an address and a name.
     #[serde(default)]
     pub extra_hosts: Vec<String>,
-    pub mounts: Vec<BindMount>,
+    pub mounts: Vec<Mount>,
     /// `CAP_…` names added to the default set; `ALL` for every one.
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
@@ -228,7 +218,7 @@ pub struct ContainerSummary {
     pub limits: Limits,
     pub restart: RestartPolicy,
     pub labels: BTreeMap<String, String>,
-    pub mounts: Vec<BindMount>,
+    pub mounts: Vec<Mount>,
 }
 
 /// A process that a client can attach to: the main one or a living exec session.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    BindMount, EndpointWish, Isolation, Limits, Name, NetworkMode, PortWish, PullPolicy, RestartPolicy, Rlimit,
+    EndpointWish, Isolation, Limits, Mount, Name, NetworkMode, PortWish, PullPolicy, RestartPolicy, Rlimit,
     SeccompChoice, Signal,
 };
 
@@ -32,7 +32,9 @@ pub struct CreateRequest {
     pub networks: Vec<EndpointWish>,
     pub ports: Vec<PortWish>,
     pub extra_hosts: Vec<String>,
-    pub mounts: Vec<BindMount>,
+    pub mounts: Vec<Mount>,
+    /// Containers, by name or id, whose binds and volumes it gets too; with `:ro`, read-only.
+    pub volumes_from: Vec<String>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
     /// On unless `--security-opt no-new-privileges=false` or privileged.

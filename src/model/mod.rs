@@ -13,6 +13,7 @@ mod isolation;
 mod layer;
 mod limits;
 mod log;
+mod mount;
 mod network;
 mod printable;
 mod publish;
@@ -28,12 +29,13 @@ mod stats;
 mod time;
 mod transfer;
 mod usage;
+mod volume;
 
 pub use change::{Change, ChangeKind};
 pub use check::{CheckFinding, CheckMode, CheckReport, CheckSeverity};
 pub use container::{
-    BindMount, ContainerConfig, ContainerInspect, ContainerRecord, ContainerState, ContainerSummary, ExitReason,
-    ExitStatus, NetworkMode, PullPolicy, Rlimit, SeccompChoice, SessionSummary,
+    ContainerConfig, ContainerInspect, ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus,
+    NetworkMode, PullPolicy, Rlimit, SeccompChoice, SessionSummary,
 };
 pub use create::CreateRequest;
 pub use digest::Digest;
@@ -48,6 +50,7 @@ pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, Namespac
 pub use layer::{FileSort, LayerChange, LayerContents, LayerEntry, UnpackLimits};
 pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
+pub use mount::{Mount, MountPropagation, MountSource, MountsBelow};
 pub use network::{
     DEFAULT_NETWORK, Endpoint, EndpointWish, Network, NetworkDriver, PortWish, Protocol, PublishedPort, Subnet,
 };
@@ -71,3 +74,4 @@ pub use usage::{
     ContainerUsage, DiskUsage, Extent, ImageUsage, LabelFilter, LabelWish, PartialUsage, PruneFilter, PruneScope,
     Pruned, PrunedImage,
 };
+pub use volume::{ParseVolumeNameError, VolumeName};

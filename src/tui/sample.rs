@@ -6,7 +6,7 @@ mod networks;
 pub use images::{changes, disk_usage, image_inspect, layer_contents, pruned, stacks};
 
 use crate::model::{
-    BindMount, ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, NetworkMode,
+    ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, Mount, NetworkMode,
     Platform, Pressure, Sample, SearchEvent, SearchHit, SeccompMode, SecurityFinding, SecurityReport, SecurityVerdict,
     SessionId, SessionSummary, Timestamp, Usage,
 };
@@ -68,7 +68,7 @@ pub fn restarting(code: u8, seconds: i64) -> ContainerState {
 /// Containers in every state.
 pub fn containers() -> Vec<ContainerSummary> {
     let limits = Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100), ..Limits::default() };
-    let mount = BindMount { source: "/srv/site".into(), target: "/usr/share/www".into(), read_only: true };
+    let mount = Mount::bind("/srv/site", "/usr/share/www").read_only();
     vec![
         ContainerSummary { limits, mounts: vec![mount], ..container(1, "brave_hopper", "host", running(4000)) },
         container(2, "web", "nginx:1.27", running(90_000)),

@@ -5,6 +5,7 @@ mod devices;
 mod mounts;
 mod namespaces;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;
@@ -27,6 +28,8 @@ pub struct Around {
     pub id_range: Option<IdRange>,
     /// Containers whose namespaces it joins: the name in the configuration, and the first process.
     pub others: Vec<(String, i32)>,
+    /// Folders of the machine behind mounts that name none, by their targets.
+    pub sources: BTreeMap<PathBuf, PathBuf>,
     /// Where [`make_device_nodes`] has made nodes.
     pub devices: Option<PathBuf>,
 }
@@ -106,7 +109,7 @@ pub fn spec(config: &ContainerConfig, around: &Around) -> Result<Spec, RuntimeEr
 
 fn build_spec(config: &ContainerConfig, kind: &Kind, around: &Around) -> Result<Spec, RuntimeError> {
     let process = process(config, &config.command, config.tty)?;
-    let mut mounts = mounts::mounts(config, kind).map_err(malformed)?;
+    let mut mounts = mounts::mounts(config, kind, &around.sources)?;
     mounts.extend(devices::binds(config, kind, around)?);
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces::namespaces(config, kind, around)?)
@@ -227,8 +230,6 @@ fn filter(config: &ContainerConfig) -> Result<Option<LinuxSeccomp>, RuntimeError
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::{Isolation, Limits, NetworkMode, Signal};
 

@@ -1,12 +1,14 @@
 //! Kernel file systems, the user's binds and memory folders; and which paths of the kernel's are hidden or read-only.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
 
-use super::Kind;
-use crate::model::{BindMount, ContainerConfig, NamespaceMode, TmpfsMount};
+use super::{Kind, malformed};
+use crate::model::{self, ContainerConfig, MountPropagation, MountSource, MountsBelow, NamespaceMode, TmpfsMount};
+use crate::runtime::RuntimeError;
 
 /// Docker's, and what newer releases of it added.
 const MASKED: [&str; 12] = [
@@ -74,7 +76,27 @@ fn is_unmasked(config: &ContainerConfig, path: &str) -> bool {
 }
 
 /// Kernel file systems in the order they stack, then the user's binds.
-pub(super) fn mounts(config: &ContainerConfig, kind: &Kind) -> Result<Vec<Mount>, OciSpecError> {
+pub(super) fn mounts(
+    config: &ContainerConfig,
+    kind: &Kind,
+    sources: &BTreeMap<PathBuf, PathBuf>,
+) -> Result<Vec<Mount>, RuntimeError> {
+    let mut mounts = kernel_mounts(config, kind).map_err(malformed)?;
+    // Parents before what is mounted below them, whatever the order on the command line.
+    let listed = config.mounts.iter().map(|mount| (mount.target.as_path(), Wished::Mount(mount)));
+    let memory = config.isolation.tmpfs.iter().map(|tmpfs| (tmpfs.target.as_path(), Wished::Memory(tmpfs)));
+    let mut wished: Vec<_> = listed.chain(memory).collect();
+    wished.sort_by_key(|(target, _)| target.components().count());
+    for (_, wish) in wished {
+        mounts.push(match wish {
+            Wished::Mount(wish) => of_wish(wish, kind, sources)?,
+            Wished::Memory(wish) => tmpfs(wish).map_err(malformed)?,
+        });
+    }
+    Ok(mounts)
+}
+
+fn kernel_mounts(config: &ContainerConfig, kind: &Kind) -> Result<Vec<Mount>, OciSpecError> {
     let isolation = &config.isolation;
     let pts = "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620";
     // The group of terminals; without a range of ids it is not mapped, and the kernel refuses it.
@@ -98,22 +120,11 @@ pub(super) fn mounts(config: &ContainerConfig, kind: &Kind) -> Result<Vec<Mount>
         mounts.push(mount("/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev")?);
         mounts.push(mount("/dev/shm", "tmpfs", "shm", &shm)?);
     }
-    // Parents before what is mounted below them, whatever the order on the command line.
-    let binds = config.mounts.iter().map(|bind| (bind.target.as_path(), Wished::Bind(bind)));
-    let memory = isolation.tmpfs.iter().map(|tmpfs| (tmpfs.target.as_path(), Wished::Memory(tmpfs)));
-    let mut wished: Vec<_> = binds.chain(memory).collect();
-    wished.sort_by_key(|(target, _)| target.components().count());
-    for (_, wish) in wished {
-        mounts.push(match wish {
-            Wished::Bind(wish) => bind(wish, kind)?,
-            Wished::Memory(wish) => tmpfs(wish)?,
-        });
-    }
     Ok(mounts)
 }
 
 enum Wished<'a> {
-    Bind(&'a BindMount),
+    Mount(&'a model::Mount),
     Memory(&'a TmpfsMount),
 }
 
@@ -130,14 +141,46 @@ fn tmpfs(wish: &TmpfsMount) -> Result<Mount, OciSpecError> {
     MountBuilder::default().destination(&wish.target).typ("tmpfs").source("tmpfs").options(options).build()
 }
 
+fn of_wish(wish: &model::Mount, kind: &Kind, sources: &BTreeMap<PathBuf, PathBuf>) -> Result<Mount, RuntimeError> {
+    let target = &wish.target;
+    match &wish.source {
+        MountSource::Bind { path, propagation, below, .. } => bind(wish, path, (*propagation, *below), kind),
+        MountSource::Tmpfs { size_bytes, mode } => memory(wish, *size_bytes, *mode),
+        MountSource::Volume { .. } | MountSource::Image { .. } => {
+            let unknown = || RuntimeError::InvalidRequest(format!("where is what {} shows?", target.display()));
+            let source = sources.get(target).ok_or_else(unknown)?;
+            bind(wish, source, Default::default(), kind)
+        }
+    }
+    .map_err(malformed)
+}
+
+fn memory(wish: &model::Mount, size_bytes: Option<u64>, mode: Option<u32>) -> Result<Mount, OciSpecError> {
+    let mut options = ["nosuid", "nodev", "noexec"].map(str::to_owned).to_vec();
+    options.push(format!("mode={:o}", mode.unwrap_or(0o1777)));
+    options.extend(size_bytes.map(|bytes| format!("size={bytes}")));
+    options.extend(wish.read_only.then(|| "ro".to_owned()));
+    MountBuilder::default().destination(&wish.target).typ("tmpfs").source("tmpfs").options(options).build()
+}
+
 /// `nodev`, as a device node in a bind would be the machine's; read-only with all that is mounted below.
-fn bind(bind: &BindMount, kind: &Kind) -> Result<Mount, OciSpecError> {
-    let access = if bind.read_only { "rro" } else { "rw" };
-    let mut options: Vec<String> = ["rbind", "rprivate", "nodev", access].map(str::to_owned).to_vec();
-    if matches!(kind, Kind::Leased(_)) && !is_unmappable(&bind.source) {
+fn bind(
+    wish: &model::Mount,
+    source: &Path,
+    (propagation, below): (MountPropagation, MountsBelow),
+    kind: &Kind,
+) -> Result<Mount, OciSpecError> {
+    let depth = if below == MountsBelow::Hidden { "bind" } else { "rbind" };
+    let access = match (wish.read_only, below) {
+        (false, _) => "rw",
+        (true, MountsBelow::Shown | MountsBelow::ReadOnly) => "rro",
+        (true, MountsBelow::Hidden | MountsBelow::Writable) => "ro",
+    };
+    let mut options: Vec<String> = [depth, propagation.word(), "nodev", access].map(str::to_owned).to_vec();
+    if matches!(kind, Kind::Leased(_)) && !is_unmappable(source) {
         options.push("idmap".to_owned());
     }
-    let builder = MountBuilder::default().destination(&bind.target).typ("bind").source(&bind.source);
+    let builder = MountBuilder::default().destination(&wish.target).typ("bind").source(source);
     builder.options(options).build()
 }
 
@@ -167,9 +210,9 @@ mod tests {
 
     #[test]
     fn binds_come_parents_first_and_read_only_is_recursive() {
-        let bind = |target: &str, read_only| BindMount { source: "/s".into(), target: target.into(), read_only };
+        let bind = |target: &str, read_only| model::Mount { read_only, ..model::Mount::bind("/s", target) };
         let config = ContainerConfig { mounts: vec![bind("/a/b", true), bind("/a", false)], ..config() };
-        let mounts = mounts(&config, &Kind::Machine).expect("mounts");
+        let mounts = mounts(&config, &Kind::Machine, &BTreeMap::new()).expect("mounts");
         let tail: Vec<_> = mounts.iter().rev().take(2).collect();
         assert_eq!(tail[1].destination().to_str(), Some("/a"));
         assert!(options(tail[0]).contains(&"rro") && !options(tail[0]).contains(&"idmap"));
@@ -177,10 +220,10 @@ mod tests {
 
     #[test]
     fn binds_of_a_leased_range_are_idmapped_but_for_the_kernels_file_systems() {
-        let bind = |source: &str| BindMount { source: source.into(), target: source.into(), read_only: false };
+        let bind = |source: &str| model::Mount::bind(source, source);
         let config = ContainerConfig { mounts: vec![bind("/usr"), bind("/proc/sys")], ..config() };
         let range = IdRange { first_uid: 1 << 20, first_gid: 1 << 20, count: 65_536 };
-        let mounts = mounts(&config, &Kind::Leased(IdMaps::of_range(range))).expect("mounts");
+        let mounts = mounts(&config, &Kind::Leased(IdMaps::of_range(range)), &BTreeMap::new()).expect("mounts");
         let of = |target: &str| mounts.iter().rfind(|mount| mount.destination() == Path::new(target)).expect(target);
         assert!(options(of("/usr")).contains(&"idmap"));
         assert!(!options(of("/proc/sys")).contains(&"idmap"));
@@ -207,7 +250,8 @@ mod tests {
     fn memory_folders_have_dockers_options_and_the_users() {
         let tmpfs = TmpfsMount { target: "/scratch".into(), options: vec!["size=1m".to_owned(), "exec".to_owned()] };
         let isolation = Isolation { tmpfs: vec![tmpfs], shm_bytes: Some(4096), ..Isolation::default() };
-        let mounts = mounts(&ContainerConfig { isolation, ..config() }, &Kind::Machine).expect("mounts");
+        let mounts =
+            mounts(&ContainerConfig { isolation, ..config() }, &Kind::Machine, &BTreeMap::new()).expect("mounts");
         let last = mounts.last().expect("the folder");
         assert_eq!(options(last), ["nosuid", "nodev", "noexec", "mode=1777", "size=1m", "exec"]);
         let shm = mounts.iter().find(|mount| mount.destination() == Path::new("/dev/shm")).expect("shm");

@@ -1,7 +1,7 @@
 //! From the run form's texts to a wish for a container, or what is wrong with each text.
 
 use super::run_form::Row;
-use crate::model::{BindMount, CreateRequest, Limits, NetworkMode, parse_bytes, parse_cpus};
+use crate::model::{CreateRequest, Limits, Mount, NetworkMode, parse_bytes, parse_cpus};
 
 /// What stands in the form.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
-fn volumes(text: &str) -> Result<Vec<BindMount>, String> {
+fn volumes(text: &str) -> Result<Vec<Mount>, String> {
     let parse = |word: String| {
         let parts: Vec<&str> = word.split(':').collect();
         let (source, target, read_only) = match parts[..] {
@@ -86,7 +86,7 @@ fn volumes(text: &str) -> Result<Vec<BindMount>, String> {
         if !source.starts_with('/') || !target.starts_with('/') {
             return Err(format!("{word}: both paths begin with /"));
         }
-        Ok(BindMount { source: source.into(), target: target.into(), read_only })
+        Ok(Mount { read_only, ..Mount::bind(source, target) })
     };
     words(text)?.into_iter().map(parse).collect()
 }

@@ -129,7 +129,7 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
     }
     for mount in &container.mounts {
         let mode = if mount.read_only { " (read-only)" } else { "" };
-        lines.push(("mount", format!("{} → {}{mode}", mount.source.display(), mount.target.display())));
+        lines.push(("mount", format!("{} → {}{mode}", mount.source, mount.target.display())));
     }
     for session in data.sessions.get(&container.id).into_iter().flatten() {
         let since = figures::duration(session.started.seconds_until(data.now()));

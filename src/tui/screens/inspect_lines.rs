@@ -186,7 +186,7 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
     );
     let mounts = config.mounts.iter().map(|mount| {
         let mode = if mount.read_only { "  read-only" } else { "" };
-        Line::pair(mount.target.display().to_string(), format!("{}{mode}", mount.source.display()))
+        Line::pair(mount.target.display().to_string(), format!("{}{mode}", mount.source))
     });
     section(&mut lines, "Mounts", mounts.collect());
     let session = |session: &crate::model::SessionSummary| {
