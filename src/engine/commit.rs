@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::tree::protocol::Ask;
-use super::tree::{Flow, Visit};
+use super::tree::{Flow, Owner, Visit};
 use super::{Engine, EngineError, Inner, Result};
 use crate::image::{self, Commit};
 use crate::model::{
@@ -62,7 +62,7 @@ impl Engine {
         let hold = engine.hold_still(self, &record, options.pause)?;
         engine.prepare_writable_layer(&record)?;
         let upper = engine.upper(&record.id);
-        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, record.name.as_str(), None)?;
+        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, Owner::Container(&record.name), None)?;
         let failure: Mutex<Option<EngineError>> = Mutex::new(None);
         let wish = Commit {
             base: &base,

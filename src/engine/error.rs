@@ -41,8 +41,8 @@ pub enum EngineError {
     NoIdsLeft,
     #[error("container {name} is made of the host image, which is this machine and no image that a layer could lie on")]
     CommitHost { name: Name },
-    /// About the files of a container.
-    #[error("container {name}: {message}")]
+    /// About the files of `container web` or `volume data`.
+    #[error("{name}: {message}")]
     Files { name: String, message: String, kind: ErrorKind },
     #[error("{what}")]
     Invalid { what: String },

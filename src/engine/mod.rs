@@ -83,7 +83,7 @@ pub use networks::NetworkInspect;
 pub use start::Started;
 pub use stats::StatsSampler;
 pub use top::Process;
-pub use tree::visit_verb;
+pub use tree::{Browser, visit_verb};
 pub use watch::{Changes, Watch};
 pub use wires::{Connected, monitor_verb};
 

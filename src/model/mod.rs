@@ -7,6 +7,7 @@ mod create;
 mod digest;
 mod error;
 mod event;
+mod file;
 mod id;
 mod image;
 mod isolation;
@@ -15,6 +16,7 @@ mod limits;
 mod log;
 mod mount;
 mod network;
+mod os_name;
 mod printable;
 mod publish;
 mod quantity;
@@ -41,6 +43,7 @@ pub use create::CreateRequest;
 pub use digest::Digest;
 pub use error::ErrorKind;
 pub use event::{Event, EventAction, EventSubject};
+pub use file::{FileEntry, FilePage, FilePart, FilePlace};
 pub use id::{Id, Name};
 pub use image::{
     HOST_IMAGE, Healthcheck, HistoryLine, ImageConfig, ImageInspect, ImageSummary, LayerProgress, LayerStage, Platform,

@@ -11,15 +11,15 @@ use std::fs;
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use self::extract::{ExtractError, Extractor, First};
 use self::landing::{Destination, Landing, Source, asks_for_folder, cleaned, landing, means_content, split};
+use super::tree::Flow;
 use super::tree::protocol::{Ask, Found, Ids, Kind, Mounts};
-use super::tree::{Binds, Flow};
 use super::{Engine, EngineError, Result};
 use crate::image::pack::{self, Owners, PackError, PackOptions};
-use crate::model::{ErrorKind, printable_line};
+use crate::model::{ErrorKind, FilePlace, printable_line};
 use crate::sys::in_root::Folder;
 
 /// How to copy.
@@ -47,16 +47,29 @@ pub enum CopyTarget {
 
 /// How much was copied, to be read while it goes.
 #[derive(Debug, Default)]
-pub struct CopyMeter(AtomicU64);
+pub struct CopyMeter {
+    bytes: AtomicU64,
+    stopped: AtomicBool,
+}
 
 impl CopyMeter {
     /// Bytes of the archive that have gone over.
     pub fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
     }
 
-    fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// Asks that no more be copied: what is under way fails at its next piece.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) -> io::Result<()> {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.is_stopped() { Err(io::Error::other("cancelled")) } else { Ok(()) }
     }
 }
 
@@ -70,13 +83,25 @@ impl Engine {
         options: CopyOptions,
         meter: &CopyMeter,
     ) -> Result<()> {
+        self.copy_to(source, &FilePlace::Container(target.to_owned()), path, options, meter)
+    }
+
+    /// Copies into a container or a volume, as [`Engine::copy_in`].
+    pub fn copy_to(
+        &self,
+        source: CopySource,
+        place: &FilePlace,
+        path: &OsStr,
+        options: CopyOptions,
+        meter: &CopyMeter,
+    ) -> Result<()> {
         let own = match &source {
             CopySource::Path(path) => Some(OwnSource::of(path, options)?),
             CopySource::Archive(_) => None,
         };
-        let record = self.0.find(target)?;
-        let refused = |why: String| refusal(record.name.as_str(), why);
-        let mut visit = self.0.visit(&record, Flow::ToContainer, Binds::Shown)?;
+        let mut visit = self.0.visit_place(place, Flow::ToContainer)?;
+        let name = visit.name().to_owned();
+        let refused = |why: String| refusal(&name, why);
         let found = visit.look(&cleaned(path), true)?;
         let ids = if options.archive { Ids::Given } else { Ids::Root };
         match (source, own) {
@@ -110,14 +135,26 @@ impl Engine {
         options: CopyOptions,
         meter: &CopyMeter,
     ) -> Result<()> {
-        let record = self.0.find(target)?;
+        self.copy_from(&FilePlace::Container(target.to_owned()), path, destination, options, meter)
+    }
+
+    /// Copies a file or folder of a container or a volume.
+    pub fn copy_from(
+        &self,
+        place: &FilePlace,
+        path: &OsStr,
+        destination: CopyTarget,
+        options: CopyOptions,
+        meter: &CopyMeter,
+    ) -> Result<()> {
         let shown = printable_line(&path.to_string_lossy()).into_owned();
-        let refused = |why: String| refusal(record.name.as_str(), why);
-        let mut visit = self.0.visit(&record, Flow::FromContainer, Binds::Shown)?;
+        let mut visit = self.0.visit_place(place, Flow::FromContainer)?;
+        let name = visit.name().to_owned();
+        let refused = |why: String| refusal(&name, why);
         let found = visit.look(&cleaned(path), options.follow_link || asks_for_folder(path))?;
         if found.kind == Kind::Missing {
             let message = format!("could not find the file {shown}");
-            return Err(EngineError::Files { name: record.name.to_string(), message, kind: ErrorKind::NotFound });
+            return Err(EngineError::Files { name: visit.name().to_owned(), message, kind: ErrorKind::NotFound });
         }
         if asks_for_folder(path) && found.kind != Kind::Folder {
             return Err(refused(format!("{shown} is not a folder")));
@@ -297,7 +334,7 @@ struct Metered<'a, T> {
 impl<T: Read> Read for Metered<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.meter.add(read);
+        self.meter.add(read)?;
         Ok(read)
     }
 }
@@ -305,7 +342,7 @@ impl<T: Read> Read for Metered<'_, T> {
 impl<T: Write> Write for Metered<'_, T> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(buffer)?;
-        self.meter.add(written);
+        self.meter.add(written)?;
         Ok(written)
     }
 

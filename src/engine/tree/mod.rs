@@ -5,11 +5,14 @@
 //! the owners that the container knows, what is written gets them, and a path can at worst lead to what the container's
 //! own root user can reach.
 
+mod browse;
 mod compare;
+mod list;
 mod look;
 pub(super) mod protocol;
 mod worker;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -20,13 +23,14 @@ use std::process::{Child, Command, Stdio};
 use self::protocol::{Answer, Ask, Begin, Bytes, Failure, Found, Ids, Line, Lower, Mounts};
 use super::state::Life;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{Change, ContainerRecord, ContainerState, HOST_IMAGE, NamespaceMode};
+use crate::model::{Change, ContainerRecord, ContainerState, FilePlace, HOST_IMAGE, Name, NamespaceMode};
 use crate::runtime::cgroup::CgroupWish;
 use crate::runtime::defaults::{self, Around};
 use crate::runtime::{NameFiles, Place, RootChange, StartRequest};
 use crate::sys::file::{Lock, enlarge_pipe};
 use crate::sys::program;
 
+pub use browse::Browser;
 pub use worker::main as visit_verb;
 
 /// Says that the writable layer is there, but not because the container was started.
@@ -36,13 +40,31 @@ const PREPARED: &str = "prepared";
 const PATIENCE_MS: u32 = 3000;
 
 /// A visit under way. It ends when this is dropped.
+#[derive(Debug)]
 pub(super) struct Visit {
     line: Line,
     data: Option<OwnedFd>,
     child: Child,
     /// Keeps a container that does not run from being started meanwhile.
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
+    /// `container web`, as errors name it.
     name: String,
+}
+
+/// Whose files are visited.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owner<'a> {
+    Container(&'a Name),
+    Volume(&'a str),
+}
+
+impl fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Container(name) => write!(f, "container {name}"),
+            Self::Volume(name) => write!(f, "volume {name}"),
+        }
+    }
 }
 
 /// Which way the data will flow.
@@ -87,7 +109,7 @@ impl Engine {
             None => Lower::Layers(vec!["/".into()]),
             Some(_) => Lower::Layers(engine.lower_folders(&record)?),
         };
-        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, record.name.as_str(), None)?;
+        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, Owner::Container(&record.name), None)?;
         match visit.ask(&Ask::Compare { upper, lower })? {
             Answer::Changes(changes) => Ok(changes),
             _ => Err(visit.broken()),
@@ -96,12 +118,27 @@ impl Engine {
 }
 
 impl Inner {
+    /// Goes to the files of a container, with all that is mounted in it, or of a volume.
+    pub(super) fn visit_place(&self, place: &FilePlace, flow: Flow) -> Result<Visit> {
+        match place {
+            FilePlace::Container(target) => self.visit(&self.find(target)?, flow, Binds::Shown),
+            FilePlace::Volume(name) => {
+                let folder = browse::volume_folder(self, name)?;
+                let mut visit = Visit::begin(&Place::Machine, flow, Owner::Volume(name), None)?;
+                match visit.ask(&Ask::Enter { folder })? {
+                    Answer::Done => Ok(visit),
+                    _ => Err(visit.broken()),
+                }
+            }
+        }
+    }
+
     /// Goes to a container's files.
     pub(super) fn visit(&self, record: &ContainerRecord, flow: Flow, binds: Binds) -> Result<Visit> {
         loop {
             let gone = || EngineError::NoSuchContainer { target: record.name.to_string() };
             if let Some(pid) = self.state(record)?.ok_or_else(gone)?.pid() {
-                let visit = Visit::begin(&Place::Running { pid }, flow, record.name.as_str(), None);
+                let visit = Visit::begin(&Place::Running { pid }, flow, Owner::Container(&record.name), None);
                 // The number was this container's all the while only if it still is.
                 if self.state(record)?.and_then(|state| state.pid()) == Some(pid) {
                     return visit;
@@ -123,7 +160,7 @@ impl Inner {
                 Life::Down => {
                     let current = self.record(&record.id)?.ok_or_else(gone)?;
                     let place = Place::Stopped(Box::new(self.visit_request(&current, binds)?));
-                    return Visit::begin(&place, flow, record.name.as_str(), Some(lock));
+                    return Visit::begin(&place, flow, Owner::Container(&record.name), Some(lock));
                 }
             }
         }
@@ -176,9 +213,10 @@ impl Inner {
 }
 
 impl Visit {
-    pub(super) fn begin(place: &Place, flow: Flow, name: &str, lock: Option<Lock>) -> Result<Self> {
-        let failed = EngineError::io("visit the files of", Path::new(name));
-        Self::spawn(place, flow, name, lock).map_err(failed)?.greeted()
+    pub(super) fn begin(place: &Place, flow: Flow, owner: Owner<'_>, lock: Option<Lock>) -> Result<Self> {
+        let name = owner.to_string();
+        let failed = EngineError::io("visit the files of", Path::new(&name));
+        Self::spawn(place, flow, &name, lock).map_err(failed)?.greeted()
     }
 
     fn spawn(place: &Place, flow: Flow, name: &str, lock: Option<Lock>) -> io::Result<Self> {
@@ -199,7 +237,7 @@ impl Visit {
         let child = command.spawn()?;
         // It holds copies of the visitor's ends, and with them no end would ever come.
         drop(command);
-        let mut visit = Self { line: Line::over(ours)?, data: Some(data), child, _lock: lock, name: name.to_owned() };
+        let mut visit = Self { line: Line::over(ours)?, data: Some(data), child, lock, name: name.to_owned() };
         visit.line.say(&Begin { place: place.clone() })?;
         Ok(visit)
     }
@@ -233,6 +271,11 @@ impl Visit {
                 EngineError::Files { name, message, kind: crate::model::ErrorKind::Other }
             }
         }
+    }
+
+    /// `container web`, as errors name it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn broken(&self) -> EngineError {

@@ -1,13 +1,14 @@
 //! What the engine and the process that visits a container's files say to each other: one line of JSON each, over a socket.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Change;
+use crate::model::{Change, FilePage};
 use crate::runtime::Place;
 
 /// The longest line: a list of a million changes.
@@ -32,6 +33,12 @@ pub enum Ask {
     Layer { upper: PathBuf },
     /// Compares an overlay's upper folder with what is below.
     Compare { upper: PathBuf, lower: Lower },
+    /// Makes a trusted folder of teu's own the root of all that is asked from now on.
+    Enter { folder: PathBuf },
+    /// What is in a folder: of its sorted names at most so many, from one on.
+    List { path: Bytes, from: u64, most: u64 },
+    /// A part of a regular file. It comes as plain bytes behind the answer.
+    Read { path: Bytes, offset: u64, most: u64 },
 }
 
 /// A path or name as the kernel has it.
@@ -73,6 +80,15 @@ pub enum Answer {
     Found(Found),
     Done,
     Changes(Vec<Change>),
+    Page(FilePage),
+    Part {
+        /// The file's real path.
+        path: Bytes,
+        /// Of the whole file.
+        size_bytes: u64,
+        /// How many bytes follow.
+        count: u64,
+    },
     Failed {
         kind: Failure,
         message: String,
@@ -110,6 +126,7 @@ pub enum Kind {
 }
 
 /// One end of the conversation.
+#[derive(Debug)]
 pub struct Line {
     reader: BufReader<UnixStream>,
     writer: UnixStream,
@@ -137,10 +154,27 @@ impl Line {
         self.writer.write_all(&line)
     }
 
+    /// Bytes that belong to the word before.
+    pub fn say_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes)
+    }
+
+    /// Bytes that belong to the word before; an error if there are not as many.
+    pub fn hear_bytes(&mut self, count: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&mut self.reader).take(count.min(LINE_MAX)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == count { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// How long an answer may take from now on.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.writer.set_read_timeout(Some(patience))
+    }
+
     /// The next word; none at the end.
     pub fn hear<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         let mut line = Vec::new();
-        io::Read::take(&mut self.reader, LINE_MAX).read_until(b'\n', &mut line)?;
+        (&mut self.reader).take(LINE_MAX).read_until(b'\n', &mut line)?;
         if line.is_empty() { Ok(None) } else { Ok(Some(serde_json::from_slice(&line)?)) }
     }
 }

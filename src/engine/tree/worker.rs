@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::compare::compare;
+use super::list::{self, Lister};
 use super::look::look;
 use super::protocol::{Answer, Ask, Begin, Failure, Found, Kind, Line, Mounts};
 use crate::engine::copy::extract::{ExtractError, Extractor};
@@ -60,7 +61,8 @@ fn refusal(error: &RuntimeError) -> Answer {
 
 /// Answers until nobody asks any more.
 fn serve(mut line: Line, root: OwnedFd, data: OwnedFd) -> i32 {
-    let mut visitor = Visitor { root: Folder::from(root), data: Some(File::from(data)) };
+    let (root, data) = (Folder::from(root), Some(File::from(data)));
+    let mut visitor = Visitor { root, data, lister: Lister::default(), behind: Vec::new() };
     if line.say(&Answer::Ready).is_err() {
         return 1;
     }
@@ -71,7 +73,8 @@ fn serve(mut line: Line, root: OwnedFd, data: OwnedFd) -> i32 {
             Err(_) => return 1,
         };
         // Who reads the data hears its end before the answer.
-        if line.say(&answer).is_err() {
+        let behind = std::mem::take(&mut visitor.behind);
+        if line.say(&answer).and_then(|()| line.say_bytes(&behind)).is_err() {
             return 1;
         }
     }
@@ -80,6 +83,9 @@ fn serve(mut line: Line, root: OwnedFd, data: OwnedFd) -> i32 {
 struct Visitor {
     root: Folder,
     data: Option<File>,
+    lister: Lister,
+    /// Plain bytes that go behind the answer.
+    behind: Vec<u8>,
 }
 
 impl Visitor {
@@ -96,6 +102,19 @@ impl Visitor {
                 let out = self.out()?;
                 let folder = Folder::open(&upper).map_err(|error| failed(&error))?;
                 written(pack::upper(&folder, &PackOptions::default(), out))
+            }
+            Ask::Enter { folder } => {
+                self.root = Folder::open_place(&folder).map_err(|error| failed(&error))?;
+                Ok(Answer::Done)
+            }
+            Ask::List { path, from, most } => {
+                self.lister.list(&self.root, &path, from, most).map(Answer::Page).map_err(|error| failed(&error))
+            }
+            Ask::Read { path, offset, most } => {
+                let part = list::read(&self.root, &path, offset, most).map_err(|error| failed(&error))?;
+                self.behind = part.bytes;
+                let count = self.behind.len() as u64;
+                Ok(Answer::Part { path: part.path.into_vec(), size_bytes: part.size_bytes, count })
             }
             Ask::Compare { upper, lower } => {
                 compare(&upper, &lower).map(Answer::Changes).map_err(|error| failed(&error))
