@@ -44,6 +44,16 @@ pub struct NetworkWish {
     pub options: BTreeMap<String, String>,
 }
 
+/// A network whose subnet this machine reaches by something else too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collision {
+    pub network: Name,
+    pub subnet: IpNet,
+    /// The other subnet, and the link that leads there.
+    pub other: IpNet,
+    pub holder: String,
+}
+
 /// The definitions in one data folder.
 #[derive(Clone, Debug)]
 pub struct Book {
@@ -111,6 +121,28 @@ impl Book {
         let bytes = serde_json::to_vec_pretty(&network).expect("plain values");
         write_atomically(&path, &bytes, 0o600).map_err(|error| NetworkError::io("write", &path, error))?;
         Ok(network)
+    }
+
+    /// Subnets that this machine has, or has routes to, by other links than the networks' own: what appeared after a network
+    /// was defined, such as a VPN. Packets of its containers, or of that link, go astray.
+    pub fn collisions(&self) -> Result<Vec<Collision>> {
+        let taken = taken_by_machine(&mut Links::open()?)?;
+        let bridges = self.all()?.into_iter().filter(|network| network.driver == NetworkDriver::Bridge);
+        let of_network = |network: Network| {
+            let mut found: Vec<Collision> = Vec::new();
+            for subnet in network.subnets.iter().map(|it| it.subnet) {
+                for (other, holder) in
+                    taken.iter().filter(|(other, link)| overlap(subnet, *other) && *link != network.link)
+                {
+                    if !found.iter().any(|known| known.holder == *holder && overlap(known.other, *other)) {
+                        let (other, holder) = (*other, holder.clone());
+                        found.push(Collision { network: network.name.clone(), subnet, other, holder });
+                    }
+                }
+            }
+            found
+        };
+        Ok(bridges.flat_map(of_network).collect())
     }
 
     /// Forgets a definition. Who is in the network is the caller's to know.

@@ -7,6 +7,7 @@ mod firewall;
 mod lease;
 mod link;
 mod machine;
+pub mod pasta;
 mod ports;
 
 use std::net::IpAddr;
@@ -17,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::Protocol;
 
 pub use attach::{attach, detach, mac_of};
-pub use book::{Book, NetworkWish};
+pub use book::{Book, Collision, NetworkWish};
 pub use error::NetworkError;
-pub use firewall::{Firewall, Whole};
+pub use firewall::{Firewall, ForeignChain, Whole};
 pub use lease::Lease;
 pub use link::{Inner, Link, Links, Mac, Route, Shared};
 pub use machine::Machine;

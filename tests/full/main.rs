@@ -9,6 +9,7 @@ mod attacks;
 mod cgroup_v2;
 mod cgroups;
 mod copying;
+mod doctor;
 mod faults;
 mod fixtures;
 mod live_limits;

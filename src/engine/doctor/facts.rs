@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{StatVfsMountFlags, statfs, statvfs};
 
+use super::network::{self, NetworkFacts};
 use super::probe::{Trial, run};
 use crate::model::Size;
+use crate::network::Book;
 
 /// Everything that is judged.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,7 @@ pub(super) struct Facts {
     pub data: Folder,
     pub run: Folder,
     pub terminal: Terminal,
+    pub network: NetworkFacts,
 }
 
 /// A program that must be allowed to do more than its caller.
@@ -82,6 +85,7 @@ pub(super) fn look(data: &Path, run_folder: &Path) -> Facts {
         data: folder(data),
         run: folder(run_folder),
         terminal: terminal(),
+        network: network::look(uid, &Book::open(&data.join("networks"))),
         user,
     }
 }
@@ -90,7 +94,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
-fn number(path: &str) -> Option<u64> {
+pub(super) fn number(path: &str) -> Option<u64> {
     text(path).trim().parse().ok()
 }
 

@@ -4,7 +4,7 @@ use humansize::{BINARY, format_size};
 
 use super::facts::{Facts, Folder, Terminal, Tool};
 use super::probe::Trial;
-use super::{Check, Verdict};
+use super::{Check, Verdict, network};
 
 /// openat2(2) came with it, the newest call that teu cannot do without.
 const LEAST_KERNEL: (u32, u32) = (5, 6);
@@ -26,19 +26,20 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     checks.push(seccomp(facts));
     checks.push(data_root(&facts.data));
     checks.push(run_root(&facts.run));
+    checks.extend(network::judge(facts.uid, &facts.network));
     checks.push(terminal(&facts.terminal));
     checks
 }
 
-fn fine(subject: &'static str, finding: impl Into<String>) -> Check {
+pub(super) fn fine(subject: &'static str, finding: impl Into<String>) -> Check {
     Check { subject, verdict: Verdict::Fine, finding: finding.into(), mend: None }
 }
 
-fn note(subject: &'static str, finding: impl Into<String>, mend: impl Into<String>) -> Check {
+pub(super) fn note(subject: &'static str, finding: impl Into<String>, mend: impl Into<String>) -> Check {
     Check { subject, verdict: Verdict::Note, finding: finding.into(), mend: Some(mend.into()) }
 }
 
-fn missing(subject: &'static str, finding: impl Into<String>, mend: impl Into<String>) -> Check {
+pub(super) fn missing(subject: &'static str, finding: impl Into<String>, mend: impl Into<String>) -> Check {
     Check { subject, verdict: Verdict::Missing, finding: finding.into(), mend: Some(mend.into()) }
 }
 
@@ -256,6 +257,7 @@ mod tests {
                 true_color: true,
                 size: Some(Size { columns: 120, rows: 40 }),
             },
+            network: network::tests::good(),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod facts;
 mod judge;
+mod network;
 mod probe;
 
 use serde::Serialize;
@@ -37,7 +38,7 @@ pub struct Check {
 }
 
 impl Engine {
-    /// Looks at the machine: kernel, namespaces, overlay on the data root, cgroups, ids, folders, terminal.
+    /// Looks at the machine: kernel, namespaces, overlay on the data root, cgroups, ids, folders, networks, terminal.
     ///
     /// Mounts an overlay in a namespace of its own for a moment, in a child process.
     pub fn doctor(&self) -> Result<Vec<Check>> {

@@ -5,11 +5,13 @@
 
 mod element;
 mod expression;
+mod others;
 mod table;
 
 use rustix::io::Errno;
 
 use self::element::Element;
+pub use self::others::ForeignChain;
 use self::table::{SUBSYSTEM, TABLE, Verb, message};
 use super::{NetworkError, NetworkRules, PortRule, Result};
 use crate::sys::netlink::{Message, Netlink, Refusal};
