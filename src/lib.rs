@@ -7,9 +7,9 @@
 //!          \      /          /
 //!           engine          /         use cases, one verb a file: the only orchestra
 //!          /   |   \       /
-//!    monitor   |  image network        crafts: one subject each
-//!       |      |         /
-//!       runtime --------             one process becomes one container
+//!    monitor   |  image network volume   crafts: one subject each
+//!       |      |         /     /
+//!       runtime --------------       one process becomes one container
 //!      /    |    \
 //!   sys   model   config              ground: kernel words, plain words, wishes
 //! ```
@@ -24,6 +24,7 @@
 //! - [`monitor`]: the one small process that stays with each running container: its terminal, log, exit, exec sessions.
 //! - [`image`]: the image store (an OCI image layout), registries, layers, archives.
 //! - [`network`]: bridges, links, addresses, published ports, the firewall: netlink alone, no program run.
+//! - [`volume`]: named volumes: folders that outlive containers, their locks and options.
 //! - [`engine`]: what a user can do, one verb a file; records on disk, locks, recovery.
 //! - [`cli`], [`tui`]: the command line and the full-screen interface.
 //! - [`oci`]: the OCI runtime command line, `teu oci`, for other engines. It stands on the runtime alone.
@@ -56,3 +57,4 @@ pub mod oci;
 pub mod runtime;
 pub mod sys;
 pub mod tui;
+pub mod volume;

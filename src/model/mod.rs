@@ -77,4 +77,4 @@ pub use usage::{
     ContainerUsage, DiskUsage, Extent, ImageUsage, LabelFilter, LabelWish, PartialUsage, PruneFilter, PruneScope,
     Pruned, PrunedImage,
 };
-pub use volume::{ParseVolumeNameError, VolumeName};
+pub use volume::{ANONYMOUS_LABEL, ParseVolumeNameError, Volume, VolumeFilter, VolumeName, VolumeSummary, VolumeWish};

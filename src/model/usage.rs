@@ -146,7 +146,7 @@ impl PruneFilter {
 }
 
 impl LabelFilter {
-    fn passes(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub fn passes(&self, labels: &BTreeMap<String, String>) -> bool {
         let found = labels.get(&self.key).is_some_and(|known| self.value.as_ref().is_none_or(|value| value == known));
         found == (self.wanted == LabelWish::Present)
     }
