@@ -117,10 +117,11 @@ fn container_value(inspect: &ContainerInspect) -> Value {
     let config = &record.config;
     let (program, arguments) =
         config.command.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let network = match config.network {
+    let network = match &config.network {
         NetworkMode::None => "none",
         NetworkMode::Host => "host",
         NetworkMode::Networks => config.networks.first().map_or("bridge", |wish| wish.network.as_str()),
+        NetworkMode::Container(_) => "container",
     };
     let mounts: Vec<Value> = config
         .mounts
@@ -272,6 +273,8 @@ mod tests {
             network: NetworkMode::None,
             networks: vec![],
             ports: vec![],
+            exposed: vec![],
+            publish_all: false,
             extra_hosts: vec![],
             mounts: vec![crate::model::Mount::bind("/a", "/b").read_only()],
             cap_add: vec!["CAP_NET_ADMIN".to_owned()],
@@ -312,6 +315,8 @@ mod tests {
             log_path: "/log".into(),
             cgroup: None,
             sessions: Vec::new(),
+            ports: vec![],
+            networks: vec![],
             size_rw_bytes: Some(42),
         }
     }

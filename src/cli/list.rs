@@ -1,16 +1,15 @@
 //! `ps`: the containers.
 
-use std::net::SocketAddr;
-
 use clap::Args;
 
 use super::failure::{Failure, Outcome};
 use super::filter::{Filters, label_holds, name_holds};
 use super::format::{Column, Format, Row, show};
 use super::output::Output;
+use super::published;
 use super::wording::{self, Truncation};
-use crate::engine::{Connected, Engine};
-use crate::model::{ContainerState, ContainerSummary, NetworkMode, PublishedPort, Timestamp};
+use crate::engine::Engine;
+use crate::model::{ContainerState, ContainerSummary, NetworkMode, Timestamp};
 
 /// List containers.
 #[derive(Args, Clone, Debug)]
@@ -77,28 +76,9 @@ pub fn list(engine: &Engine, wish: &List) -> Outcome {
         return Ok(0);
     }
     let now = Timestamp::now();
-    let row = |container: &ContainerSummary| {
-        let mut row = row(container, truncation, now);
-        if container.network == NetworkMode::Networks && container.state.is_running() {
-            connect(&mut row, &engine.connected(&container.id)?);
-        }
-        Ok(row)
-    };
-    let rows = kept.iter().map(row).collect::<Result<Vec<Row>, Failure>>()?;
+    let rows: Vec<Row> = kept.iter().map(|container| row(container, truncation, now)).collect();
     show(&mut out, &wish.format.clone().unwrap_or_default(), &SHOWN, &ALL, &rows)?;
     Ok(0)
-}
-
-/// Puts a running container's ports and networks into its row.
-fn connect(row: &mut Row, connected: &Connected) {
-    let port = |port: &PublishedPort| {
-        let host = SocketAddr::new(port.host, port.host_port);
-        format!("{host}->{}/{}", port.container_port, port.protocol)
-    };
-    let ports: Vec<String> = connected.ports.iter().map(port).collect();
-    let networks: Vec<&str> = connected.endpoints.iter().map(|endpoint| endpoint.network_name.as_str()).collect();
-    row.fields.insert("Ports".to_owned(), ports.join(", ").into());
-    row.fields.insert("Networks".to_owned(), networks.join(",").into());
 }
 
 /// Those that pass the filters, newest first, at most `last`.
@@ -156,10 +136,11 @@ fn row(container: &ContainerSummary, truncation: Truncation, now: Timestamp) -> 
     };
     let labels: Vec<String> = container.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let mounts: Vec<String> = container.mounts.iter().map(|mount| mount.source.to_string()).collect();
-    let network = match container.network {
-        crate::model::NetworkMode::None => "none",
-        crate::model::NetworkMode::Host => "host",
-        crate::model::NetworkMode::Networks => "",
+    let networks = match &container.network {
+        NetworkMode::None => vec!["none"],
+        NetworkMode::Host => vec!["host"],
+        NetworkMode::Networks => container.networks.iter().map(|endpoint| endpoint.network_name.as_str()).collect(),
+        NetworkMode::Container(_) => vec![],
     };
     let mut row = Row::new([
         ("ID", id.to_owned()),
@@ -167,13 +148,16 @@ fn row(container: &ContainerSummary, truncation: Truncation, now: Timestamp) -> 
         ("Command", wording::command(&container.command, truncation)),
         ("RunningFor", wording::ago(container.created, now)),
         ("Status", wording::status(&container.state, now)),
-        ("Ports", String::new()),
+        (
+            "Ports",
+            published::shown(&container.ports, if container.state.is_running() { &container.exposed } else { &[] }),
+        ),
         ("Names", container.name.to_string()),
         ("CreatedAt", wording::moment(container.created)),
         ("State", container.state.word().to_owned()),
         ("Labels", labels.join(",")),
         ("Mounts", mounts.join(",")),
-        ("Networks", network.to_owned()),
+        ("Networks", networks.join(",")),
         ("Pid", container.state.pid().map(|pid| pid.to_string()).unwrap_or_default()),
     ]);
     row.labels = Some(container.labels.clone());
@@ -203,6 +187,9 @@ mod tests {
             state,
             tty: false,
             network: NetworkMode::None,
+            ports: vec![],
+            exposed: vec![],
+            networks: vec![],
             limits: Limits::default(),
             restart: crate::model::RestartPolicy::No,
             labels: BTreeMap::from([("tier".to_owned(), name.to_owned())]),

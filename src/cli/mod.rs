@@ -32,6 +32,7 @@ mod output;
 mod parse;
 mod progress;
 mod prune;
+mod published;
 mod pull;
 mod push;
 mod run;
@@ -113,6 +114,8 @@ fn dispatch(words: Vec<std::ffi::OsString>) -> Result<Ending, Failure> {
         log: config.log,
         registries: config.registries.clone(),
         unpack: config.unpack,
+        network: config.network.clone(),
+        publish_address: config.publish_address,
     };
     let engine = Engine::open(options).map_err(|error| own_failure(error, command.as_ref()))?;
     match command {

@@ -11,9 +11,9 @@ use super::failure::{Failure, Outcome};
 use super::filter::{Filters, label_holds, name_holds};
 use super::format::{Column, Format, Row, show};
 use super::output::Output;
-use super::wording;
+use super::{networking, wording};
 use crate::engine::{Engine, NetworkInspect, NetworkWish};
-use crate::model::{Network, NetworkDriver};
+use crate::model::{EndpointWish, Network, NetworkDriver};
 
 /// Networks that containers can be in.
 #[derive(Subcommand, Clone, Debug)]
@@ -26,6 +26,8 @@ pub enum NetworkCommand {
     #[command(alias = "remove")]
     Rm(Remove),
     Prune(Prune),
+    Connect(Connect),
+    Disconnect(Disconnect),
 }
 
 /// Define a network; its bridge is made when the first container joins.
@@ -102,6 +104,39 @@ pub struct Prune {
     filter: Vec<String>,
 }
 
+/// Put a container into a network, at once if it runs, and for each later start.
+#[derive(Args, Clone, Debug)]
+pub struct Connect {
+    /// Its IPv4 address there
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
+    /// Its IPv6 address there
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<IpAddr>,
+    /// The hardware address of its link there
+    #[arg(long, value_name = "ADDRESS", value_parser = networking::mac)]
+    mac_address: Option<networking::Mac>,
+    /// A further name of it there
+    #[arg(long, value_name = "NAME")]
+    alias: Vec<String>,
+    #[arg(value_name = "NETWORK")]
+    network: String,
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+/// Take a container out of a network, at once if it runs, and for each later start.
+#[derive(Args, Clone, Debug)]
+pub struct Disconnect {
+    /// Also if its monitor does not do it
+    #[arg(short, long)]
+    force: bool,
+    #[arg(value_name = "NETWORK")]
+    network: String,
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
 /// List the ports that a container publishes.
 #[derive(Args, Clone, Debug)]
 pub struct Port {
@@ -123,6 +158,11 @@ pub fn network(engine: &Engine, command: &NetworkCommand) -> Outcome {
         NetworkCommand::Inspect(wish) => inspect(engine, wish),
         NetworkCommand::Rm(wish) => remove(engine, wish),
         NetworkCommand::Prune(wish) => prune(engine, wish),
+        NetworkCommand::Connect(wish) => connect(engine, wish),
+        NetworkCommand::Disconnect(wish) => {
+            engine.network_disconnect(&wish.network, &wish.container, wish.force)?;
+            Ok(0)
+        }
     }
 }
 
@@ -156,6 +196,19 @@ fn create(engine: &Engine, wish: &Create) -> Outcome {
     let mut out = Output::open();
     out.line(network.id.as_str())?;
     out.flush()?;
+    Ok(0)
+}
+
+fn connect(engine: &Engine, wish: &Connect) -> Outcome {
+    let endpoint = EndpointWish {
+        network: wish.network.clone(),
+        address: wish.ip,
+        address6: wish.ip6,
+        mac: wish.mac_address,
+        aliases: wish.alias.clone(),
+    };
+    networking::check_families(&endpoint)?;
+    engine.network_connect(&wish.network, &wish.container, endpoint)?;
     Ok(0)
 }
 

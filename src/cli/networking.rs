@@ -5,19 +5,25 @@ use std::net::IpAddr;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::model::{DEFAULT_NETWORK, EndpointWish, NetworkMode, PortWish, parse_mac, parse_ports};
+use crate::model::{DEFAULT_NETWORK, EndpointWish, ExposedPort, NetworkMode, PortWish, parse_mac, parse_ports};
 
 /// Networks and ports.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Networks")]
 pub struct NetworkFlags {
-    /// Network: none, host (with --userns host also for ports below 1024), bridge, or one that `network create` made;
-    /// several times for several [default: none]
+    /// Network: bridge, none, host (with --userns host also for ports below 1024), container:NAME (that of another container),
+    /// or one that `network create` made; several times for several [default: `network` of config.toml, else none]
     #[arg(long, alias = "net", value_name = "NAME|name=NAME,ip=…")]
     pub network: Vec<String>,
     /// Publish a port of the container, on 127.0.0.1 unless an address is given
     #[arg(short, long, value_name = "[[IP:]PORT:]PORT[/tcp|udp|sctp]")]
     pub publish: Vec<String>,
+    /// Publish each exposed port on a free port of this machine
+    #[arg(short = 'P', long)]
+    pub publish_all: bool,
+    /// Say that it serves a port; -P publishes it
+    #[arg(long, value_name = "PORT[-PORT][/tcp|udp|sctp]")]
+    pub expose: Vec<String>,
     /// The container's IPv4 address in its network
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
@@ -35,14 +41,17 @@ pub struct NetworkFlags {
     add_host: Vec<String>,
 }
 
-type Mac = [u8; 6];
+pub type Mac = [u8; 6];
 
 /// What the flags ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networking {
-    pub mode: NetworkMode,
+    /// None is the engine's default.
+    pub mode: Option<NetworkMode>,
     pub networks: Vec<EndpointWish>,
     pub ports: Vec<PortWish>,
+    pub exposed: Vec<ExposedPort>,
+    pub publish_all: bool,
     pub extra_hosts: Vec<String>,
 }
 
@@ -50,46 +59,68 @@ impl NetworkFlags {
     pub fn wishes(&self) -> Result<Networking, Failure> {
         let mut networks = self.network.iter().map(|text| endpoint(text)).collect::<Result<Vec<_>, _>>()?;
         let ports = self.publish.iter().map(|text| ports(text)).collect::<Result<Vec<_>, _>>()?.concat();
+        let exposed = self.expose.iter().map(|text| exposed(text)).collect::<Result<Vec<_>, _>>()?.concat();
         let alone = networks.iter().find_map(|wish| match wish.network.as_str() {
             "none" => Some(NetworkMode::None),
             "host" => Some(NetworkMode::Host),
-            _ => None,
+            text => text.strip_prefix("container:").map(|target| NetworkMode::Container(target.to_owned())),
         });
         if alone.is_some() && networks.len() > 1 {
-            return Err(Failure::usage("--network none and host go with no other network"));
+            return Err(Failure::usage("--network none, host and container:NAME go with no other network"));
         }
-        let mode = match alone {
-            Some(mode) => mode,
-            // Whoever publishes a port or wants an address wants a network.
-            None if networks.is_empty() && !ports.is_empty() => {
-                networks.push(EndpointWish { network: DEFAULT_NETWORK.to_owned(), ..EndpointWish::default() });
-                NetworkMode::Networks
-            }
-            None if networks.is_empty() => NetworkMode::None,
-            None => NetworkMode::Networks,
-        };
         let extra_hosts = self.add_host.iter().map(|text| host_line(text)).collect::<Result<_, _>>()?;
-        if mode != NetworkMode::Networks {
-            let wanted = [
-                ("--publish", !ports.is_empty()),
-                ("--ip", self.ip.is_some()),
-                ("--ip6", self.ip6.is_some()),
-                ("--mac-address", self.mac_address.is_some()),
-                ("--network-alias", !self.network_alias.is_empty()),
-            ];
-            if let Some((flag, _)) = wanted.into_iter().find(|(_, wanted)| *wanted) {
+        let wanted = [
+            ("--publish", !ports.is_empty()),
+            ("--publish-all", self.publish_all),
+            ("--ip", self.ip.is_some()),
+            ("--ip6", self.ip6.is_some()),
+            ("--mac-address", self.mac_address.is_some()),
+            ("--network-alias", !self.network_alias.is_empty()),
+        ];
+        let wanted = wanted.into_iter().find(|(_, wanted)| *wanted);
+        if let Some(mode) = alone {
+            if let Some((flag, _)) = wanted {
                 return Err(Failure::usage(format!("{flag} needs a network of the container's own"))
                     .with_hint("`--network bridge` is the one that is always there"));
             }
-            return Ok(Networking { mode, networks: Vec::new(), ports, extra_hosts });
+            if mode == NetworkMode::Container(String::new()) {
+                return Err(Failure::usage("--network container: names no container"));
+            }
+            return Ok(Networking { mode: Some(mode), exposed, extra_hosts, ..Networking::default() });
         }
-        let first = &mut networks[0];
-        first.address = self.ip.or(first.address);
-        first.address6 = self.ip6.or(first.address6);
-        first.mac = self.mac_address.or(first.mac);
-        first.aliases.extend(self.network_alias.iter().cloned());
-        Ok(Networking { mode, networks, ports, extra_hosts })
+        let mode = (!networks.is_empty()).then_some(NetworkMode::Networks);
+        // Without a name it is the default one.
+        if networks.is_empty() && wanted.is_some() {
+            networks.push(EndpointWish::default());
+        }
+        if let Some(first) = networks.first_mut() {
+            first.address = self.ip.or(first.address);
+            first.address6 = self.ip6.or(first.address6);
+            first.mac = self.mac_address.or(first.mac);
+            first.aliases.extend(self.network_alias.iter().cloned());
+            check_families(first)?;
+        }
+        Ok(Networking { mode, networks, ports, exposed, publish_all: self.publish_all, extra_hosts })
     }
+}
+
+/// An address under the flag of the other family would be looked for in the wrong subnet.
+pub fn check_families(wish: &EndpointWish) -> Result<(), Failure> {
+    match (wish.address, wish.address6) {
+        (Some(address), _) if address.is_ipv6() => {
+            Err(Failure::usage(format!("--ip {address}: it is an IPv6 address")).with_hint("--ip6 takes it"))
+        }
+        (_, Some(address)) if address.is_ipv4() => {
+            Err(Failure::usage(format!("--ip6 {address}: it is an IPv4 address")).with_hint("--ip takes it"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exposed(text: &str) -> Result<Vec<ExposedPort>, Failure> {
+    ExposedPort::parse(text).map_err(|why| {
+        Failure::usage(format!("invalid exposed port {text:?}: {why}")).with_hint("write 80, 53/udp or 8000-8009")
+    })
 }
 
 /// A network's name, or `name=…,ip=…,ip6=…,mac-address=…,alias=…`.
@@ -118,7 +149,7 @@ fn endpoint(text: &str) -> Result<EndpointWish, Failure> {
     Ok(wish)
 }
 
-fn mac(text: &str) -> Result<Mac, String> {
+pub fn mac(text: &str) -> Result<Mac, String> {
     parse_mac(text)
 }
 
@@ -178,15 +209,18 @@ mod tests {
             network: names.iter().map(|name| (*name).to_owned()).collect(),
             ..NetworkFlags::default()
         };
-        assert_eq!(of(network(&[])).expect("nothing").mode, NetworkMode::None);
-        assert_eq!(of(network(&["host"])).expect("host").mode, NetworkMode::Host);
+        assert_eq!(of(network(&[])).expect("nothing"), Networking::default());
+        assert_eq!(of(network(&["host"])).expect("host").mode, Some(NetworkMode::Host));
+        let other = Some(NetworkMode::Container("web".to_owned()));
+        assert_eq!(of(network(&["container:web"])).expect("another's").mode, other);
         let two = of(network(&["bridge", "name=lan,ip=10.0.0.9,alias=db"])).expect("two networks");
         assert_eq!(two.networks[1].aliases, ["db"]);
         assert_eq!(two.networks[1].address, Some(IpAddr::from([10, 0, 0, 9])));
         assert!(of(network(&["host", "lan"])).is_err());
         assert!(of(network(&["name=lan,color=red"])).is_err());
         let published = NetworkFlags { publish: vec!["80".to_owned()], ..NetworkFlags::default() };
-        assert_eq!(of(published.clone()).expect("a port").networks[0].network, DEFAULT_NETWORK);
+        assert_eq!(of(published.clone()).expect("a port").networks, [EndpointWish::default()]);
+        assert!(of(NetworkFlags { network: vec!["container:web".to_owned()], ..published.clone() }).is_err());
         assert!(of(NetworkFlags { network: vec!["none".to_owned()], ..published }).is_err());
         assert_eq!(host_line("db:10.0.0.5").expect("a line"), "10.0.0.5\tdb");
         assert_eq!(host_line("six=::1").expect("a line"), "::1\tsix");

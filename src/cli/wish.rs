@@ -152,6 +152,8 @@ impl Wish {
             init: self.init,
             read_only: self.read_only,
             network: networking.mode,
+            exposed: networking.exposed,
+            publish_all: networking.publish_all,
             networks: networking.networks,
             ports: networking.ports,
             extra_hosts: networking.extra_hosts,

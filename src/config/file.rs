@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::model::{RegistrySettings, UnpackLimits, parse_bytes};
+use crate::model::{Name, RegistrySettings, UnpackLimits, parse_bytes};
 
 /// How much of a container's output is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +38,10 @@ pub struct Config {
     pub log: LogSize,
     /// What makes more of itself than this when it is unpacked is taken for a decompression bomb.
     pub unpack: UnpackLimits,
+    /// The network of containers that are not told one: `bridge`, `none`, `host` or a network's name.
+    pub network: Option<String>,
+    /// The address that ports are published on where none is given; 127.0.0.1 if none. Docker's is 0.0.0.0.
+    pub publish_address: Option<IpAddr>,
     /// Keys by the name of the action they are bound to, such as `quit = ["q", "ctrl-c"]`. Replaces the action's default keys.
     pub keys: BTreeMap<String, Vec<String>>,
     /// The file these wishes came from, or would come from.
@@ -53,6 +58,9 @@ struct Text {
     registries: RegistrySettings,
     log: LogText,
     unpack: UnpackText,
+    #[serde(deserialize_with = "network_name")]
+    network: Option<String>,
+    publish_address: Option<IpAddr>,
     keys: BTreeMap<String, OneOrMany>,
 }
 
@@ -89,6 +97,8 @@ impl Default for Text {
             registries: RegistrySettings::default(),
             log: LogText::default(),
             unpack: UnpackText::default(),
+            network: None,
+            publish_address: None,
             keys: BTreeMap::new(),
         }
     }
@@ -117,6 +127,14 @@ fn size<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
     let text = String::deserialize(deserializer)?;
     let bytes = parse_bytes(&text).map_err(serde::de::Error::custom)?;
     if bytes < 4096 { Err(serde::de::Error::custom("a log of less than 4k cannot be kept")) } else { Ok(bytes) }
+}
+
+fn network_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.parse::<Name>() {
+        Ok(_) => Ok(Some(text)),
+        Err(error) => Err(serde::de::Error::custom(format!("{text:?} is no network: {error}"))),
+    }
 }
 
 fn at_least_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -166,6 +184,8 @@ impl Config {
                 max_ratio: text.unpack.max_ratio.get(),
                 max_entries: text.unpack.max_files.get(),
             },
+            network: text.network,
+            publish_address: text.publish_address,
             keys: keys.collect(),
             path,
             themes_folder: folder.join("themes"),

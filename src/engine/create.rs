@@ -57,6 +57,7 @@ impl Inner {
     pub(super) fn create(&self, request: &CreateRequest) -> Result<(ContainerRecord, Lock)> {
         let id = new_id()?;
         let basis = self.basis(&request.image)?;
+        let request = &self.with_networks(request)?;
         let config = merge(request, &basis.config, &surroundings(&id))?;
         make_sources(&config.mounts)?;
         let needs_ids = config.isolation.user_namespace == UserNamespaceMode::Private && can_lease();

@@ -37,6 +37,17 @@ pub enum EngineError {
     HostImage { verb: &'static str },
     #[error("network {network} is in use by container {container}")]
     NetworkInUse { network: Name, container: Name },
+    #[error("container {container} is in network {network} already")]
+    Connected { container: Name, network: Name },
+    #[error("container {container} is not in network {network}")]
+    NotConnected { container: Name, network: String },
+    #[error("container {container} publishes {port} already")]
+    Published { container: Name, port: String },
+    #[error("container {container} does not publish {port}")]
+    NotPublished { container: Name, port: String },
+    /// The container is in no network of its own.
+    #[error("{what}")]
+    OtherNetwork { what: String },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
     NoIdsLeft,
     #[error("container {name} is made of the host image, which is this machine and no image that a layer could lie on")]
@@ -75,7 +86,10 @@ impl EngineError {
     /// What a face can act on: exit codes, colours, retries.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoSuchContainer { .. } | Self::NoSuchImage { .. } => ErrorKind::NotFound,
+            Self::NoSuchContainer { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NotConnected { .. }
+            | Self::NotPublished { .. } => ErrorKind::NotFound,
             Self::AmbiguousId { .. } | Self::Invalid { .. } => ErrorKind::InvalidInput,
             Self::NameTaken { .. }
             | Self::NotRunning { .. }
@@ -85,6 +99,9 @@ impl EngineError {
             | Self::RemoveRunning { .. }
             | Self::CommitHost { .. }
             | Self::NetworkInUse { .. }
+            | Self::Connected { .. }
+            | Self::Published { .. }
+            | Self::OtherNetwork { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
@@ -133,6 +150,15 @@ impl EngineError {
             Self::Io { .. } => return None,
             Self::Config(error) => return error.hint(),
             Self::NetworkInUse { container, .. } => format!("`teu stop {container}` takes it out"),
+            Self::Connected { container, network } => format!("`teu network disconnect {network} {container}` takes it out"),
+            Self::NotConnected { container, .. } => format!("`teu inspect {container}` lists its networks"),
+            Self::Published { container, .. } | Self::NotPublished { container, .. } => {
+                format!("`teu port {container}` lists what it publishes")
+            }
+            Self::OtherNetwork { .. } => return None,
+            Self::Network(NetworkError::NoSuchNetwork { target }) => {
+                format!("`teu network ls` lists the networks, `teu network create {target}` makes it")
+            }
             Self::Network(_) => return None,
             Self::Image(error) => return error.hint(),
             Self::Runtime(_) | Self::Monitor(_) => match self.kind() {

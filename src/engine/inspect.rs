@@ -1,7 +1,7 @@
 //! `inspect`: everything known of one container.
 
 use super::state::Life;
-use super::{Engine, EngineError, Inner, Result};
+use super::{Connected, Engine, EngineError, Inner, Result};
 use crate::model::{ContainerInspect, ContainerRecord, ContainerState, HOST_IMAGE};
 
 impl Engine {
@@ -28,7 +28,10 @@ impl Inner {
             (Life::Up(up), _) => (up.cgroup.path().map(|path| path.to_string()), up.restarts),
             _ => (None, 0),
         };
+        let connected = if state.is_running() { self.connected(&record.id)? } else { Connected::default() };
         Ok(ContainerInspect {
+            ports: connected.ports,
+            networks: connected.endpoints,
             image_reference: if record.image == HOST_IMAGE { None } else { record.image.parse().ok() },
             log_path: self.log_file(&record.id),
             sessions: if state.is_running() { self.sessions(&record)? } else { Vec::new() },

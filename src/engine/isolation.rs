@@ -74,7 +74,7 @@ fn check_sysctls(request: &CreateRequest) -> Result<()> {
         let key = key.replace('/', ".");
         let queues = key.starts_with("fs.mqueue.") || key.starts_with("kernel.msg") || key.starts_with("kernel.shm");
         let owner = if key.starts_with("net.") {
-            Some(("network", request.network == NetworkMode::Host))
+            Some(("network", matches!(request.network, Some(NetworkMode::Host | NetworkMode::Container(_)))))
         } else if queues || key == "kernel.sem" {
             Some(("ipc", isolation.ipc == NamespaceMode::Host))
         } else if key == "kernel.domainname" || key == "kernel.hostname" {
@@ -197,7 +197,7 @@ mod tests {
         }
         assert!(refused(Isolation { ipc: NamespaceMode::Host, ..with("kernel.shmmax") }).contains("ipc"));
         assert!(isolation(&request(with("net.core.somaxconn")), &around(true)).is_ok());
-        let host = CreateRequest { network: NetworkMode::Host, ..request(with("net.core.somaxconn")) };
+        let host = CreateRequest { network: Some(NetworkMode::Host), ..request(with("net.core.somaxconn")) };
         assert!(isolation(&host, &around(true)).is_err());
     }
 

@@ -6,7 +6,8 @@ use super::place::{Entry, names_in};
 use super::state::Hint;
 use super::{Engine, EngineError, Inner, Result};
 use crate::model::{
-    ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus, Id, Name, RestartPolicy, Timestamp,
+    ContainerRecord, ContainerState, ContainerSummary, ExitReason, ExitStatus, Id, Name, NetworkMode, RestartPolicy,
+    Timestamp,
 };
 
 impl Engine {
@@ -47,7 +48,7 @@ impl Inner {
                     let Some(record) = self.sound_record(&id)? else { continue };
                     names.insert(record.name.clone());
                     let state = self.state_or_why(&record, Hint { runs: lives.contains(&id) });
-                    list.extend(state.map(|state| summary(record, state)));
+                    list.extend(state.map(|state| self.connected_summary(record, state)));
                 }
                 Entry::Unfinished(_) => self.sweep_unfinished(&entry)?,
                 Entry::Foreign => {}
@@ -66,12 +67,22 @@ impl Inner {
             match self.sound_record(id)? {
                 Some(record) => {
                     let state = self.state_or_why(&record, Hint { runs: true }).filter(ContainerState::is_running);
-                    list.extend(state.map(|state| summary(record, state)));
+                    list.extend(state.map(|state| self.connected_summary(record, state)));
                 }
                 None => self.sweep_life(id)?,
             }
         }
         Ok(list)
+    }
+
+    /// With what a running one publishes and is connected to. A file that cannot be read does not hide the container.
+    fn connected_summary(&self, record: ContainerRecord, state: ContainerState) -> ContainerSummary {
+        let mut summary = summary(record, state);
+        if summary.network == NetworkMode::Networks && summary.state.is_running() {
+            let connected = self.connected(&summary.id).unwrap_or_default();
+            (summary.ports, summary.networks) = (connected.ports, connected.endpoints);
+        }
+        summary
     }
 
     /// Ids of all containers with a run folder.
@@ -121,6 +132,9 @@ pub(super) fn summary(record: ContainerRecord, state: ContainerState) -> Contain
         state,
         tty: record.config.tty,
         network: record.config.network,
+        ports: Vec::new(),
+        exposed: record.config.exposed,
+        networks: Vec::new(),
         limits: record.config.limits,
         restart: record.config.restart,
         labels: record.config.labels,

@@ -1,6 +1,6 @@
 //! A wish and an image's configuration become a container's configuration, by Docker's rules. Nothing here does I/O.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
@@ -9,8 +9,8 @@ use oci_spec::runtime::{Capability, PosixRlimitType};
 use super::isolation::{checked_user, isolation};
 use super::{EngineError, Result, limits};
 use crate::model::{
-    ContainerConfig, CreateRequest, ImageConfig, Mount, MountSource, NamespaceMode, NetworkMode, Rlimit, SeccompChoice,
-    Signal,
+    ContainerConfig, CreateRequest, ExposedPort, ImageConfig, Mount, MountSource, NamespaceMode, NetworkMode, PortWish,
+    Rlimit, SeccompChoice, Signal,
 };
 use crate::runtime::seccomp;
 
@@ -36,6 +36,7 @@ pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surro
     let hostname = hostname(request, around)?;
     let user = request.user.clone().or_else(|| image.user.clone()).unwrap_or_default();
     checked_user(&user)?;
+    let exposed = exposed(request, image);
     let config = ContainerConfig {
         command: command(request, image)?,
         env: environment(request, image, &hostname)?,
@@ -47,9 +48,11 @@ pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surro
         auto_remove: request.auto_remove,
         init: request.init,
         read_only: request.read_only,
-        network: request.network,
+        network: request.network.clone().unwrap_or_default(),
         networks: request.networks.clone(),
-        ports: request.ports.clone(),
+        ports: ports(request, &exposed)?,
+        exposed,
+        publish_all: request.publish_all,
         extra_hosts: request.extra_hosts.clone(),
         mounts: mounts(&request.mounts)?,
         cap_add: capabilities(&request.cap_add)?,
@@ -131,7 +134,7 @@ fn workdir(request: &CreateRequest, image: &ImageConfig) -> Result<String> {
 
 fn hostname(request: &CreateRequest, around: &Surroundings) -> Result<String> {
     let Some(hostname) = &request.hostname else {
-        let shares = request.network == NetworkMode::Host || request.isolation.uts == NamespaceMode::Host;
+        let shares = request.network == Some(NetworkMode::Host) || request.isolation.uts == NamespaceMode::Host;
         return Ok(if shares { around.machine_hostname.clone() } else { around.default_hostname.clone() });
     };
     let label = |label: &str| {
@@ -144,6 +147,33 @@ fn hostname(request: &CreateRequest, around: &Surroundings) -> Result<String> {
     } else {
         Err(invalid(format!("invalid hostname: {hostname:?} (letters, digits, - and . between, at most 64)")))
     }
+}
+
+/// What the image and the user say it serves. What cannot be read in an image is left out, as Docker does.
+fn exposed(request: &CreateRequest, image: &ImageConfig) -> Vec<ExposedPort> {
+    let of_image = image.exposed_ports.iter().filter_map(|text| ExposedPort::parse(text).ok()).flatten();
+    let all: BTreeSet<ExposedPort> = of_image.chain(request.exposed.iter().copied()).collect();
+    all.into_iter().collect()
+}
+
+/// The wished ones, and with `-P` a free one for each exposed port that is not among them.
+fn ports(request: &CreateRequest, exposed: &[ExposedPort]) -> Result<Vec<PortWish>> {
+    let mut ports: Vec<PortWish> = Vec::with_capacity(request.ports.len());
+    for wish in &request.ports {
+        let place = |it: &PortWish| (it.protocol, it.host, it.host_port);
+        if wish.host_port.is_some() && ports.iter().any(|other| place(other) == place(wish)) {
+            let port = wish.host_port.unwrap_or_default();
+            return Err(invalid(format!("port {port}/{} is to be published twice", wish.protocol)));
+        }
+        ports.push(wish.clone());
+    }
+    let published = |ports: &[PortWish], it: &ExposedPort| {
+        ports.iter().any(|wish| (wish.container_port, wish.protocol) == (it.port, it.protocol))
+    };
+    for it in exposed.iter().filter(|it| request.publish_all && !published(&ports, it)).collect::<Vec<_>>() {
+        ports.push(PortWish { protocol: it.protocol, host: None, host_port: None, container_port: it.port });
+    }
+    Ok(ports)
 }
 
 fn mounts(wished: &[Mount]) -> Result<Vec<Mount>> {
@@ -318,7 +348,7 @@ mod tests {
     #[test]
     fn hostname_is_short_id_or_the_machines_on_its_network() {
         assert_eq!(merged(&CreateRequest::default(), &image()).hostname, "0123456789ab");
-        let host = CreateRequest { network: NetworkMode::Host, ..CreateRequest::default() };
+        let host = CreateRequest { network: Some(NetworkMode::Host), ..CreateRequest::default() };
         assert_eq!(merged(&host, &image()).hostname, "machine");
         for bad in ["", "-a", "a-", "a..b", "a b", "a\u{1b}", &"x".repeat(65)] {
             refused(&CreateRequest { hostname: Some(bad.to_owned()), ..CreateRequest::default() });

@@ -5,6 +5,7 @@
 
 mod attach;
 mod commit;
+mod connect;
 mod copy;
 mod create;
 mod doctor;
@@ -57,6 +58,7 @@ mod wait;
 mod watch;
 mod wires;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,6 +109,10 @@ pub struct EngineOptions {
     pub registries: RegistrySettings,
     /// How much one layer may unpack to.
     pub unpack: UnpackLimits,
+    /// The network of containers that are not told one: `bridge`, `none`, `host` or a network's name.
+    pub network: Option<String>,
+    /// The address that ports are published on where none is given; none is 127.0.0.1.
+    pub publish_address: Option<IpAddr>,
 }
 
 /// The engine: every verb is a method. Cheap to clone, and good from any thread.
@@ -123,6 +129,8 @@ struct Inner {
     log: LogSize,
     registries: Registries,
     unpack: UnpackLimits,
+    default_network: String,
+    publish_address: IpAddr,
 }
 
 impl Engine {
@@ -131,7 +139,15 @@ impl Engine {
         let folders = Folders::resolve(options.root.as_deref(), options.runroot.as_deref())?;
         let leases = ids::Leases::of_machine(&folders);
         let registries = Registries::new(options.registries);
-        Ok(Self(Arc::new(Inner { folders, leases, log: options.log, registries, unpack: options.unpack })))
+        Ok(Self(Arc::new(Inner {
+            folders,
+            leases,
+            log: options.log,
+            registries,
+            unpack: options.unpack,
+            default_network: options.network.unwrap_or_else(|| "none".to_owned()),
+            publish_address: options.publish_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        })))
     }
 
     /// The data folder in use.

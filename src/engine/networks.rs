@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::connect::is_wish_for;
 use super::place::{Entry, names_in};
 use super::wires::{Connected, machine};
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerRecord, Endpoint, Id, Name, Network, NetworkMode, PublishedPort};
+use crate::model::{ContainerRecord, ContainerSummary, Endpoint, Id, Name, Network, NetworkMode, PublishedPort};
 use crate::network::{Book, NetworkWish};
 
 /// Everything known of a network.
@@ -25,6 +26,20 @@ impl Engine {
     /// All networks, the default one first.
     pub fn networks(&self) -> Result<Vec<Network>> {
         Ok(self.0.networks()?.all()?)
+    }
+
+    /// Every network and who is in it, in one pass over the running containers.
+    pub fn networks_overview(&self) -> Result<Vec<NetworkInspect>> {
+        let running = self.list(false)?;
+        let overview = |network: Network| {
+            let of = |container: &ContainerSummary| {
+                let endpoint = container.networks.iter().find(|endpoint| endpoint.network == network.id)?;
+                Some((container.id.clone(), container.name.clone(), endpoint.clone()))
+            };
+            let containers = running.iter().filter_map(of).collect();
+            NetworkInspect { network, containers }
+        };
+        Ok(self.networks()?.into_iter().map(overview).collect())
     }
 
     /// A network by name, id or the beginning of an id, and who is in it.
@@ -105,7 +120,5 @@ impl Inner {
 }
 
 fn is_made_for(record: &ContainerRecord, network: &Network) -> bool {
-    let named =
-        |text: &str| text == network.name.as_str() || (text.len() >= 4 && network.id.as_str().starts_with(text));
-    record.config.networks.iter().any(|wish| named(&wish.network))
+    record.config.networks.iter().any(|wish| is_wish_for(wish, network))
 }

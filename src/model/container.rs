@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Digest, EndpointWish, Id, IdRange, Isolation, Limits, Mount, Name, PortWish, Reference, RestartPolicy, SessionId,
-    Signal, Timestamp,
+    Digest, Endpoint, EndpointWish, ExposedPort, Id, IdRange, Isolation, Limits, Mount, Name, PortWish, PublishedPort,
+    Reference, RestartPolicy, SessionId, Signal, Timestamp,
 };
 
 /// How a container reaches the network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
     /// An own network namespace with a loopback interface only.
@@ -21,6 +21,8 @@ pub enum NetworkMode {
     Host,
     /// An own network namespace with a link into each of the container's networks.
     Networks,
+    /// The network namespace of another container, by its id.
+    Container(String),
 }
 
 /// Whether `run` and `create` may fetch the image.
@@ -83,6 +85,12 @@ pub struct ContainerConfig {
     /// Published ports.
     #[serde(default)]
     pub ports: Vec<PortWish>,
+    /// What the image and `--expose` say it serves.
+    #[serde(default)]
+    pub exposed: Vec<ExposedPort>,
+    /// `-P`: each exposed port is among `ports`.
+    #[serde(default)]
+    pub publish_all: bool,
     /// Further lines of /etc/hosts, each an address and a name.
     #[serde(default)]
     pub extra_hosts: Vec<String>,
@@ -215,6 +223,15 @@ pub struct ContainerSummary {
     pub state: ContainerState,
     pub tty: bool,
     pub network: NetworkMode,
+    /// What it publishes now; nothing if it does not run.
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
+    /// What it serves, published or not.
+    #[serde(default)]
+    pub exposed: Vec<ExposedPort>,
+    /// How it is connected now; nothing if it does not run.
+    #[serde(default)]
+    pub networks: Vec<Endpoint>,
     pub limits: Limits,
     pub restart: RestartPolicy,
     pub labels: BTreeMap<String, String>,
@@ -241,6 +258,12 @@ pub struct ContainerInspect {
     /// The cgroup's path below each hierarchy's root; none where the kernel gave no cgroup.
     pub cgroup: Option<String>,
     pub sessions: Vec<SessionSummary>,
+    /// What it publishes now; nothing if it does not run.
+    #[serde(default)]
+    pub ports: Vec<PublishedPort>,
+    /// How it is connected now; nothing if it does not run.
+    #[serde(default)]
+    pub networks: Vec<Endpoint>,
     /// How often its restart policy has started it again since it was started by hand.
     #[serde(default)]
     pub restarts: u32,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    EndpointWish, Isolation, Limits, Mount, Name, NetworkMode, PortWish, PullPolicy, RestartPolicy, Rlimit,
-    SeccompChoice, Signal,
+    EndpointWish, ExposedPort, Isolation, Limits, Mount, Name, NetworkMode, PortWish, PullPolicy, RestartPolicy,
+    Rlimit, SeccompChoice, Signal,
 };
 
 /// A wish for a container. `None` and empty mean "as the image says, else Docker's default".
@@ -28,9 +28,15 @@ pub struct CreateRequest {
     pub auto_remove: bool,
     pub init: bool,
     pub read_only: bool,
-    pub network: NetworkMode,
+    /// None is the engine's default.
+    pub network: Option<NetworkMode>,
+    /// One whose name is empty is the engine's default.
     pub networks: Vec<EndpointWish>,
     pub ports: Vec<PortWish>,
+    /// Beside those of the image.
+    pub exposed: Vec<ExposedPort>,
+    /// Publish each exposed port on a free one (`-P`).
+    pub publish_all: bool,
     pub extra_hosts: Vec<String>,
     pub mounts: Vec<Mount>,
     /// Containers, by name or id, whose binds and volumes it gets too; with `:ro`, read-only.

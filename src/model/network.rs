@@ -142,6 +142,34 @@ pub struct PublishedPort {
     pub container_port: u16,
 }
 
+/// A port that a container says it serves (`EXPOSE`, `--expose`): `80/tcp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ExposedPort {
+    pub port: u16,
+    pub protocol: Protocol,
+}
+
+impl fmt::Display for ExposedPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.port, self.protocol)
+    }
+}
+
+impl ExposedPort {
+    /// `PORT[-LAST][/PROTOCOL]`, of TCP where it does not say.
+    pub fn parse(text: &str) -> Result<Vec<Self>, String> {
+        let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = protocol.parse()?;
+        let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+        match (first.parse(), last.parse()) {
+            (Ok(first @ 1..), Ok(last)) if first <= last => {
+                Ok((first..=last).map(|port| Self { port, protocol }).collect())
+            }
+            _ => Err("a port is 1 to 65535, a range FIRST-LAST".to_owned()),
+        }
+    }
+}
+
 /// How a container wants to be in a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -126,6 +126,14 @@ impl Client {
         self.done(&Request::Change { limits: Box::new(limits.clone()), restart, again: again.map(Box::new) })
     }
 
+    /// Changes the container's connections, as [`Wire::change`](super::Wire::change) understands it.
+    pub fn rewire(&mut self, change: serde_json::Value) -> Result<serde_json::Value, MonitorError> {
+        match self.ask(&Request::Rewire { change })? {
+            Reply::Rewired { answer } => Ok(answer),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     fn done(&mut self, word: &Request) -> Result<(), MonitorError> {
         match self.ask(word)? {
             Reply::Done => Ok(()),

@@ -91,6 +91,10 @@ pub enum Request {
         /// What to start it with the next time; needed where the policy starts it again.
         again: Option<Box<StartRequest>>,
     },
+    /// Changes the container's connections, by [`Wire::change`](super::Wire::change). Answered by `rewired`.
+    Rewire {
+        change: serde_json::Value,
+    },
 }
 
 /// What a monitor says.
@@ -127,6 +131,9 @@ pub enum Reply {
     },
     State {
         state: Box<super::State>,
+    },
+    Rewired {
+        answer: serde_json::Value,
     },
     Done,
     Failed {

@@ -16,6 +16,13 @@ pub trait Wire: fmt::Debug + Send {
     /// Its namespaces are there, and `pid` is a process in them; its command does not run yet.
     fn connect(&mut self, pid: i32) -> Result<(), WireError>;
 
+    /// Changes the connections of a running container, in whose namespaces `pid` is: all of it or, after an error, nothing.
+    /// What is asked and answered is between the engine and whoever it lends.
+    fn change(&mut self, pid: i32, change: serde_json::Value) -> Result<serde_json::Value, WireError> {
+        let _ = (pid, change);
+        Err(WireError { kind: ErrorKind::Other, message: "these connections cannot be changed".to_owned() })
+    }
+
     /// Its processes are gone. Goes on after failures: the engine's recovery does the same.
     fn disconnect(&mut self);
 

@@ -13,7 +13,7 @@ use crate::model::{Endpoint, Network, NetworkDriver};
 /// Bytes of the largest packet where nothing else is said.
 const MTU: u32 = 1500;
 
-/// Puts a container into a network whose bridge is up. With `default_route` its way to everywhere leads there.
+/// Puts a container into a network whose bridge is up. Its ways to everywhere lead by the gateways in `ways_out`.
 ///
 /// Everything goes with the container's network namespace.
 pub fn attach(
@@ -21,7 +21,7 @@ pub fn attach(
     hub: &Link,
     endpoint: &Endpoint,
     namespace: BorrowedFd<'_>,
-    default_route: bool,
+    ways_out: &[IpAddr],
 ) -> Result<()> {
     let mut links = Links::open()?;
     let mtu = network.mtu.unwrap_or(if network.driver == NetworkDriver::Bridge { MTU } else { hub.mtu });
@@ -36,7 +36,17 @@ pub fn attach(
         (NetworkDriver::Macvlan, _) => links.make_shared(Shared::Macvlan, hub.index, &inner)?,
         (NetworkDriver::Ipvlan, _) => links.make_shared(Shared::Ipvlan, hub.index, &Inner { mac: None, ..inner })?,
     }
-    within(namespace, || configure(network, endpoint, default_route))?
+    within(namespace, || configure(endpoint, ways_out))?
+}
+
+/// Lets a container's ways to everywhere lead by gateways of a network that it is in already.
+pub fn lead_out(endpoint: &Endpoint, namespace: BorrowedFd<'_>, ways_out: &[IpAddr]) -> Result<()> {
+    within(namespace, || {
+        let mut links = Links::open()?;
+        let missing = || NetworkError::NoBridge { link: endpoint.link.clone() };
+        let link = links.find(&endpoint.link)?.ok_or_else(missing)?;
+        add_ways_out(&mut links, &link, ways_out)
+    })?
 }
 
 /// Takes a container out of a network: its end of the link goes with this one.
@@ -48,7 +58,7 @@ pub fn detach(endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<()> {
 }
 
 /// To be done in the container's network namespace.
-fn configure(network: &Network, endpoint: &Endpoint, default_route: bool) -> Result<()> {
+fn configure(endpoint: &Endpoint, ways_out: &[IpAddr]) -> Result<()> {
     let mut links = Links::open()?;
     let missing = || NetworkError::NoBridge { link: endpoint.link.clone() };
     let link = links.find(&endpoint.link)?.ok_or_else(missing)?;
@@ -56,10 +66,12 @@ fn configure(network: &Network, endpoint: &Endpoint, default_route: bool) -> Res
         links.add_address(&link, *address)?;
     }
     links.set_up(&link)?;
-    if default_route && !network.internal {
-        for gateway in &endpoint.gateways {
-            links.add_route(&Route { to: None, gateway: Some(*gateway), link: Some(link.index) })?;
-        }
+    add_ways_out(&mut links, &link, ways_out)
+}
+
+fn add_ways_out(links: &mut Links, link: &Link, ways_out: &[IpAddr]) -> Result<()> {
+    for gateway in ways_out {
+        links.add_route(&Route { to: None, gateway: Some(*gateway), link: Some(link.index) })?;
     }
     Ok(())
 }

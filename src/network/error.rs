@@ -48,6 +48,18 @@ pub enum NetworkError {
     AddressTaken { address: IpAddr },
     #[error("no container can have the address {address} in {subnet}: {reason}")]
     AddressUnfit { address: IpAddr, subnet: IpNet, reason: &'static str },
+    #[error("the container is in network {network} already")]
+    InAlready { network: String },
+    #[error("the container is not in network {network}")]
+    NotIn { network: String },
+    #[error("a container can be in 100 networks at once, and is in as many")]
+    TooManyNetworks,
+    #[error(
+        "cannot publish {port}: none of the container's networks leads there; that takes a network of driver bridge that is not internal, with addresses of the same family"
+    )]
+    NoWayIn { port: String },
+    #[error("the container's ports were changed by another meanwhile; try again")]
+    PortsChanged,
     #[error("all addresses of {range} are leased")]
     NoAddressLeft { range: IpNet },
     #[error("cannot {action} {}: {source}", path.display())]
@@ -79,6 +91,9 @@ impl NetworkError {
             Self::Port { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Port { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => ErrorKind::InvalidInput,
             Self::Port { .. } | Self::NoBridge { .. } => ErrorKind::Conflict,
+            Self::InAlready { .. } | Self::TooManyNetworks | Self::PortsChanged => ErrorKind::Conflict,
+            Self::NotIn { .. } => ErrorKind::NotFound,
+            Self::NoWayIn { .. } => ErrorKind::InvalidInput,
             Self::AddressTaken { .. } | Self::NoAddressLeft { .. } => ErrorKind::Conflict,
             Self::AddressUnfit { .. } => ErrorKind::InvalidInput,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,

@@ -7,7 +7,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::{NetworkError, Result};
-use crate::model::Subnet;
+use crate::model::{EndpointWish, Network, Subnet};
 use crate::sys::byte_lock::ByteLock;
 
 /// Hosts of an IPv6 subnet that are numbered by a lock's offset: 62 bits.
@@ -74,6 +74,17 @@ impl Lease {
         }
         Ok(held)
     }
+}
+
+/// Whether a network has the addresses that a container wishes for.
+pub fn check_wish(network: &Network, wish: &EndpointWish) -> Result<()> {
+    for (address, v6) in [(wish.address, false), (wish.address6, true)] {
+        let Some(address) = address else { continue };
+        let outside = || NetworkError::OutsideSubnets { what: format!("address {address}") };
+        let subnet = network.subnets.iter().find(|it| it.subnet.addr().is_ipv6() == v6).ok_or_else(outside)?;
+        check(subnet, address)?;
+    }
+    Ok(())
 }
 
 fn try_take(file: &Path, subnet: &Subnet, address: IpAddr) -> Result<Option<Lease>> {

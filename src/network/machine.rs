@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::firewall::{Firewall, Whole};
 use super::link::{Link, Links, Mac};
 use super::{Lease, NetworkError, NetworkRules, PortRule, Result};
-use crate::model::{Id, Network, NetworkDriver, Subnet};
+use crate::model::{Id, Network, NetworkDriver, Protocol, Subnet};
 use crate::sys::file::{Lock, write_atomically};
 
 /// teu's networks in one network namespace of this machine.
@@ -149,6 +150,19 @@ impl Machine {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// The container that publishes a port which nobody else can have beside it, if it is one.
+    pub fn publisher(&self, protocol: Protocol, address: SocketAddr) -> Option<Id> {
+        let same = |port: &PortRule| {
+            let meets = port.host.is_none_or(|host| host == address.ip()) || address.ip().is_unspecified();
+            (port.protocol, port.host_port) == (protocol, address.port()) && meets
+        };
+        let publishes = |id: &Id| {
+            let ports = self.read::<Vec<PortRule>>("ports", id.as_str()).ok().flatten();
+            ports.is_some_and(|ports| ports.iter().any(same))
+        };
+        self.publishers().ok()?.into_iter().find(publishes)
     }
 
     /// Everything that belongs into the firewall: networks whose bridge is there, ports as they were published.

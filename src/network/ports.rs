@@ -13,7 +13,21 @@ use crate::model::{PortWish, Protocol, PublishedPort};
 #[derive(Debug)]
 pub struct HeldPort {
     pub port: PublishedPort,
-    _socket: OwnedFd,
+    socket: OwnedFd,
+}
+
+impl HeldPort {
+    /// The same port for another one of the container: who holds it lets go when both are dropped.
+    pub fn also_for(&self, container_port: u16) -> Result<Self> {
+        let failed = |error: rustix::io::Errno| NetworkError::Port {
+            protocol: self.port.protocol,
+            address: SocketAddr::new(self.port.host, self.port.host_port),
+            holder: None,
+            source: error.into(),
+        };
+        let socket = rustix::io::fcntl_dupfd_cloexec(&self.socket, 3).map_err(failed)?;
+        Ok(Self { port: PublishedPort { container_port, ..self.port.clone() }, socket: socket })
+    }
 }
 
 /// Takes a port, or any free one where the wish names none. `usual` is the address for wishes without one.
@@ -28,7 +42,7 @@ pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
     });
     let (socket, host_port) = held?;
     let port = PublishedPort { protocol: wish.protocol, host, host_port, container_port: wish.container_port };
-    Ok(HeldPort { port, _socket: socket })
+    Ok(HeldPort { port, socket: socket })
 }
 
 fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(OwnedFd, u16)> {

@@ -164,6 +164,8 @@ fn record() -> ContainerRecord {
             network: NetworkMode::None,
             networks: vec![],
             ports: vec![],
+            exposed: vec![],
+            publish_all: false,
             extra_hosts: vec![],
             mounts: summary.mounts,
             cap_add: Vec::new(),
@@ -196,6 +198,8 @@ pub fn inspected() -> ContainerInspect {
         log_path: "/var/lib/teu/containers/0101/container.log".into(),
         cgroup: Some("teu/0101".to_owned()),
         sessions: sample::sessions(),
+        ports: vec![],
+        networks: vec![],
         restarts: 0,
         size_rw_bytes: Some(123_456),
     }

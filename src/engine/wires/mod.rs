@@ -1,6 +1,7 @@
 //! A container's place in networks, made in its monitor's process: the engine decides what, the monitor says when, the
 //! network room does it.
 
+mod change;
 mod names;
 mod plan;
 mod take;
@@ -16,12 +17,14 @@ use crate::model::{Endpoint, ErrorKind, Id, PublishedPort};
 use crate::monitor::{Wire, WireError, serve};
 use crate::network::{HeldPort, Lease, Machine, NetworkError};
 use crate::runtime::StartRequest;
+pub(super) use change::Change;
 use plan::Plan;
 
 /// One folder for all stores of the machine: links and ports are the machine's.
 const MACHINE: &str = "/run/teu/network";
 /// How a running container is connected, in its run folder.
 const CONNECTED: &str = "network.json";
+
 /// The hidden verb `monitor`.
 pub fn monitor_verb() -> i32 {
     serve::main(|plan| {
@@ -75,6 +78,8 @@ pub(super) fn machine() -> Result<Machine> {
 struct Wires {
     plan: Plan,
     machine: Machine,
+    /// Addresses and ports are held.
+    taken: bool,
     leases: Vec<Vec<Lease>>,
     held: Vec<HeldPort>,
     endpoints: Vec<Endpoint>,
@@ -83,7 +88,7 @@ struct Wires {
 impl Wires {
     fn new(plan: Plan) -> std::result::Result<Self, WireError> {
         let machine = Machine::open(Path::new(MACHINE)).map_err(refused)?;
-        Ok(Self { plan, machine, leases: Vec::new(), held: Vec::new(), endpoints: Vec::new() })
+        Ok(Self { plan, machine, taken: false, leases: Vec::new(), held: Vec::new(), endpoints: Vec::new() })
     }
 }
 
@@ -96,6 +101,15 @@ impl Wire for Wires {
 
     fn connect(&mut self, pid: i32) -> std::result::Result<(), WireError> {
         self.join(pid).map_err(refused)
+    }
+
+    fn change(&mut self, pid: i32, change: serde_json::Value) -> std::result::Result<serde_json::Value, WireError> {
+        let unknown = |error: serde_json::Error| WireError {
+            kind: ErrorKind::Other,
+            message: format!("this change of networks is not known ({error}); restart the container"),
+        };
+        let connected = self.alter(pid, serde_json::from_value(change).map_err(unknown)?).map_err(refused)?;
+        Ok(serde_json::to_value(connected).expect("plain values"))
     }
 
     fn disconnect(&mut self) {

@@ -35,7 +35,7 @@ impl Inner {
             run_folder: self.life_folder(&record.id),
             networks: found.collect::<Result<_>>()?,
             ports: config.ports.clone(),
-            usual_host: IpAddr::from([127, 0, 0, 1]),
+            usual_host: self.publish_address,
         };
         Ok(Some(serde_json::to_value(plan).expect("plain values")))
     }

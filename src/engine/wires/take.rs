@@ -1,83 +1,144 @@
 //! What a container's connections hold, and how they are made: addresses, ports, links, rules.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use super::{CONNECTED, Connected, Wires};
-use crate::model::{Endpoint, NetworkDriver, PublishedPort};
+use crate::model::{Endpoint, EndpointWish, Network, NetworkDriver, PortWish, PublishedPort};
+use crate::monitor::State;
 use crate::network::{self, HeldPort, Lease, NetworkError, PortRule};
 use crate::sys::file::write_atomically;
 
 impl Wires {
     /// Leases addresses and holds ports. What is had already, from before a restart, is kept.
     pub(super) fn take(&mut self) -> network::Result<()> {
-        if !self.endpoints.is_empty() {
+        if self.taken {
             return Ok(());
         }
-        let (mut leases, mut endpoints) = (Vec::new(), Vec::new());
-        for (index, (network, wish)) in self.plan.networks.iter().enumerate() {
-            self.machine.bring_up(network)?;
-            let own = network.subnets.iter().map(|subnet| {
-                let v6 = subnet.subnet.addr().is_ipv6();
-                let wanted = if v6 { wish.address6 } else { wish.address };
-                self.machine.lease(network, subnet, wanted, None)
-            });
-            let own = own.collect::<network::Result<Vec<Lease>>>()?;
-            let addresses: Vec<_> = own.iter().map(Lease::address).collect();
-            let bridge = network.driver == NetworkDriver::Bridge;
-            endpoints.push(Endpoint {
-                network: network.id.clone(),
-                network_name: network.name.clone(),
-                link: format!("eth{index}"),
-                outer: bridge.then(|| format!("teu{}{}", &self.plan.id.as_str()[..10], index)),
-                mac: wish.mac.unwrap_or_else(|| network::mac_of(&addresses)),
-                addresses,
-                gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
-                aliases: wish.aliases.clone(),
-            });
-            leases.push(own);
+        let claim = |(number, (network, wish)): (usize, &(Network, EndpointWish))| self.claim(network, wish, number);
+        let claimed = self.plan.networks.iter().enumerate().map(claim).collect::<network::Result<Vec<_>>>()?;
+        (self.leases, self.endpoints) = claimed.into_iter().unzip();
+        self.held = self.plan.ports.iter().map(|wish| self.hold(wish)).collect::<network::Result<_>>()?;
+        if let Some(lost) = self.held.iter().find(|held| self.target(&held.port).is_none()) {
+            return Err(NetworkError::NoWayIn { port: shown(&lost.port) });
         }
-        let held = self.plan.ports.iter().map(|wish| network::hold(wish, self.plan.usual_host));
-        self.held = held.collect::<network::Result<_>>()?;
-        (self.leases, self.endpoints) = (leases, endpoints);
+        self.taken = true;
         Ok(())
     }
 
+    /// Leases the addresses for the container's link of this number.
+    pub(super) fn claim(
+        &self,
+        network: &Network,
+        wish: &EndpointWish,
+        number: usize,
+    ) -> network::Result<(Vec<Lease>, Endpoint)> {
+        self.machine.bring_up(network)?;
+        let leases = network.subnets.iter().map(|subnet| {
+            let v6 = subnet.subnet.addr().is_ipv6();
+            let wanted = if v6 { wish.address6 } else { wish.address };
+            self.machine.lease(network, subnet, wanted, None)
+        });
+        let leases = leases.collect::<network::Result<Vec<Lease>>>()?;
+        let addresses: Vec<_> = leases.iter().map(Lease::address).collect();
+        let bridge = network.driver == NetworkDriver::Bridge;
+        let endpoint = Endpoint {
+            network: network.id.clone(),
+            network_name: network.name.clone(),
+            link: format!("eth{number}"),
+            outer: bridge.then(|| format!("teu{}{}", &self.plan.id.as_str()[..10], number)),
+            mac: wish.mac.unwrap_or_else(|| network::mac_of(&addresses)),
+            addresses,
+            gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
+            aliases: wish.aliases.clone(),
+        };
+        Ok((leases, endpoint))
+    }
+
+    /// Holds a port; where a container has it already, the error says which.
+    pub(super) fn hold(&self, wish: &PortWish) -> network::Result<HeldPort> {
+        network::hold(wish, self.plan.usual_host).map_err(|error| match error {
+            NetworkError::Port { protocol, address, holder, source } => {
+                let container = self.machine.publisher(protocol, address).and_then(|id| {
+                    let lives = self.plan.run_folder.parent()?;
+                    let state = State::read(&lives.join(id.as_str())).ok().flatten();
+                    Some(format!("container {}", state.map_or(id.short().to_owned(), |state| state.name.to_string())))
+                });
+                NetworkError::Port { protocol, address, holder: container.or(holder), source }
+            }
+            other => other,
+        })
+    }
+
     pub(super) fn join(&self, pid: i32) -> network::Result<()> {
-        let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
-        let namespace =
-            File::open(&path).map_err(|source| NetworkError::Io { action: "open", path: path.clone(), source })?;
+        let namespace = namespace_of(pid)?;
         for (index, ((network, _), endpoint)) in self.plan.networks.iter().zip(&self.endpoints).enumerate() {
             let hub = self.machine.bring_up(network)?;
-            network::attach(network, &hub, endpoint, namespace.as_fd(), index == 0)?;
+            network::attach(network, &hub, endpoint, namespace.as_fd(), &self.ways_out(index))?;
         }
         if !self.held.is_empty() {
             self.machine.publish(&self.plan.id, &self.rules())?;
         }
+        self.write_connected()
+    }
+
+    /// The gateways by which everything else is reached that go with the network at `index`: for each family those of the first
+    /// network that leads anywhere.
+    pub(super) fn ways_out(&self, index: usize) -> Vec<IpAddr> {
+        let leads = |index: usize, v6: bool| {
+            let gateways = &self.endpoints[index].gateways;
+            let open = !self.plan.networks[index].0.internal;
+            gateways.iter().find(|gateway| open && gateway.is_ipv6() == v6).copied()
+        };
+        let first = |v6: bool| (0..index).all(|earlier| leads(earlier, v6).is_none());
+        [false, true].into_iter().filter(|v6| first(*v6)).filter_map(|v6| leads(index, v6)).collect()
+    }
+
+    /// Tells whoever asks how the container is connected.
+    pub(super) fn write_connected(&self) -> network::Result<()> {
         let path = self.plan.run_folder.join(CONNECTED);
-        let ports = self.held.iter().map(|held| held.port.clone()).collect();
-        let connected = Connected { endpoints: self.endpoints.clone(), ports };
-        let bytes = serde_json::to_vec(&connected).expect("plain values");
+        let bytes = serde_json::to_vec(&self.connected()).expect("plain values");
         write_atomically(&path, &bytes, 0o600).map_err(|source| NetworkError::Io { action: "write", path, source })
     }
 
-    /// Ports go to the container's address of the same family in its first network.
-    fn rules(&self) -> Vec<PortRule> {
-        let address_for = |port: &PublishedPort| {
-            let addresses = self.endpoints.iter().flat_map(|endpoint| &endpoint.addresses).map(|it| it.addr());
-            addresses.into_iter().find(|address| address.is_ipv6() == port.host.is_ipv6())
-        };
+    pub(super) fn connected(&self) -> Connected {
+        let ports = self.held.iter().map(|held| held.port.clone()).collect();
+        Connected { endpoints: self.endpoints.clone(), ports }
+    }
+
+    pub(super) fn rules(&self) -> Vec<PortRule> {
         let rule = |held: &HeldPort| {
             let port = &held.port;
             Some(PortRule {
                 protocol: port.protocol,
                 host: (!port.host.is_unspecified()).then_some(port.host),
                 host_port: port.host_port,
-                container: address_for(port)?,
+                container: self.target(port)?,
                 container_port: port.container_port,
             })
         };
         self.held.iter().filter_map(rule).collect()
     }
+
+    /// Ports go to the container's address of the same family in its first network that anybody outside may reach by this
+    /// machine.
+    pub(super) fn target(&self, port: &PublishedPort) -> Option<IpAddr> {
+        let joined = self.plan.networks.iter().zip(&self.endpoints);
+        let open = joined.filter(|((network, _), _)| network.driver == NetworkDriver::Bridge && !network.internal);
+        let addresses = open.flat_map(|(_, endpoint)| &endpoint.addresses).map(|it| it.addr());
+        addresses.into_iter().find(|address| address.is_ipv6() == port.host.is_ipv6())
+    }
+}
+
+/// A published port for people: `127.0.0.1:8080/tcp`.
+pub(super) fn shown(port: &PublishedPort) -> String {
+    format!("{}/{}", std::net::SocketAddr::new(port.host, port.host_port), port.protocol)
+}
+
+/// The network namespace of a process.
+pub(super) fn namespace_of(pid: i32) -> network::Result<File> {
+    let path = PathBuf::from(format!("/proc/{pid}/ns/net"));
+    File::open(&path).map_err(|source| NetworkError::Io { action: "open", path, source })
 }

@@ -83,6 +83,7 @@ impl Monitor {
             Request::Change { limits, restart, again } => {
                 self.change(Change { limits: *limits, restart, again }).map(|()| Some(Reply::Done))
             }
+            Request::Rewire { change } => self.rewire(change).map(|answer| Some(Reply::Rewired { answer })),
         };
         match done {
             // An attached client is told output and the end, nothing else.
@@ -171,6 +172,17 @@ impl Monitor {
 
     fn resize(&mut self, id: SessionId, size: Size) -> Result<(), MonitorError> {
         self.living(id)?.resize(size).map_err(MonitorError::call("ioctl TIOCSWINSZ"))
+    }
+
+    fn rewire(&mut self, change: serde_json::Value) -> Result<serde_json::Value, MonitorError> {
+        if self.rests() {
+            return Err(resting());
+        }
+        let Some(main) = self.sessions.first() else { return Err(MonitorError::NotRunning) };
+        match &mut self.container.wire {
+            Some(wire) => Ok(wire.change(main.pid, change)?),
+            None => Err(refuse(ErrorKind::Conflict, "the container has no connections that could be changed")),
+        }
     }
 
     /// A session whose process lives.

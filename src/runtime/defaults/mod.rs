@@ -248,6 +248,8 @@ mod tests {
             network: NetworkMode::None,
             networks: vec![],
             ports: vec![],
+            exposed: vec![],
+            publish_all: false,
             extra_hosts: vec![],
             mounts: Vec::new(),
             cap_add: Vec::new(),

@@ -16,7 +16,11 @@ pub(super) fn namespaces(
     around: &Around,
 ) -> Result<Vec<LinuxNamespace>, RuntimeError> {
     let isolation = &config.isolation;
-    let network = if config.network == NetworkMode::Host { NamespaceMode::Host } else { NamespaceMode::Private };
+    let network = match &config.network {
+        NetworkMode::Host => NamespaceMode::Host,
+        NetworkMode::Container(target) => NamespaceMode::Container(target.clone()),
+        NetworkMode::None | NetworkMode::Networks => NamespaceMode::Private,
+    };
     let wished = [
         (LinuxNamespaceType::Pid, &isolation.pid),
         (LinuxNamespaceType::Mount, &NamespaceMode::Private),
@@ -52,7 +56,7 @@ fn namespace(typ: LinuxNamespaceType, path: Option<PathBuf>) -> LinuxNamespace {
 /// that there is in it (the kernel refuses a range with others). What the user asks for comes over them.
 pub(super) fn sysctls(config: &ContainerConfig, kind: &Kind) -> HashMap<String, String> {
     let mut sysctls = HashMap::new();
-    if config.network == NetworkMode::None {
+    if matches!(config.network, NetworkMode::None | NetworkMode::Networks) {
         sysctls.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
         sysctls.insert("net.ipv4.ping_group_range".to_owned(), format!("0 {}", kind.last_group()));
     }

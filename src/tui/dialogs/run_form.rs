@@ -145,7 +145,7 @@ impl RunForm {
             cpus: text(Row::Cpus),
             volumes: text(Row::Volumes),
             env: text(Row::Env),
-            network: self.network,
+            network: self.network.clone(),
             terminal: self.terminal,
             auto_remove: self.auto_remove,
         }
@@ -173,7 +173,7 @@ impl RunForm {
             Row::Network => {
                 self.network = match self.network {
                     NetworkMode::None => NetworkMode::Host,
-                    NetworkMode::Host | NetworkMode::Networks => NetworkMode::None,
+                    _ => NetworkMode::None,
                 }
             }
             Row::Terminal => self.terminal = !self.terminal,

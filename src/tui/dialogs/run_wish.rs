@@ -45,7 +45,7 @@ pub fn wish(texts: &Texts) -> Result<CreateRequest, Vec<Problem>> {
         command,
         env,
         mounts,
-        network: texts.network,
+        network: Some(texts.network.clone()),
         tty: texts.terminal,
         stdin_open: texts.terminal,
         auto_remove: texts.auto_remove,
@@ -191,7 +191,7 @@ mod tests {
         );
         assert_eq!(request.env, ["A=1", "B=x y"]);
         assert!(request.mounts[1].read_only);
-        assert_eq!(request.network, NetworkMode::Host);
+        assert_eq!(request.network, Some(NetworkMode::Host));
     }
 
     #[test]

@@ -306,9 +306,9 @@ fn usage_cells(canvas: &Canvas, cells: &mut [Cell], container: &ContainerSummary
     cells[LIMIT] = cell(container.limits.memory_bytes.map_or_else(|| "–".to_owned(), figures::bytes), Role::Dim);
     cells[PIDS] = cell(usage.sample.pids.map_or_else(|| "–".to_owned(), |pids| pids.to_string()), Role::Text);
     let pair = |a: Option<f64>, b: Option<f64>| format!("{:>5} {:>5}", figures::rate(a), figures::rate(b));
-    cells[NETWORK] = match container.network {
+    cells[NETWORK] = match &container.network {
         NetworkMode::Host => cell("host".to_owned(), Role::Dim),
-        NetworkMode::None | NetworkMode::Networks => {
+        NetworkMode::None | NetworkMode::Networks | NetworkMode::Container(_) => {
             cell(pair(usage.net_received_rate, usage.net_sent_rate), Role::Dim)
         }
     };

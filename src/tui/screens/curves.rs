@@ -71,9 +71,9 @@ pub fn memory(canvas: &mut Canvas, area: Rect, track: &Track, container: &Contai
 /// Network in bytes a second, received and sent.
 pub fn network(canvas: &mut Canvas, area: Rect, track: &Track, container: &ContainerSummary, span_seconds: f64) {
     let (received, sent) = (track.latest.net_received_rate, track.latest.net_sent_rate);
-    let unit = match container.network {
+    let unit = match &container.network {
         NetworkMode::Host => "the host's own, not counted",
-        NetworkMode::None | NetworkMode::Networks => "bytes/s, received and sent",
+        NetworkMode::None | NetworkMode::Networks | NetworkMode::Container(_) => "bytes/s, received and sent",
     };
     two(
         canvas,

@@ -116,10 +116,11 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
     }
     lines.push((
         "network",
-        match container.network {
+        match &container.network {
             NetworkMode::None => "none: loopback only".to_owned(),
             NetworkMode::Host => "the host's own".to_owned(),
             NetworkMode::Networks => "its own networks".to_owned(),
+            NetworkMode::Container(_) => "another container's".to_owned(),
         },
     ));
     let limits: Vec<String> = limits(&container.limits).iter().map(|(name, value)| format!("{name} {value}")).collect();

@@ -176,10 +176,11 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
             Line::pair("Read-only root", on_off(config.read_only)),
             Line::pair(
                 "Network",
-                match config.network {
+                match &config.network {
                     NetworkMode::None => "none: loopback only",
                     NetworkMode::Host => "the host's own",
                     NetworkMode::Networks => "its own networks",
+                    NetworkMode::Container(_) => "another container's",
                 },
             ),
         ],
