@@ -166,7 +166,7 @@ fn filter(texts: &[String], all: bool) -> Result<PruneFilter, Failure> {
     };
     let labels = |key: &'static str, wanted: LabelWish| filters.values(key).map(move |text| label(text, wanted));
     let labels = labels("label", LabelWish::Present).chain(labels("label!", LabelWish::Absent)).collect();
-    Ok(PruneFilter { all: !dangling, until: until.transpose()?, labels })
+    Ok(PruneFilter { all: !dangling, volumes: false, until: until.transpose()?, labels })
 }
 
 fn label(text: &str, wanted: LabelWish) -> LabelFilter {
@@ -186,6 +186,7 @@ mod tests {
         Pruned {
             containers: vec![(Id::from_bytes([1; 32]), "old".parse().expect("a name"))],
             images: vec![PrunedImage { id, references: vec!["app:v1".parse().expect("a reference")] }],
+            volumes: vec!["old_data".parse().expect("a name")],
             partial: 2,
             freed_bytes: 142_000_000,
         }

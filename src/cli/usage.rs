@@ -271,6 +271,7 @@ mod tests {
                 size_bytes: Some(1_200),
                 mounts: 0,
             }],
+            volumes: Vec::new(),
             partial: vec![PartialUsage {
                 blob: Some(Digest::from_sha256([4; 32])),
                 bytes: 7_000_000,

@@ -12,6 +12,7 @@ use super::ids::can_lease;
 use super::list::summary;
 use super::merge::{Surroundings, merge};
 use super::place::make_folder;
+use super::volumes::{Anonymous, Claim};
 use super::{Engine, EngineError, Inner, Result};
 use crate::image::StoreHold;
 use crate::model::{
@@ -58,8 +59,9 @@ impl Inner {
         let id = new_id()?;
         let basis = self.basis(&request.image)?;
         let request = &self.with_networks(request)?;
-        let config = merge(request, &basis.config, &surroundings(&id))?;
+        let mut config = merge(request, &basis.config, &surroundings(&id))?;
         make_sources(&config.mounts)?;
+        let mut claim = self.claim_volumes(&mut config, &basis.config, &request.volumes_from)?;
         let needs_ids = config.isolation.user_namespace == UserNamespaceMode::Private && can_lease();
         let mut record = ContainerRecord {
             name: match &request.name {
@@ -77,23 +79,30 @@ impl Inner {
         let making = self.making(&record.id);
         let lock = self.make_container_folder(&making)?;
         let wishes = Wishes { name: request.name.is_some(), ids: needs_ids };
-        if let Err(error) = self.settle_new(&mut record, &making, wishes) {
+        if let Err(error) = self.settle_new(&mut record, &making, wishes, &mut claim) {
             // The first failure is the one to report.
             let _ = self.free_ids(&record);
             let _ = fs::remove_dir_all(&making);
+            self.abandon_volumes(claim);
             return Err(error);
         }
+        drop(claim);
         self.tell(EventAction::Create, &record, None);
+        if let Err(error) = self.fill_volumes(&record) {
+            self.remove_locked(&record, lock, Anonymous::Removed)?;
+            return Err(error);
+        }
         Ok((record, lock))
     }
 
     /// The acts that others see: ids, name, folder.
-    fn settle_new(&self, record: &mut ContainerRecord, making: &Path, wishes: Wishes) -> Result<()> {
+    fn settle_new(&self, record: &mut ContainerRecord, making: &Path, wishes: Wishes, claim: &mut Claim) -> Result<()> {
         if wishes.ids {
             record.id_range = Some(self.lease_ids(&record.id)?);
         }
         self.settle_name(record, wishes.name)?;
         let moved = write_new_record(making, record)
+            .and_then(|()| self.name_volumes(claim))
             .and_then(|()| fs::rename(making, self.container(&record.id)).map_err(EngineError::io("rename", making)));
         moved.inspect_err(|_| drop(self.free_name(&record.name, &record.id)))
     }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use crate::image::ImageError;
-use crate::model::{ErrorKind, Name};
+use crate::model::{ErrorKind, Name, VolumeName, printable_line};
 use crate::monitor::MonitorError;
 use crate::network::NetworkError;
 use crate::runtime::RuntimeError;
+use crate::volume::VolumeError;
 
 /// Why a verb failed. Nothing is left half done when one is returned.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,10 @@ pub enum EngineError {
     /// The container is in no network of its own.
     #[error("{what}")]
     OtherNetwork { what: String },
+    #[error("no such volume: {}", printable_line(target))]
+    NoSuchVolume { target: String, similar: Option<VolumeName> },
+    #[error("volume {volume} is in use by container {container}")]
+    VolumeInUse { volume: VolumeName, container: Name },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
     NoIdsLeft,
     #[error("container {name} is made of the host image, which is this machine and no image that a layer could lie on")]
@@ -70,6 +75,8 @@ pub enum EngineError {
     #[error(transparent)]
     Network(#[from] NetworkError),
     #[error(transparent)]
+    Volume(#[from] VolumeError),
+    #[error(transparent)]
     Image(ImageError),
 }
 
@@ -88,6 +95,7 @@ impl EngineError {
         match self {
             Self::NoSuchContainer { .. }
             | Self::NoSuchImage { .. }
+            | Self::NoSuchVolume { .. }
             | Self::NotConnected { .. }
             | Self::NotPublished { .. } => ErrorKind::NotFound,
             Self::AmbiguousId { .. } | Self::Invalid { .. } => ErrorKind::InvalidInput,
@@ -102,6 +110,7 @@ impl EngineError {
             | Self::Connected { .. }
             | Self::Published { .. }
             | Self::OtherNetwork { .. }
+            | Self::VolumeInUse { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
@@ -111,6 +120,7 @@ impl EngineError {
             Self::Runtime(error) => error.kind(),
             Self::Monitor(error) => error.kind(),
             Self::Network(error) => error.kind(),
+            Self::Volume(error) => error.kind(),
             Self::Image(error) => error.kind(),
         }
     }
@@ -121,6 +131,13 @@ impl EngineError {
             Self::NoSuchContainer { .. } => "`teu ps -a` lists all containers".to_owned(),
             Self::AmbiguousId { .. } => "give more digits of the id, or the name".to_owned(),
             Self::NoSuchImage { image } => format!("`teu pull {image}` fetches it, `teu search {image}` looks for it"),
+            Self::NoSuchVolume { similar: Some(name), .. } => {
+                format!("did you mean {name}? `teu volume ls` lists all volumes")
+            }
+            Self::NoSuchVolume { similar: None, .. } => "`teu volume ls` lists all volumes".to_owned(),
+            Self::VolumeInUse { volume, container } => {
+                format!("`teu rm {container}` frees it; `teu volume inspect {volume}` shows who uses it")
+            }
             Self::NameTaken { name, .. } => {
                 format!("choose another name, or `teu rm {name}` or `teu rename {name} NEW` frees this one")
             }
@@ -160,6 +177,7 @@ impl EngineError {
                 format!("`teu network ls` lists the networks, `teu network create {target}` makes it")
             }
             Self::Network(_) => return None,
+            Self::Volume(error) => return error.hint(),
             Self::Image(error) => return error.hint(),
             Self::Runtime(_) | Self::Monitor(_) => match self.kind() {
                 ErrorKind::Permission => "`teu doctor` says what this machine lacks".to_owned(),

@@ -54,6 +54,7 @@ mod trial;
 mod update;
 mod usage;
 mod users;
+mod volumes;
 mod wait;
 mod watch;
 mod wires;

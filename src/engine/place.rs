@@ -34,6 +34,11 @@ impl Entry {
 }
 
 impl Entry {
+    /// Whether it is the name of a container's folder while it is being made.
+    pub(super) fn is_being_made(name: &str) -> bool {
+        name.starts_with(MAKING)
+    }
+
     /// The names of a container's folder while it is made or removed.
     pub(super) fn unfinished_names(id: &Id) -> [String; 2] {
         [format!("{MAKING}{id}"), format!("{REMOVING}{id}")]
@@ -88,6 +93,10 @@ impl Inner {
 
     pub(super) fn name_link(&self, name: &Name) -> PathBuf {
         self.names().join(name.as_str())
+    }
+
+    pub(super) fn volumes_folder(&self) -> PathBuf {
+        self.folders.data.join("volumes")
     }
 
     pub(super) fn images_folder(&self) -> PathBuf {

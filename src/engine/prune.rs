@@ -1,7 +1,7 @@
 //! `image prune`, `container prune`, `system prune`, and what they would take.
 
 use super::{Engine, Result};
-use crate::model::{ContainerSummary, ErrorKind, EventAction, PruneFilter, PruneScope, Pruned};
+use crate::model::{ContainerSummary, ErrorKind, EventAction, Id, PruneFilter, PruneScope, Pruned, VolumeFilter};
 
 impl Engine {
     /// Removes unused images: dangling ones, or with `all` every one that no container is made of.
@@ -35,11 +35,15 @@ impl Engine {
         Ok(pruned)
     }
 
-    /// Removes containers that do not run, then unused images.
+    /// Removes containers that do not run, then unused volumes where the filter wants that, and unused images.
     pub fn system_prune(&self, filter: &PruneFilter) -> Result<Pruned> {
         let containers = self.container_prune(filter)?;
+        let volumes = match filter.volumes {
+            true => self.volume_prune(&volume_filter(filter))?,
+            false => Pruned::default(),
+        };
         let images = self.image_prune(filter)?;
-        Ok(together(containers, images))
+        Ok(together(containers, volumes, images))
     }
 
     /// What a prune would remove and free. Nothing is changed.
@@ -54,9 +58,16 @@ impl Engine {
         if scope == PruneScope::Containers {
             return Ok(containers);
         }
+        let volumes = match scope == PruneScope::System && filter.volumes {
+            true => {
+                let gone: Vec<Id> = containers.containers.iter().map(|(id, _)| id.clone()).collect();
+                self.volume_prune_preview_without(&volume_filter(filter), &gone)?
+            }
+            false => Pruned::default(),
+        };
         let gone: Vec<String> = containers.containers.iter().map(|(_, name)| name.to_string()).collect();
         let images = self.0.store()?.prune_preview(filter, &gone)?;
-        Ok(together(containers, images))
+        Ok(together(containers, volumes, images))
     }
 
     /// Bytes that removing these images, with all their tags, would free.
@@ -77,11 +88,17 @@ impl Engine {
     }
 }
 
-fn together(containers: Pruned, images: Pruned) -> Pruned {
+/// Of the volumes only anonymous ones, as Docker: who has named one wants to keep it.
+fn volume_filter(filter: &PruneFilter) -> VolumeFilter {
+    VolumeFilter { all: false, labels: filter.labels.clone() }
+}
+
+fn together(containers: Pruned, volumes: Pruned, images: Pruned) -> Pruned {
     Pruned {
         containers: containers.containers,
+        volumes: volumes.volumes,
         images: images.images,
         partial: images.partial,
-        freed_bytes: containers.freed_bytes + images.freed_bytes,
+        freed_bytes: containers.freed_bytes + volumes.freed_bytes + images.freed_bytes,
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::place::Entry;
 use super::state::Life;
+use super::volumes::Anonymous;
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerRecord, ContainerState, EventAction, ExitReason, ExitStatus, Id, Timestamp};
 use crate::monitor::State;
@@ -31,7 +32,7 @@ impl Inner {
             }));
         };
         if record.config.auto_remove {
-            self.remove_locked(record, lock)?;
+            self.remove_locked(record, lock, Anonymous::Kept)?;
             return Ok(None);
         }
         Ok(Some(state))
@@ -136,6 +137,7 @@ impl Inner {
             return Ok(());
         }
         let Ok(Some(_lock)) = Lock::try_folder(&folder) else { return Ok(()) };
+        self.sweep_volumes_of(&folder, name)?;
         remove_tree(&folder).map_err(EngineError::io("remove", &folder))
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 
 use super::state::Life;
+use super::volumes::Anonymous;
 use super::{Engine, EngineError, Inner, Result};
 use crate::model::{ContainerRecord, EventAction, Id, Signal};
 use crate::monitor::State;
@@ -16,6 +17,15 @@ pub(super) const PATIENCE_MS: u64 = 10_000;
 impl Engine {
     /// Removes a container with its writable layer and log. A running one only with `force`, by SIGKILL.
     pub fn remove(&self, target: &str, force: bool) -> Result<()> {
+        self.remove_and(target, force, Anonymous::Kept)
+    }
+
+    /// As [`Engine::remove`], with the anonymous volumes that no other container uses.
+    pub fn remove_with_volumes(&self, target: &str, force: bool) -> Result<()> {
+        self.remove_and(target, force, Anonymous::Removed)
+    }
+
+    fn remove_and(&self, target: &str, force: bool, volumes: Anonymous) -> Result<()> {
         let engine = &self.0;
         let record = match engine.find(target) {
             Err(EngineError::Damaged { .. }) if force => return engine.remove_damaged(&engine.id_of(target)?),
@@ -33,7 +43,7 @@ impl Engine {
             let Some(lock) = engine.lock_container(&record.id)? else { return Ok(()) };
             match engine.life(&record.id)? {
                 Life::Down => {
-                    engine.remove_locked(&record, lock)?;
+                    engine.remove_locked(&record, lock, volumes)?;
                     engine.free_layers(&record);
                     return Ok(());
                 }
@@ -51,17 +61,19 @@ impl Engine {
 
 impl Inner {
     /// Removes a container that does not run, under its lock, which moves with the folder.
-    pub(super) fn remove_locked(&self, record: &ContainerRecord, lock: Lock) -> Result<()> {
+    pub(super) fn remove_locked(&self, record: &ContainerRecord, lock: Lock, volumes: Anonymous) -> Result<()> {
         let (folder, removing) = (self.container(&record.id), self.removing(&record.id));
         // A rename may have been quicker than the lock.
         let name = self.record(&record.id)?.map_or_else(|| record.name.clone(), |current| current.name);
+        self.mark_volumes(record, volumes)?;
         fs::rename(&folder, &removing).map_err(EngineError::io("rename", &folder))?;
         self.free_name(&name, &record.id)?;
+        let released = self.release_volumes(record, &removing);
         remove_tree(&removing).map_err(EngineError::io("remove", &removing))?;
         self.free_ids(record)?;
         drop(lock);
         self.tell(EventAction::Destroy, record, None);
-        Ok(())
+        released
     }
 
     /// The layers of a container whose image was removed by force go with it. What cannot be freed now is freed by a prune.

@@ -61,7 +61,7 @@ impl Inner {
 }
 
 /// Folders of a rootless container's other users are closed to the user who runs it: then this program's hidden verb counts.
-fn measure(folder: &Path) -> io::Result<Option<u64>> {
+pub(super) fn measure(folder: &Path) -> io::Result<Option<u64>> {
     match bytes_below(folder)? {
         // The program that runs this room's own tests has no such verb.
         None if !cfg!(test) && !rustix::process::geteuid().is_root() => {

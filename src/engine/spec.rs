@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::volumes::Leaving;
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerConfig, ContainerRecord, HOST_IMAGE, Id, NamespaceMode, Size};
 use crate::monitor::{LogOptions, MonitorRequest};
@@ -65,6 +66,8 @@ impl Inner {
             limits: config.limits.clone(),
             restart: config.restart,
             wire: self.wire_plan(record)?,
+            leave: Leaving::of(self, record)
+                .map(|plan| serde_json::to_value(plan).expect("plain paths and ids are JSON")),
         })
     }
 

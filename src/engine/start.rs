@@ -8,6 +8,7 @@ use std::path::Path;
 use super::list::summary;
 use super::place::make_folder;
 use super::state::Life;
+use super::volumes::Anonymous;
 use super::{AttachOptions, Attachment, Engine, EngineError, Inner, Result};
 use crate::model::{
     ContainerRecord, ContainerState, ContainerSummary, CreateRequest, ExitReason, ExitStatus, SessionId, Timestamp,
@@ -38,7 +39,7 @@ impl Engine {
         let (record, lock) = engine.create(request)?;
         match engine.launch(&record, &lock, attach.as_ref()) {
             Err(error) if record.config.auto_remove => {
-                engine.remove_locked(&record, lock)?;
+                engine.remove_locked(&record, lock, Anonymous::Removed)?;
                 Err(error)
             }
             other => other,
@@ -83,6 +84,8 @@ impl Inner {
     /// Starts a container that is down, under its lock.
     fn launch(&self, record: &ContainerRecord, _lock: &Lock, attach: Option<&AttachOptions>) -> Result<Started> {
         let record = &self.hold_ids(record)?;
+        // A create that was killed has not filled them.
+        self.fill_volumes(record)?;
         let request = self.monitor_request(record, attach.and_then(|options| options.size))?;
         self.make_writable_layer(record)?;
         self.forget(&self.prepared_file(&record.id))?;

@@ -9,6 +9,7 @@ impl Engine {
     /// What images, containers and broken-off pulls take of the disk.
     pub fn system_df(&self) -> Result<DiskUsage> {
         let mut usage = self.0.store()?.usage()?;
+        usage.volumes = self.volumes_measured()?;
         for container in self.list(true)? {
             let size_bytes = self.0.writable_bytes(&container.id, &container.state)?;
             usage.containers.push(ContainerUsage {

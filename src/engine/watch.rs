@@ -25,6 +25,8 @@ pub struct Changes {
     pub containers: bool,
     /// An image came, went or got a tag: list again.
     pub images: bool,
+    /// A volume came or went: list again.
+    pub volumes: bool,
 }
 
 /// What a watched folder holds.
@@ -38,6 +40,7 @@ enum Subject {
     Life,
     /// The image store's top.
     Images,
+    Volumes,
 }
 
 /// A watch on what any teu process does. Its descriptor becomes readable when something changed.
@@ -85,7 +88,7 @@ impl Watch {
     fn gather(&mut self, changes: &mut Changes) -> Result<()> {
         for notice in self.inotify.read().map_err(EngineError::io("watch", &self.lives))? {
             match notice {
-                Notice::Overflow => *changes = Changes { containers: true, images: true },
+                Notice::Overflow => *changes = Changes { containers: true, images: true, volumes: true },
                 Notice::FolderGone { folder } => {
                     self.subjects.remove(&folder);
                 }
@@ -131,6 +134,7 @@ fn note(changes: &mut Changes, subject: Option<Subject>, name: &OsStr) {
         }
         Some(Subject::Life) if name == STATE => changes.containers = true,
         Some(Subject::Images) if name == "index.json" => changes.images = true,
+        Some(Subject::Volumes) if !name.as_encoded_bytes().starts_with(b".") => changes.volumes = true,
         _ => {}
     }
 }
@@ -152,6 +156,7 @@ impl Engine {
         watch.watch_folder(&engine.containers(), Subject::Containers)?;
         watch.watch_folder(&engine.names(), Subject::Containers)?;
         watch.watch_folder(&engine.images_folder(), Subject::Images)?;
+        watch.watch_folder(&engine.volumes_folder(), Subject::Volumes)?;
         watch.watch_folder(&engine.lives(), Subject::Lives)?;
         for life in names_in(&engine.lives())? {
             watch.watch_life(life.as_ref())?;
@@ -177,7 +182,7 @@ mod tests {
         let nothing = Some(Duration::from_millis(5));
         assert_eq!(watch.next(nothing).expect("wait"), None);
 
-        let containers = Some(Changes { containers: true, images: false });
+        let containers = Some(Changes { containers: true, ..Changes::default() });
         std::fs::create_dir(engine.0.containers().join(".making-x")).expect("mkdir");
         assert_eq!(watch.next(nothing).expect("wait"), None, "a temporary name");
         std::fs::rename(engine.0.containers().join(".making-x"), engine.0.containers().join("x")).expect("rename");
@@ -194,6 +199,10 @@ mod tests {
         assert_eq!(watch.next(SOON).expect("wait"), containers);
 
         std::fs::write(engine.0.images_folder().join("index.json"), b"{}").expect("write");
-        assert_eq!(watch.next(SOON).expect("wait"), Some(Changes { containers: false, images: true }));
+        assert_eq!(watch.next(SOON).expect("wait"), Some(Changes { images: true, ..Changes::default() }));
+
+        let wish = crate::model::VolumeWish { name: "data".parse().ok(), ..Default::default() };
+        engine.volume_create(&wish).expect("a volume");
+        assert_eq!(watch.next(SOON).expect("wait"), Some(Changes { volumes: true, ..Changes::default() }));
     }
 }

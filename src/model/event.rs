@@ -1,4 +1,4 @@
-//! What happened to containers and images, in Docker's words.
+//! What happened to containers, images and volumes, in Docker's words.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use super::Timestamp;
 pub enum EventSubject {
     Container,
     Image,
+    Volume,
 }
 
 /// What happened: Docker's event names.
@@ -49,9 +50,9 @@ pub struct Event {
     pub time: Timestamp,
     pub subject: EventSubject,
     pub action: EventAction,
-    /// The container's id or the image's reference.
+    /// The container's id, the image's reference or the volume's name.
     pub id: String,
-    /// The container's name or the image's reference, as it was then.
+    /// The container's name, the image's reference or the volume's name, as it was then.
     pub name: String,
     /// The exit code for `die` and `exec_die`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerState, Digest, Id, Name, Reference, Timestamp};
+use super::{ContainerState, Digest, Id, Name, Reference, Timestamp, VolumeName, VolumeSummary};
 
 /// All that teu keeps on the disk, by `system df`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct DiskUsage {
     pub images: Vec<ImageUsage>,
     /// Newest first.
     pub containers: Vec<ContainerUsage>,
+    /// By name, measured.
+    #[serde(default)]
+    pub volumes: Vec<VolumeSummary>,
     pub partial: Vec<PartialUsage>,
     /// Unpacked layers, each counted once, however many images share it.
     pub layers: Extent,
@@ -92,6 +95,20 @@ impl DiskUsage {
         extent
     }
 
+    /// The volumes together; those that no container uses could go.
+    pub fn volumes_extent(&self) -> Extent {
+        let mut extent = Extent { count: self.volumes.len(), ..Extent::default() };
+        for volume in &self.volumes {
+            let bytes = volume.size_bytes.unwrap_or(0);
+            extent.size_bytes += bytes;
+            match volume.users.is_empty() {
+                false => extent.active += 1,
+                true => extent.reclaimable_bytes += bytes,
+            }
+        }
+        extent
+    }
+
     /// What broken-off pulls have left, together.
     pub fn partial_extent(&self) -> Extent {
         let mut extent = Extent { count: self.partial.len(), ..Extent::default() };
@@ -111,6 +128,8 @@ impl DiskUsage {
 pub struct PruneFilter {
     /// Every image that no container is made of, not the dangling ones only.
     pub all: bool,
+    /// With the system also anonymous volumes that no container uses then.
+    pub volumes: bool,
     /// Only what was made before this.
     pub until: Option<Timestamp>,
     /// Only what passes all of these.
@@ -166,9 +185,10 @@ pub enum PruneScope {
 pub struct Pruned {
     pub containers: Vec<(Id, Name)>,
     pub images: Vec<PrunedImage>,
+    pub volumes: Vec<VolumeName>,
     /// Blobs of broken-off pulls, which the next pull would have gone on with.
     pub partial: usize,
-    /// Bytes that came free, or would: layers, blobs, writable layers and broken-off pulls.
+    /// Bytes that came free, or would: layers, blobs, writable layers, volumes and broken-off pulls.
     pub freed_bytes: u64,
 }
 

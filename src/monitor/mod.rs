@@ -27,4 +27,4 @@ pub use log::{LogQuery, LogReader};
 pub use modes::TerminalModes;
 pub use request::{AttachOptions, LOCK, LogOptions, MonitorRequest, SOCKET, STATE, State};
 pub use spawn::{Spawned, spawn};
-pub use wire::{MakeWire, Wire, WireError};
+pub use wire::{Leave, Lent, MakeWire, Wire, WireError};

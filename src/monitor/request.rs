@@ -50,6 +50,9 @@ pub struct MonitorRequest {
     /// What [`MakeWire`](super::MakeWire) makes its connections of; none where it has none.
     #[serde(default)]
     pub wire: Option<serde_json::Value>,
+    /// What [`Leave`](super::Leave) is called with before `auto_remove` is done; none where there is nothing to do.
+    #[serde(default)]
+    pub leave: Option<serde_json::Value>,
 }
 
 /// Where and how much of a container's output is kept.

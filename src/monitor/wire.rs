@@ -51,3 +51,14 @@ pub struct WireError {
 
 /// Makes a container's connections of what the engine wrote into [`MonitorRequest::wire`](super::MonitorRequest).
 pub type MakeWire = fn(serde_json::Value) -> Result<Box<dyn Wire>, WireError>;
+
+/// Removes what belongs to a container that is about to be removed, beside its own folders, as the engine wrote it into
+/// [`MonitorRequest::leave`](super::MonitorRequest). There is nobody to tell of a failure: a later prune does the same.
+pub type Leave = fn(serde_json::Value);
+
+/// What the engine lends a monitor.
+#[derive(Clone, Copy, Debug)]
+pub struct Lent {
+    pub wire: MakeWire,
+    pub leave: Leave,
+}

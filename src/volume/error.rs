@@ -12,6 +12,8 @@ pub enum VolumeError {
     NoSuchVolume { target: String },
     #[error("volume {name} is there already, with other options")]
     Different { name: VolumeName },
+    #[error("a volume called {name} was made meanwhile")]
+    Taken { name: VolumeName },
     #[error("{} is no folder of a volume's: something else was put there", path.display())]
     Foreign { path: PathBuf },
     #[error("volume {name} stands for {device}, which is no folder")]
@@ -31,7 +33,7 @@ impl VolumeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchVolume { .. } => ErrorKind::NotFound,
-            Self::Different { .. } => ErrorKind::Conflict,
+            Self::Different { .. } | Self::Taken { .. } => ErrorKind::Conflict,
             Self::Option { .. } | Self::NoDevice { .. } => ErrorKind::InvalidInput,
             Self::Foreign { .. } => ErrorKind::Corrupt,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
@@ -51,7 +53,7 @@ impl VolumeError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("the disk is full: `teu volume prune`, `teu rm` and `teu rmi` free space".to_owned())
             }
-            Self::Option { .. } | Self::Io { .. } => None,
+            Self::Taken { .. } | Self::Option { .. } | Self::Io { .. } => None,
         }
     }
 }

@@ -63,6 +63,13 @@ impl Hold {
         }
     }
 
+    /// Whatever is in it is its content: no image's comes on top.
+    pub fn settle(&self) -> Result<()> {
+        let path = self.path.join("lock");
+        let lock = Lock::exclusive(&path).map_err(VolumeError::io("lock", &path))?;
+        Filling { _lock: lock, path: self.path.clone(), volume: self.volume.clone() }.settle()
+    }
+
     /// What one who was killed while he wrote the record has left of it.
     fn clear_leftovers(&self) {
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {

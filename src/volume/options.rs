@@ -42,8 +42,6 @@ pub fn check(options: &BTreeMap<String, String>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn options_are_none_or_a_folder_of_the_machine() {
         let check = |text: &str| {

@@ -47,6 +47,7 @@ pub struct Extractor<'a> {
     base: Vec<u8>,
     links: Links,
     first: First,
+    itself: Itself,
     owners: Ids,
     /// The folder of the entry before, which mostly is the next one's as well.
     parent: Option<(Vec<u8>, Folder)>,
@@ -60,6 +61,13 @@ pub struct Extractor<'a> {
 enum Links {
     Followed,
     Refused,
+}
+
+/// What an archive's entry for the folder that it is extracted into does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Itself {
+    Left,
+    Changed,
 }
 
 /// What an archive's first entry has to be: its writer looked at it, and then it may have been swapped for something else.
@@ -102,6 +110,12 @@ impl<'a> Extractor<'a> {
         Self { first, ..self }
     }
 
+    /// Also gives the folder itself the owner and mode that the archive says.
+    #[must_use]
+    pub fn with_itself(self) -> Self {
+        Self { itself: Itself::Changed, ..self }
+    }
+
     fn new(root: &'a Folder, base: Vec<u8>, links: Links, owners: Ids) -> Self {
         Self {
             root,
@@ -109,6 +123,7 @@ impl<'a> Extractor<'a> {
             links,
             owners,
             first: First::Anything,
+            itself: Itself::Left,
             parent: None,
             waiting: BTreeMap::new(),
             done: Extracted::default(),
@@ -137,7 +152,10 @@ impl<'a> Extractor<'a> {
         let raw = entry.path_bytes().into_owned();
         let path = plain(&raw).ok_or_else(|| refused(&raw, "the path leads out of the folder"))?;
         if path.is_empty() {
-            // The folder itself, which stays as it is.
+            if self.itself == Itself::Changed && kind == EntryType::Directory {
+                let meta = self.meta(&mut entry, kind)?;
+                self.waiting.insert(path, meta);
+            }
             return Ok(());
         }
         if self.first == First::Folder && self.done.entries == 0 && kind != EntryType::Directory {

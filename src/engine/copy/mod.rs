@@ -204,7 +204,7 @@ fn refusal_here(why: &str) -> EngineError {
     EngineError::Invalid { what: why.to_owned() }
 }
 
-fn extraction(error: ExtractError, folder: &Path) -> EngineError {
+pub(super) fn extraction(error: ExtractError, folder: &Path) -> EngineError {
     match error {
         ExtractError::Refused { path, reason } => refusal_here(&format!("{}: {reason}", folder.join(path).display())),
         ExtractError::Write { path, source } => EngineError::io("write", &folder.join(path))(source),
@@ -326,9 +326,9 @@ fn look(path: &Path, follow: bool) -> Result<Found> {
 }
 
 /// Counts what passes.
-struct Metered<'a, T> {
-    inner: T,
-    meter: &'a CopyMeter,
+pub(super) struct Metered<'a, T> {
+    pub(super) inner: T,
+    pub(super) meter: &'a CopyMeter,
 }
 
 impl<T: Read> Read for Metered<'_, T> {

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::protocol::{Answer, Ask};
@@ -92,13 +92,7 @@ impl Browser {
 
 /// Where a volume's files are.
 pub(super) fn volume_folder(engine: &Inner, name: &str) -> Result<PathBuf> {
-    let is_plain = matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
-    let folder = engine.folders.data.join("volumes").join(name).join("data");
-    if is_plain && folder.is_dir() {
-        return Ok(folder);
-    }
-    let (name, message) = (format!("volume {}", printable_line(name)), "there is no such volume".to_owned());
-    Err(EngineError::Files { name, message, kind: ErrorKind::NotFound })
+    engine.volume_data(&engine.find_volume(name)?.name)
 }
 
 /// Says which path it is about.

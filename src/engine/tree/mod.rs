@@ -167,7 +167,7 @@ impl Inner {
     }
 
     /// How the root of a container that does not run is put together. Under its lock.
-    fn visit_request(&self, record: &ContainerRecord, binds: Binds) -> Result<StartRequest> {
+    pub(super) fn visit_request(&self, record: &ContainerRecord, binds: Binds) -> Result<StartRequest> {
         let record = &self.hold_ids(record)?;
         self.prepare_writable_layer(record)?;
         let mut config = record.config.clone();
@@ -299,8 +299,13 @@ impl Visit {
 
     /// Makes what is in the archive that `give` writes in a folder of the container. Can be done once.
     pub(super) fn write(&mut self, folder: Bytes, owners: Ids, give: impl FnOnce(File) -> Result<()>) -> Result<()> {
+        self.feed(&Ask::Extract { folder, owners }, give)
+    }
+
+    /// Asks for something to be done with what `give` writes. Can be done once.
+    pub(super) fn feed(&mut self, ask: &Ask, give: impl FnOnce(File) -> Result<()>) -> Result<()> {
         let data = self.data.take().ok_or_else(|| self.broken())?;
-        self.line.say(&Ask::Extract { folder, owners }).map_err(|_| self.broken())?;
+        self.line.say(ask).map_err(|_| self.broken())?;
         let given = give(File::from(data));
         self.settle(given)
     }

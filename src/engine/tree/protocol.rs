@@ -29,6 +29,8 @@ pub enum Ask {
     Pack { path: Bytes, shown: Bytes, mounts: Mounts },
     /// Reads an archive from the data pipe and makes what is in it.
     Extract { folder: Bytes, owners: Ids },
+    /// The same into a trusted folder of the place, which gets its own owner and mode from the archive too. No link is followed.
+    Fill { folder: PathBuf, owners: Ids },
     /// Writes an overlay's upper folder as an OCI layer to the data pipe.
     Layer { upper: PathBuf },
     /// Compares an overlay's upper folder with what is below.

@@ -98,6 +98,12 @@ impl Visitor {
                 let extractor = Extractor::in_root(&self.root, &folder, owners).map_err(|error| refused(&error))?;
                 extractor.extract(data).map(|_| Answer::Done).map_err(|error| refused(&error))
             }
+            Ask::Fill { folder, owners } => {
+                let data = self.data.take().ok_or_else(used_up)?;
+                let folder = Folder::open(&folder).map_err(|error| failed(&error))?;
+                let extractor = Extractor::in_folder(&folder, owners).with_itself();
+                extractor.extract(data).map(|_| Answer::Done).map_err(|error| refused(&error))
+            }
             Ask::Layer { upper } => {
                 let out = self.out()?;
                 let folder = Folder::open(&upper).map_err(|error| failed(&error))?;

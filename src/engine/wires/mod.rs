@@ -12,9 +12,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::volumes::Leaving;
 use super::{EngineError, Inner, Result};
 use crate::model::{Endpoint, ErrorKind, Id, PublishedPort};
-use crate::monitor::{Wire, WireError, serve};
+use crate::monitor::{Lent, MakeWire, Wire, WireError, serve};
 use crate::network::{HeldPort, Lease, Machine, NetworkError};
 use crate::runtime::StartRequest;
 pub(super) use change::Change;
@@ -27,10 +28,11 @@ const CONNECTED: &str = "network.json";
 
 /// The hidden verb `monitor`.
 pub fn monitor_verb() -> i32 {
-    serve::main(|plan| {
+    let wire: MakeWire = |plan| {
         let broken = |error: serde_json::Error| WireError { kind: ErrorKind::Corrupt, message: error.to_string() };
         Ok(Box::new(Wires::new(serde_json::from_value(plan).map_err(broken)?)?))
-    })
+    };
+    serve::main(Lent { wire, leave: Leaving::leave })
 }
 
 /// How a container is connected.

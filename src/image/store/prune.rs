@@ -20,7 +20,7 @@ impl Store {
             Ok(images)
         })?;
         let freed = self.sweep(Sweep::WithPartial)?;
-        Ok(Pruned { containers: Vec::new(), images, partial: freed.partial, freed_bytes: freed.bytes })
+        Ok(Pruned { images, partial: freed.partial, freed_bytes: freed.bytes, ..Pruned::default() })
     }
 
     /// The images that a prune takes; an image with several tags stands here once.

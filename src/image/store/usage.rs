@@ -68,7 +68,7 @@ impl Store {
         let partial = partial.iter().filter(|partial| !partial.active);
         let freed_bytes =
             weighed.freed_without(|row| goes.contains(&row.id)) + partial.clone().map(|it| it.bytes).sum::<u64>();
-        Ok(Pruned { containers: Vec::new(), partial: partial.count(), freed_bytes, images })
+        Ok(Pruned { partial: partial.count(), freed_bytes, images, ..Pruned::default() })
     }
 
     /// Bytes that removing these images with all their tags would free.

@@ -15,7 +15,7 @@ use crate::model::{ErrorKind, EventAction, RestartPolicy, SessionId, Size};
 use crate::monitor::log::LogWriter;
 use crate::monitor::protocol::{Deframer, Kind, Reply, Request, VERSION, put_word};
 use crate::monitor::request::{LOCK, SOCKET};
-use crate::monitor::{AttachOptions, MakeWire, MonitorError, MonitorRequest, Wire, WireError};
+use crate::monitor::{AttachOptions, Lent, MonitorError, MonitorRequest, Wire, WireError};
 use crate::runtime::{self, StartRequest, Started, StdinWish, Stdio};
 use crate::sys::file::Lock;
 use crate::sys::signalfd::Signals;
@@ -27,7 +27,7 @@ const MAX_START_BYTES: usize = 16 << 20;
 const FAILED: i32 = 125;
 
 /// The hidden verb `monitor`: the whole life of a monitor process. Call it while the process has one thread.
-pub fn main(make_wire: MakeWire) -> i32 {
+pub fn main(lent: Lent) -> i32 {
     let face = match leave_the_face() {
         Ok(face) => face,
         Err(error) => {
@@ -41,7 +41,7 @@ pub fn main(make_wire: MakeWire) -> i32 {
         Ok(None) => return FAILED,
         Err(error) => return refuse(&face, &MonitorError::Connection(error)),
     };
-    match start(*request, make_wire) {
+    match start(*request, lent) {
         Ok(parts) => serve(parts, face, attach),
         Err(error) => refuse(&face, &error),
     }
@@ -91,10 +91,10 @@ fn refuse(face: &OwnedFd, error: &MonitorError) -> i32 {
 }
 
 /// Takes possession of the run folder and starts the container in it; on failure nothing is left of either.
-fn start(request: MonitorRequest, make_wire: MakeWire) -> Result<Parts, MonitorError> {
+fn start(request: MonitorRequest, lent: Lent) -> Result<Parts, MonitorError> {
     let folder = request.run_folder.clone();
     let lock = take_lock(&folder)?;
-    let started = listen_and_start(request, make_wire, lock);
+    let started = listen_and_start(request, lent, lock);
     if started.is_err() {
         let _ = std::fs::remove_dir_all(&folder);
     }
@@ -129,7 +129,7 @@ fn lock_patiently(path: &Path) -> io::Result<Option<Lock>> {
     Ok(None)
 }
 
-fn listen_and_start(mut request: MonitorRequest, make_wire: MakeWire, lock: Lock) -> Result<Parts, MonitorError> {
+fn listen_and_start(mut request: MonitorRequest, lent: Lent, lock: Lock) -> Result<Parts, MonitorError> {
     let path = request.run_folder.join(SOCKET);
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -141,10 +141,14 @@ fn listen_and_start(mut request: MonitorRequest, make_wire: MakeWire, lock: Lock
     let ends = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
     let signals = Signals::block(&ends).map_err(MonitorError::call("signalfd4"))?;
     let stdio = stdio(request.tty, request.stdin_open, request.size);
-    let mut wire = request.wire.take().map(make_wire).transpose()?;
+    let mut wire = request.wire.take().map(lent.wire).transpose()?;
+    let leave = request.leave.take().map(|plan| (lent.leave, plan));
     let started = start_wired(&mut request.start, &stdio, wire.as_deref_mut())?;
     let cgroup = started.cgroup.clone();
-    let parts = publish(request, started, wire, listener, lock, signals);
+    let parts = publish(request, started, wire, listener, lock, signals).map(|mut parts| {
+        parts.container.leave = leave;
+        parts
+    });
     if parts.is_err() {
         let _ = cgroup.kill_all();
         let _ = cgroup.remove();

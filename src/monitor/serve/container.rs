@@ -8,7 +8,7 @@ use super::restart::Restarts;
 use crate::model::{ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Limits, Name, Signal, Timestamp};
 use crate::monitor::protocol::VERSION;
 use crate::monitor::request::{AGAIN, STATE};
-use crate::monitor::{MonitorRequest, State, Wire, append_event};
+use crate::monitor::{Leave, MonitorRequest, State, Wire, append_event};
 use crate::runtime::{CgroupPlace, StartRequest};
 use crate::sys::file::write_atomically;
 
@@ -36,6 +36,8 @@ pub struct Container {
     pub oom_kills_told: u64,
     /// Its place in networks.
     pub wire: Option<Box<dyn Wire>>,
+    /// What goes before its folders do, with `--rm`.
+    pub leave: Option<(Leave, serde_json::Value)>,
 }
 
 impl Container {
@@ -61,6 +63,7 @@ impl Container {
             since: Instant::now(),
             oom_kills_told: 0,
             wire,
+            leave: None,
         }
     }
 
@@ -159,6 +162,9 @@ impl Container {
 
     /// It is over: removes what `--rm` promised.
     pub fn vanish(&mut self, status: &ExitStatus) {
+        if let Some((leave, plan)) = self.leave.take() {
+            leave(plan);
+        }
         for path in std::mem::take(&mut self.auto_remove) {
             let _ = remove(&path, &self.id);
         }

@@ -104,6 +104,7 @@ impl Running {
             since: Instant::now(),
             oom_kills_told: 0,
             wire: None,
+            leave: None,
         };
         container.write_state(0).expect("state");
         let mut monitor = Monitor::new(Parts {

@@ -39,7 +39,7 @@ pub fn would_free(engine: &Engine, images: &[String]) -> Result<u64, EngineError
 pub fn filter(wish: &PruneWish) -> PruneFilter {
     let hours = wish.older_hours.and_then(|hours| i64::try_from(hours).ok());
     let until = hours.and_then(|hours| Timestamp::now().0.checked_sub(jiff::SignedDuration::from_hours(hours)).ok());
-    PruneFilter { all: wish.all, until: until.map(Timestamp), labels: Vec::new() }
+    PruneFilter { all: wish.all, until: until.map(Timestamp), ..PruneFilter::default() }
 }
 
 pub fn prune(engine: &Engine, wish: &PruneWish) -> Result<Pruned, EngineError> {

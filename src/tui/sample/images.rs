@@ -176,6 +176,7 @@ pub fn disk_usage() -> DiskUsage {
             image(8, &["localhost:5000/ml/train:v3"], 5300, 0, 1),
         ],
         containers: containers.collect(),
+        volumes: Vec::new(),
         partial: vec![PartialUsage { blob: None, bytes: 83 * MEGA, modified: before(600), active: false }],
         layers: extent(31, 29, 7820, 640),
         blobs: extent(37, 35, 2610, 214),
@@ -193,6 +194,7 @@ pub fn pruned() -> Pruned {
     Pruned {
         containers: gone.map(|it| (it.id.clone(), it.name.clone())).to_vec(),
         images: vec![image(9, None), image(10, None), image(6, Some("rust:1.90"))],
+        volumes: Vec::new(),
         partial: 1,
         freed_bytes: 1834 * MEGA,
     }

@@ -1,0 +1,64 @@
+//! The first use of a volume: what the image has at the place where it is mounted is copied into it, once.
+//!
+//! One who is killed at it leaves a note in the volume that it is half filled, and the next who uses it does it over again.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::super::copy::extract::Extractor;
+use super::super::copy::extraction;
+use super::super::tree::protocol::{Ask, Ids, Kind, Mounts};
+use super::super::tree::{Binds, Flow, Owner, Visit};
+use super::super::{EngineError, Inner, Result};
+use crate::model::{ContainerRecord, HOST_IMAGE, MountSource, VolumeName};
+use crate::runtime::{Place, own_maps};
+use crate::sys::in_root::Folder;
+
+impl Inner {
+    /// Fills the container's volumes that nobody has used yet. Under the container's lock, before its command runs.
+    pub(in crate::engine) fn fill_volumes(&self, record: &ContainerRecord) -> Result<()> {
+        // What the host image has is the machine's: no volume begins with a copy of that.
+        if record.image_id.is_none() && record.image == HOST_IMAGE {
+            return Ok(());
+        }
+        for mount in &record.config.mounts {
+            let MountSource::Volume { name: Some(name), copy: true, subpath: None, .. } = &mount.source else {
+                continue;
+            };
+            let hold = self.shelf().hold(name).map_err(|error| self.named_nearest(error))?;
+            let Some(filling) = hold.begin_filling()? else { continue };
+            let data = self.shelf().data(&hold.volume)?;
+            self.copy_from_image(record, &mount.target, name, &data)?;
+            filling.settle()?;
+        }
+        Ok(())
+    }
+
+    fn copy_from_image(&self, record: &ContainerRecord, target: &Path, volume: &VolumeName, data: &Path) -> Result<()> {
+        let place = Place::Stopped(Box::new(self.visit_request(record, Binds::Hidden)?));
+        let mut visit = Visit::begin(&place, Flow::FromContainer, Owner::Container(&record.name), None)?;
+        let found = visit.look(target.as_os_str().as_encoded_bytes(), true)?;
+        if found.kind != Kind::Folder {
+            return Ok(());
+        }
+        let pack = Ask::Pack { path: found.path, shown: b".".to_vec(), mounts: Mounts::Left };
+        visit.read(pack, |archive| self.extract_whole(archive, volume, data))
+    }
+
+    /// Makes what is in the archive in a volume's folder, whose own owner and mode are those of the archive's first entry.
+    pub(super) fn extract_whole(&self, archive: impl Read, volume: &VolumeName, data: &Path) -> Result<()> {
+        if rustix::process::geteuid().is_root() {
+            let folder = Folder::open(data).map_err(EngineError::io("open", data))?;
+            let extracted = Extractor::in_folder(&folder, Ids::Given).with_itself().extract(archive);
+            return extracted.map(drop).map_err(|error| extraction(error, data));
+        }
+        // With one id there is nobody to give files to.
+        let owners = if own_maps().uids.len() < 2 { Ids::Root } else { Ids::Given };
+        let mut visit = Visit::begin(&Place::Machine, Flow::ToContainer, Owner::Volume(volume.as_str()), None)?;
+        let mut archive = archive;
+        visit.feed(&Ask::Fill { folder: data.to_owned(), owners }, |mut out| {
+            let copied = io::copy(&mut archive, &mut out);
+            copied.map(drop).map_err(EngineError::io("copy", Path::new("the archive")))
+        })
+    }
+}
