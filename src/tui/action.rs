@@ -4,9 +4,9 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use crate::engine::{Changes, Machine};
 use crate::model::{
-    Change, ContainerInspect, ContainerSummary, DetailEvent, Digest, DiskUsage, ErrorKind, ExitStatus, Id,
-    ImageInspect, ImageSummary, LogEntry, Name, Pruned, SearchEvent, SecurityReport, SessionId, SessionSummary, Size,
-    Timestamp, Trouble, Usage,
+    Change, ContainerInspect, ContainerSummary, DetailEvent, Digest, DiskUsage, ErrorKind, ExitStatus, FilePage,
+    FilePart, Id, ImageInspect, ImageSummary, LogEntry, Name, Pruned, SearchEvent, SecurityReport, SessionId,
+    SessionSummary, Size, Timestamp, Trouble, Usage,
 };
 
 use super::effect::PruneWish;
@@ -77,6 +77,20 @@ pub enum Told {
     Diffed {
         id: Id,
         result: Result<Vec<Change>, Problem>,
+    },
+    /// Some of a folder that was asked for under this number.
+    Files {
+        visit: u64,
+        page: Box<FilePage>,
+    },
+    /// There is no more of it, or no more is read.
+    FilesEnd {
+        visit: u64,
+        result: Result<(), Problem>,
+    },
+    FileRead {
+        visit: u64,
+        result: Result<Box<FilePart>, Problem>,
     },
     DiskUsage(Result<Box<DiskUsage>, Problem>),
     /// Every image's name and layers, lowest first.

@@ -5,7 +5,9 @@ use super::commands::Scope;
 use super::data::Data;
 use super::dialogs::Dialog;
 use super::keymap::Keymap;
-use super::screens::{Charts, Containers, Diff, Images, Inspect, Layers, Logs, Search, Shells, Transfers, Usage};
+use super::screens::{
+    Charts, Containers, Diff, Files, Images, Inspect, Layers, Logs, Search, Shells, Transfers, Usage,
+};
 use super::step::Page;
 use super::theme::Theme;
 use super::toast::Toasts;
@@ -29,6 +31,7 @@ pub struct App {
     pub transfers: Transfers,
     pub usage: Usage,
     pub diff: Diff,
+    pub files: Files,
     /// What takes the keys before the screen; the last is in front.
     pub dialogs: Vec<Dialog>,
     pub toasts: Toasts,
@@ -58,6 +61,7 @@ impl App {
             transfers: Transfers::default(),
             usage: Usage::default(),
             diff: Diff::default(),
+            files: Files::default(),
             dialogs: Vec::new(),
             toasts: Toasts::default(),
             keymap,
@@ -92,6 +96,7 @@ impl App {
             Page::Transfers => Transfers::SCOPES,
             Page::Usage => Usage::SCOPES,
             Page::Diff(_) => Diff::SCOPES,
+            Page::Files(_) => self.files.scopes(),
             Page::Logs(_) => Logs::SCOPES,
             Page::Charts(_) => Charts::SCOPES,
             Page::Inspect(_) => Inspect::SCOPES,

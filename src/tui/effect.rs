@@ -1,6 +1,8 @@
 //! What `update` wants done in the world outside. Performing them is [`super::perform`]'s work.
 
-use crate::model::{CreateRequest, Id, Name, PruneScope, Reference, SessionId, Signal, Size, UpdateRequest};
+use std::ffi::OsString;
+
+use crate::model::{CreateRequest, FilePlace, Id, Name, PruneScope, Reference, SessionId, Signal, Size, UpdateRequest};
 
 use super::shell::{PaneId, SharedTerminal};
 use super::transfer::{TransferId, Wish};
@@ -80,6 +82,21 @@ pub enum Effect {
     PaneClose {
         pane: PaneId,
     },
+    /// List a folder under a number; replaces what was asked of files before.
+    ListFiles {
+        place: FilePlace,
+        visit: u64,
+        path: OsString,
+    },
+    /// Read a part of a file; as with folders.
+    ReadFile {
+        place: FilePlace,
+        visit: u64,
+        path: OsString,
+        offset: u64,
+    },
+    /// Nobody looks at files any more.
+    CloseFiles,
     Inspect(Id),
     Diff(Id),
     DiskUsage,

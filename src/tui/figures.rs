@@ -1,6 +1,6 @@
 //! Figures as people read them: short, of even width, with their unit.
 
-use crate::model::{ContainerState, ExitReason, Timestamp};
+use crate::model::{ContainerState, ExitReason, FileSort, Timestamp};
 
 /// Bytes in at most 6 characters and units of 1,024: `0 B`, `987 B`, `1.5 K`, `12 M`, `3.2 G`.
 pub fn bytes(bytes: u64) -> String {
@@ -91,6 +91,29 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
 /// A date and a time in UTC: `2026-11-22 21:55:45`.
 pub fn date(time: Timestamp) -> String {
     time.0.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Sort and permissions as `ls -l` writes them.
+pub fn mode(sort: FileSort, mode: u32) -> String {
+    let sort = match sort {
+        FileSort::Folder => 'd',
+        FileSort::Symlink => 'l',
+        FileSort::Special => '?',
+        FileSort::Regular | FileSort::Absent => '-',
+    };
+    let mut text = String::from(sort);
+    for (shift, special, letters) in [(6, 0o4000, ('s', 'S')), (3, 0o2000, ('s', 'S')), (0, 0o1000, ('t', 'T'))] {
+        let bits = mode >> shift & 0o7;
+        text.push(if bits & 4 > 0 { 'r' } else { '-' });
+        text.push(if bits & 2 > 0 { 'w' } else { '-' });
+        text.push(match (mode & special > 0, bits & 1 > 0) {
+            (true, true) => letters.0,
+            (true, false) => letters.1,
+            (false, true) => 'x',
+            (false, false) => '-',
+        });
+    }
+    text
 }
 
 /// The glyph of a state: form tells states apart where colour cannot.

@@ -1,5 +1,6 @@
 //! Every screen and dialog, drawn from the sample data at a fixed time: for snapshots and pictures.
 
+pub mod files;
 mod images;
 pub mod search;
 
@@ -409,7 +410,7 @@ pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
         make(&mut app);
         (*name, draw(&mut app))
     };
-    SCENES.iter().chain(images::SCENES).chain(search::SCENES).map(draw_scene).collect()
+    SCENES.iter().chain(images::SCENES).chain(files::SCENES).chain(search::SCENES).map(draw_scene).collect()
 }
 
 /// The buffer's text, with colours left out.
@@ -472,6 +473,8 @@ mod tests {
             "layers",
             "images-details",
             "usage",
+            "files",
+            "file-bytes",
         ];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();

@@ -1,5 +1,6 @@
 //! Containers, images and usage made by hand at a fixed time, for tests and pictures.
 
+pub mod files;
 mod images;
 mod networks;
 

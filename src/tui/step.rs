@@ -1,6 +1,6 @@
 //! What a screen or a dialog answers to a key: effects for the world outside, and changes that are not its own to make.
 
-use crate::model::Id;
+use crate::model::{FilePlace, Id};
 
 use super::commands::Command;
 use super::data::Data;
@@ -28,6 +28,8 @@ pub enum Page {
     InspectImage(String),
     /// The layers of an image.
     Layers(String),
+    /// The files of a container or a volume.
+    Files(FilePlace),
 }
 
 /// One consequence.

@@ -66,6 +66,9 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         }
         Told::DiskUsage(result) => app.usage.told(result),
         Told::Diffed { id, result } => app.diff.told(&id, result),
+        Told::Files { visit, page } => app.files.listed(visit, *page),
+        Told::FilesEnd { visit, result } => return app.files.list_ended(visit, result),
+        Told::FileRead { visit, result } => return app.files.read(visit, result.map(|part| *part)),
         Told::Sessions(id, sessions) => {
             let name = app.data.container(&id).map_or_else(String::new, |container| container.name.to_string());
             let steps = app.shells.sessions(&id, &name, &sessions);
@@ -163,7 +166,11 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         Told::TransferEnd { id, result, took_ms } => {
             let pulled = app.transfers.pulling(id).map(|wish| wish.reference.clone());
             let is_here = result.is_ok();
+            let filled = app.transfers.filling(id).filter(|_| is_here).cloned();
             let mut steps = app.transfers.ended(id, result, took_ms);
+            if let Some(place) = filled.filter(|place| app.page == Page::Files(place.clone())) {
+                steps.extend(app.files.changed(&place));
+            }
             let more = pulled.map(|reference| app.search.pulled(&reference, is_here)).unwrap_or_default();
             // Nobody who does something else meanwhile is interrupted by a form.
             if matches!(app.page, Page::Search | Page::Transfers) && app.dialogs.is_empty() {
@@ -236,7 +243,7 @@ fn is_seen(app: &App, told: &Told) -> bool {
         Told::Found { .. } | Told::SearchEnd { .. } | Told::Details { .. } | Told::DetailsEnd { .. } => {
             app.page == Page::Search
         }
-        Told::Transfer { .. } => matches!(app.page, Page::Search | Page::Images | Page::Transfers),
+        Told::Transfer { .. } => matches!(app.page, Page::Search | Page::Images | Page::Transfers | Page::Files(_)),
         Told::Changed(_) => false,
         _ => true,
     }

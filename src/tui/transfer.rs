@@ -1,11 +1,12 @@
 //! What moves between this machine and registries or files, or takes as long: the wish, and the progress that all kinds
 //! share.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::engine::{ArchiveFormat, Compression};
 use crate::model::{
-    Id, LayerProgress, LayerStage, Name, Platform, PullEvent, PushEvent, PushProgress, PushStage, Reference,
+    FilePlace, Id, LayerProgress, LayerStage, Name, Platform, PullEvent, PushEvent, PushProgress, PushStage, Reference,
     Transferred,
 };
 
@@ -75,6 +76,25 @@ pub struct CommitWish {
     pub pause: bool,
 }
 
+/// Files of a container or a volume, to be copied to this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOutWish {
+    pub place: FilePlace,
+    pub paths: Vec<OsString>,
+    /// A folder that is there, or a new name for a single one.
+    pub to: PathBuf,
+    /// How much it is, if that is known.
+    pub bytes: Option<u64>,
+}
+
+/// A file or folder of this machine, to be copied into a folder of a container or a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyInWish {
+    pub place: FilePlace,
+    pub folder: OsString,
+    pub from: PathBuf,
+}
+
 /// What is to be moved, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -84,6 +104,8 @@ pub enum Wish {
     Load(LoadWish),
     Export(ExportWish),
     Commit(CommitWish),
+    CopyOut(CopyOutWish),
+    CopyIn(CopyInWish),
 }
 
 impl Wish {
@@ -106,6 +128,11 @@ impl Wish {
                 Some(reference) => format!("{} → {}", wish.name, reference.familiar()),
                 None => format!("{} → an image without a name", wish.name),
             },
+            Self::CopyOut(wish) => match &wish.paths[..] {
+                [path] => format!("{} → {}", path.display(), wish.to.display()),
+                paths => format!("{} files and folders → {}", paths.len(), wish.to.display()),
+            },
+            Self::CopyIn(wish) => format!("{} → {}", wish.from.display(), wish.folder.display()),
         }
     }
 
@@ -118,6 +145,7 @@ impl Wish {
             Self::Load(_) => "Loading",
             Self::Export(_) => "Exporting",
             Self::Commit(_) => "Committing",
+            Self::CopyOut(_) | Self::CopyIn(_) => "Copying",
         }
     }
 
@@ -130,14 +158,15 @@ impl Wish {
             Self::Load(_) => "loaded",
             Self::Export(_) => "exported",
             Self::Commit(_) => "committed",
+            Self::CopyOut(_) | Self::CopyIn(_) => "copied",
         }
     }
 
     /// Which way it goes: down to this machine, or up from it.
     pub fn arrow(&self) -> &'static str {
         match self {
-            Self::Pull(_) | Self::Load(_) => "↓",
-            Self::Push(_) | Self::Save(_) | Self::Export(_) => "↑",
+            Self::Pull(_) | Self::Load(_) | Self::CopyIn(_) => "↓",
+            Self::Push(_) | Self::Save(_) | Self::Export(_) | Self::CopyOut(_) => "↑",
             Self::Commit(_) => "◆",
         }
     }

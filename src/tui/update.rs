@@ -13,7 +13,7 @@ use super::step::{Page, Step, World};
 use super::toast::Toast;
 use super::transfer::Wish;
 use super::{told, view};
-use crate::model::Id;
+use crate::model::{FilePlace, Id};
 
 /// Lines that one step of the wheel moves.
 const WHEEL_LINES: isize = 3;
@@ -161,6 +161,9 @@ fn open_shell(app: &mut App, id: &Id) -> Vec<Step> {
 fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
     if app.page != page {
         let before = std::mem::replace(&mut app.page, page.clone());
+        if matches!(before, Page::Files(_)) && !matches!(page, Page::Files(_)) {
+            effects.push(Effect::CloseFiles);
+        }
         if before != Page::Shells {
             app.came_from.retain(|known| *known != before);
             app.came_from.push(before);
@@ -178,6 +181,7 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
         }
         Page::Layers(image) => app.layers.open(image),
         Page::Diff(id) => app.diff.open(id),
+        Page::Files(place) => app.files.open(place),
         Page::Usage => vec![Step::Do(Effect::DiskUsage)],
         Page::Images => {
             let mut steps = told::image_wish(app);
@@ -196,6 +200,7 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     let gone = |page: &Page| match page {
         Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id) => app.data.container(id).is_none(),
+        Page::Files(FilePlace::Container(id)) => !app.data.containers.iter().flatten().any(|it| it.id.as_str() == id),
         _ => false,
     };
     let page = loop {
@@ -205,6 +210,9 @@ fn back(app: &mut App, effects: &mut Vec<Effect>) {
             None => break Page::Containers,
         }
     };
+    if matches!(app.page, Page::Files(_)) {
+        effects.push(Effect::CloseFiles);
+    }
     app.page = page.clone();
     show(app, page, effects);
 }
@@ -223,6 +231,7 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
         Page::Inspect(_) | Page::InspectImage(_) => app.inspect.typed(key).then(Vec::new),
         Page::Layers(_) => app.layers.typed(key).then(Vec::new),
         Page::Diff(_) => app.diff.typed(key).then(Vec::new),
+        Page::Files(_) => app.files.typed(key, height).then(Vec::new),
         Page::Charts(_) | Page::Shells | Page::Transfers | Page::Usage => None,
     };
     if let Some(steps) = taken {
@@ -245,6 +254,10 @@ fn on_paste(app: &mut App, text: &str) -> Vec<Step> {
         Page::Search => app.search.paste(text),
         Page::Logs(_) => {
             app.logs.paste(text);
+            Vec::new()
+        }
+        Page::Files(_) => {
+            app.files.paste(text);
             Vec::new()
         }
         _ => Vec::new(),
@@ -295,6 +308,8 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         }
         Page::Layers(_) => app.layers.command(command, app.seen.list_height),
         Page::Diff(_) => app.diff.command(command, app.seen.list_height),
+        Page::Files(_) if app.files.is_viewing() => app.files.command(command, height, app.size.columns),
+        Page::Files(_) => app.files.command(command, app.seen.list_height, app.size.columns),
         Page::Usage => app.usage.command(command, app.seen.list_height),
         Page::Search => app.search.command(command, app.seen.list_height, &app.data),
         Page::Logs(_) => app.logs.command(command, height),
@@ -311,6 +326,7 @@ fn tab_beside(app: &App, command: Command) -> Page {
     let page = match app.page {
         Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Page::Images,
         Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) => Page::Containers,
+        Page::Files(FilePlace::Container(_)) => Page::Containers,
         ref page => page.clone(),
     };
     let at = TABS.iter().position(|tab| *tab == page).unwrap_or(0);
@@ -422,6 +438,7 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
                 steps
             }
             Page::Diff(_) => app.diff.click(target),
+            Page::Files(_) => app.files.click(target),
             Page::Usage => app.usage.click(target),
             Page::Layers(_) => app.layers.click(target),
             Page::Search => app.search.click(target),
@@ -439,6 +456,7 @@ fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
         Page::Containers | Page::Images | Page::Search => return on_command(app, command),
         Page::Transfers => app.transfers.wheel(lines, app.seen.text_height),
         Page::Diff(_) => app.diff.wheel(lines),
+        Page::Files(_) => app.files.wheel(lines, app.seen.text_height, app.size.columns),
         Page::Usage => app.usage.wheel(lines),
         Page::Layers(_) => return app.layers.wheel(lines, app.seen.list_height),
         Page::Charts(_) | Page::Shells => {}

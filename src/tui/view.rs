@@ -10,7 +10,7 @@ use super::figures;
 use super::step::{Page, World};
 use super::theme::Role;
 use super::widgets::{fade, write};
-use crate::model::Size;
+use crate::model::{FilePlace, Size};
 
 /// The least size that everything is made for.
 pub const LEAST: Size = Size { columns: 60, rows: 20 };
@@ -40,13 +40,14 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
     let body = body(Size { columns: area.width, rows: area.height });
     match &app.page {
         Page::Containers => app.containers.draw(&mut canvas, body, &app.data),
-        Page::Images | Page::Search => {
+        Page::Images | Page::Search | Page::Files(_) => {
             let (above, below) = app.transfers.split(body);
             if let Some(below) = below {
                 app.transfers.draw_below(&mut canvas, below);
             }
             match app.page {
                 Page::Images => app.images.draw(&mut canvas, above, &app.data),
+                Page::Files(_) => app.files.draw(&mut canvas, above),
                 _ => app.search.draw(&mut canvas, above, &app.data),
             }
         }
@@ -106,7 +107,7 @@ fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
         (Command::ShowTransfers, "Transfers", count(Some(app.transfers.count_running()))),
     ];
     let active = match app.page {
-        Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) => {
+        Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) | Page::Files(_) => {
             Command::ShowContainers
         }
         Page::Images | Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Command::ShowImages,
@@ -162,13 +163,19 @@ fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
             (name, true)
         }
         Page::InspectImage(image) | Page::Layers(image) => (image.clone(), false),
+        Page::Files(place) => (place_name(app, place), false),
         _ => return,
     };
     let mut x = area.x + 2;
     x += canvas.text(x, area.y, area.width.saturating_sub(30), &name, Role::Title) + 2;
     if !is_container {
-        let what = if matches!(app.page, Page::Layers(_)) { "layer by layer" } else { "image" };
-        canvas.text(x, area.y, 20, what, Role::Dim);
+        let what = match app.page {
+            Page::Layers(_) => "layer by layer",
+            Page::Files(FilePlace::Container(_)) => "files of this container",
+            Page::Files(FilePlace::Volume(_)) => "files of this volume",
+            _ => "image",
+        };
+        canvas.text(x, area.y, area.right().saturating_sub(x), what, Role::Dim);
         return;
     }
     for (command, title, here) in views {
@@ -179,6 +186,16 @@ fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
         let role = if here { Role::Accent } else { Role::Dim };
         x += canvas.text(x, area.y, area.right().saturating_sub(x), title, role) + 2;
         canvas.hit(Rect { x: begin, width: x.saturating_sub(begin), ..area }, Target::Command(command));
+    }
+}
+
+fn place_name(app: &App, place: &FilePlace) -> String {
+    match place {
+        FilePlace::Volume(name) => name.clone(),
+        FilePlace::Container(id) => {
+            let named = app.data.containers.iter().flatten().find(|container| container.id.as_str() == id);
+            named.map_or_else(|| id.chars().take(12).collect(), |container| container.name.to_string())
+        }
     }
 }
 
@@ -208,13 +225,14 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
     let marked = match app.page {
         Page::Containers => app.containers.list.marked().len(),
         Page::Images => app.images.list.marked().len(),
+        Page::Files(_) => app.files.count_marked(),
         _ => 0,
     };
     if marked > 0 {
         x += canvas.text(x, area.y, 14, &format!("◆ {marked} marked"), Role::Accent) + 3;
     }
     let mut hinted = Vec::new();
-    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_));
+    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_) | Page::Files(_));
     for scope in app.scopes() {
         for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
             if matches!(entry.command, Command::Help | Command::Quit) {
@@ -262,6 +280,8 @@ fn typing_hint(app: &App) -> Option<&'static str> {
         Page::Inspect(_) | Page::InspectImage(_) if app.inspect.typing => Some(FILTER_HINT),
         Page::Layers(_) if app.layers.typing => Some(FILTER_HINT),
         Page::Diff(_) if app.diff.typing => Some(FILTER_HINT),
+        Page::Files(_) if app.files.is_finding() => Some("type what to find   enter finds   esc forgets it"),
+        Page::Files(_) if app.files.is_typing() => Some(FILTER_HINT),
         _ => None,
     }
 }

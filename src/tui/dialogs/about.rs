@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::form::{Form, Row, Wrong};
-use super::prune;
+use super::{files, prune};
 use crate::engine::{ArchiveFormat, Compression};
-use crate::model::{HOST_IMAGE, Id, Name, Reference};
+use std::ffi::OsString;
+
+use crate::model::{FilePlace, HOST_IMAGE, Id, Name, Reference};
 use crate::tui::effect::Effect;
 use crate::tui::step::{Page, Step};
 use crate::tui::theme::Role;
@@ -21,6 +23,8 @@ pub enum About {
     Commit { id: Id, name: Name, running: bool },
     Export { id: Id, name: Name },
     Prune,
+    CopyOut { place: FilePlace, paths: Vec<OsString>, bytes: Option<u64> },
+    CopyIn { place: FilePlace, folder: OsString },
 }
 
 /// Gives an image another name.
@@ -142,6 +146,8 @@ impl About {
                 Ok(transfer(Wish::Export(wish)))
             }
             Self::Prune => prune::apply(form),
+            Self::CopyOut { place, paths, bytes } => files::apply_copy_out(form, place, paths, *bytes),
+            Self::CopyIn { place, folder } => files::apply_copy_in(form, place, folder),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod about;
 mod confirm;
+pub mod files;
 mod form;
 mod help;
 mod limits_form;

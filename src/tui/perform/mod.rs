@@ -1,5 +1,7 @@
 //! Performs effects: engine calls on threads that may block, so that keys and drawing never wait. Answers come as actions.
 
+mod browse;
+mod copies;
 mod files;
 mod images;
 mod listen;
@@ -22,7 +24,7 @@ use super::shell::PaneId;
 use super::theme::{ColorDepth, Theme};
 use crate::config::Config;
 use crate::engine::{Engine, EngineError};
-use crate::model::{Id, Name};
+use crate::model::{ErrorKind, FilePlace, Id, Name};
 
 pub use listen::listen;
 
@@ -50,6 +52,7 @@ pub struct Performer {
     runtime: Handle,
     panes: HashMap<PaneId, panes::Orders>,
     log: Option<listen::LogTask>,
+    files: Option<browse::Browsing>,
     search: search::Search,
     transfers: transfers::Transfers,
     lists: Arc<Lists>,
@@ -74,6 +77,7 @@ impl Performer {
             runtime,
             panes: HashMap::new(),
             log: None,
+            files: None,
             lists: Arc::default(),
             themes_folder: config.themes_folder.clone(),
             depth,
@@ -147,6 +151,11 @@ impl Performer {
                 self.order(pane, panes::Order::Close);
                 self.panes.remove(&pane);
             }
+            Effect::ListFiles { place, visit, path } => self.browse(&place, browse::Order::List { visit, path }),
+            Effect::ReadFile { place, visit, path, offset } => {
+                self.browse(&place, browse::Order::Read { visit, path, offset });
+            }
+            Effect::CloseFiles => self.files = None,
             Effect::Inspect(id) => self.ask(move |engine| {
                 let result = engine.inspect_with_size(id.as_str()).map(Box::new).map_err(Problem::from);
                 Told::Inspected { id, result }
@@ -208,6 +217,23 @@ impl Performer {
             }
             teller.tell(Told::VerbsDone { done: verb.done(), results });
         });
+    }
+
+    /// Hands a question about files to the thread that answers for this place; another place's ends.
+    fn browse(&mut self, place: &FilePlace, order: browse::Order) {
+        if !self.files.as_ref().is_some_and(|files| files.is_of(place)) {
+            match browse::Browsing::begin(&self.engine, &self.teller, place) {
+                Ok(files) => self.files = Some(files),
+                Err(error) => {
+                    let message = format!("cannot start a thread: {error}");
+                    let problem = Problem { message, hint: None, kind: ErrorKind::Other };
+                    return self.teller.tell(Told::Problem(problem));
+                }
+            }
+        }
+        if let Some(files) = &self.files {
+            files.order(order);
+        }
     }
 
     fn order(&self, pane: PaneId, order: panes::Order) {

@@ -9,9 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::Teller;
+use super::copies;
 use super::files::{self, Counted, NewFile};
-use crate::engine::{CommitOptions, Engine, Pause, PullOptions, PushOptions, SaveOptions};
-use crate::model::{ErrorKind, Reference, TransferGauge};
+use crate::engine::{CommitOptions, CopyMeter, Engine, Pause, PullOptions, PushOptions, SaveOptions};
+use crate::model::{ErrorKind, Reference, TransferGauge, Transferred};
 use crate::tui::action::{Problem, Told};
 use crate::tui::transfer::{CommitWish, ExportWish, LoadWish, Part, Progress, PushWish, SaveWish, TransferId, Wish};
 
@@ -78,6 +79,11 @@ impl Run {
             Wish::Load(wish) => self.counted(move |engine, gauge| load(engine, gauge, &wish)).await,
             Wish::Export(wish) => self.counted(move |engine, gauge| export(engine, gauge, &wish)).await,
             Wish::Commit(wish) => self.commit(wish).await,
+            Wish::CopyOut(wish) => {
+                let bytes = wish.bytes;
+                self.copied(bytes, move |engine, meter| copies::out(engine, &wish, meter)).await
+            }
+            Wish::CopyIn(wish) => self.copied(None, move |engine, meter| copies::into(engine, &wish, meter)).await,
         }
     }
 
@@ -121,17 +127,16 @@ impl Run {
         loop {
             tokio::select! {
                 result = &mut task => {
-                    self.look(&gauge, &mut last);
+                    self.look(gauge.now(), &mut last);
                     return result;
                 }
                 _ = cancelling.wait_for(|cancelled| *cancelled), if !gauge.is_stopped() => gauge.stop(),
-                () = tokio::time::sleep(PERIOD) => self.look(&gauge, &mut last),
+                () = tokio::time::sleep(PERIOD) => self.look(gauge.now(), &mut last),
             }
         }
     }
 
-    fn look(&self, gauge: &TransferGauge, last: &mut Option<crate::model::Transferred>) {
-        let now = gauge.now();
+    fn look(&self, now: Transferred, last: &mut Option<Transferred>) {
         if last.as_ref() == Some(&now) {
             return;
         }
@@ -141,6 +146,33 @@ impl Run {
         }
         if now.layers > 0 {
             self.tell(Progress::Note(format!("{} of {} layers", now.layers_done, now.layers)));
+        }
+    }
+
+    /// Files that are copied on a thread that may block, looked at while they go.
+    async fn copied(
+        self,
+        bytes: Option<u64>,
+        work: impl FnOnce(&Engine, &CopyMeter) -> Result<String, Problem> + Send + 'static,
+    ) -> Result<String, Problem> {
+        let meter = Arc::new(CopyMeter::default());
+        let (engine, own) = (self.engine.clone(), Arc::clone(&meter));
+        let task = on_thread(move || {
+            let result = work(&engine, &own);
+            result.map_err(|problem| if own.is_stopped() { cancelled() } else { problem })
+        });
+        tokio::pin!(task);
+        let look = || Transferred { moved_bytes: meter.bytes(), total_bytes: bytes, ..Transferred::default() };
+        let (mut last, mut cancelling) = (None, self.cancelled.clone());
+        loop {
+            tokio::select! {
+                result = &mut task => {
+                    self.look(look(), &mut last);
+                    return result;
+                }
+                _ = cancelling.wait_for(|cancelled| *cancelled), if !meter.is_stopped() => meter.stop(),
+                () = tokio::time::sleep(PERIOD) => self.look(look(), &mut last),
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What commands do to containers: to one, or to all that are marked.
 
 use super::image_acts::form;
-use crate::model::{ContainerState, ContainerSummary, Id, Name, Signal};
+use crate::model::{ContainerState, ContainerSummary, FilePlace, Id, Name, Signal};
 use crate::tui::commands::Command;
 use crate::tui::dialogs::{self, Answer, Confirm, Dialog, LimitsForm, Prompt, Security};
 use crate::tui::effect::{Effect, Verb};
@@ -26,6 +26,7 @@ pub fn on_one(command: Command, container: &ContainerSummary) -> Vec<Step> {
         }
         Command::OpenLogs => vec![Step::Show(Page::Logs(id))],
         Command::OpenCharts => vec![Step::Show(Page::Charts(id))],
+        Command::OpenFiles => vec![Step::Show(Page::Files(FilePlace::Container(id.to_string())))],
         Command::OpenDiff => vec![Step::Show(Page::Diff(id))],
         Command::OpenInspect => vec![Step::Show(Page::Inspect(id))],
         Command::StartStop if running => ask(Confirm::light(

@@ -317,7 +317,7 @@ fn draw_node(canvas: &mut Canvas, line: Rect, columns: Columns, node: &Node, ope
     canvas.text_right(line.x + 12, line.y, 8, &size, Role::Text);
     let has_owner = node.change.is_some_and(|change| change != LayerChange::Removed);
     if columns.mode && has_owner {
-        canvas.text(line.x + columns.mode_at(), line.y, 10, &mode_text(node), Role::Dim);
+        canvas.text(line.x + columns.mode_at(), line.y, 10, &figures::mode(node.sort, node.mode), Role::Dim);
     }
     if columns.owner && has_owner {
         let text = format!("{}:{}", node.uid, node.gid);
@@ -351,31 +351,9 @@ fn draw_node(canvas: &mut Canvas, line: Rect, columns: Columns, node: &Node, ope
     }
 }
 
-/// As `ls -l` writes it.
-fn mode_text(node: &Node) -> String {
-    let sort = match node.sort {
-        FileSort::Folder => 'd',
-        FileSort::Symlink => 'l',
-        FileSort::Special => '?',
-        FileSort::Regular | FileSort::Absent => '-',
-    };
-    let mut text = String::from(sort);
-    for (shift, special, letters) in [(6, 0o4000, ('s', 'S')), (3, 0o2000, ('s', 'S')), (0, 0o1000, ('t', 'T'))] {
-        let bits = node.mode >> shift & 0o7;
-        text.push(if bits & 4 > 0 { 'r' } else { '-' });
-        text.push(if bits & 2 > 0 { 'w' } else { '-' });
-        text.push(match (node.mode & special > 0, bits & 1 > 0) {
-            (true, true) => letters.0,
-            (true, false) => letters.1,
-            (false, true) => 'x',
-            (false, false) => '-',
-        });
-    }
-    text
-}
-
 /// Only for figures in tests.
 #[cfg(test)]
 pub fn mode_of(tree: &Tree, index: u32) -> String {
-    mode_text(tree.node(index))
+    let node = tree.node(index);
+    figures::mode(node.sort, node.mode)
 }

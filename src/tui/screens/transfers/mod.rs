@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 
 use self::draw::Line;
 use self::job::{Job, State};
-use crate::model::{ErrorKind, Timestamp};
+use crate::model::{ErrorKind, FilePlace, Timestamp};
 use crate::tui::action::Problem;
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
@@ -98,6 +98,14 @@ impl Transfers {
     pub fn pulling(&self, id: TransferId) -> Option<&PullWish> {
         match &self.jobs.iter().find(|job| job.id == id)?.wish {
             Wish::Pull(wish) => Some(wish),
+            _ => None,
+        }
+    }
+
+    /// The place that a transfer copies into, if it does.
+    pub fn filling(&self, id: TransferId) -> Option<&FilePlace> {
+        match &self.jobs.iter().find(|job| job.id == id)?.wish {
+            Wish::CopyIn(wish) => Some(&wish.place),
             _ => None,
         }
     }
