@@ -232,7 +232,8 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
         x += canvas.text(x, area.y, 14, &format!("◆ {marked} marked"), Role::Accent) + 3;
     }
     let mut hinted = Vec::new();
-    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_) | Page::Files(_));
+    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_))
+        || matches!(app.page, Page::Files(_)) && !app.files.is_viewing();
     for scope in app.scopes() {
         for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
             if matches!(entry.command, Command::Help | Command::Quit) {

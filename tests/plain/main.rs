@@ -13,6 +13,7 @@ mod host_image;
 mod hostile_images;
 mod imports;
 mod interface;
+mod interface_files;
 mod interface_images;
 mod lifecycle;
 mod pulls;

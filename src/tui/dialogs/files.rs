@@ -21,7 +21,7 @@ pub fn copy_out(place: FilePlace, paths: Vec<OsString>, bytes: Option<u64>) -> V
     };
     let mut form = Form::new(About::CopyOut { place, paths, bytes }, title, "Copy", vec![Row::path("To", "./", help)]);
     let size = bytes.map_or_else(String::new, |bytes| format!("{}. ", figures::bytes_long(bytes)));
-    form.notes.push((format!("{size}The copies are yours, and nothing is overwritten."), Role::Dim));
+    form.notes.push((format!("{size}Nothing is overwritten."), Role::Dim));
     open(form)
 }
 
@@ -32,7 +32,8 @@ pub fn copy_in(place: FilePlace, folder: OsString) -> Vec<Step> {
     let mut row = Row::path("From", "", help);
     row.placeholder = "a file or a folder";
     let mut form = Form::new(About::CopyIn { place, folder }, title, "Copy", vec![row]);
-    form.notes.push(("The copies are root's in there. A file of the same name is replaced.".to_owned(), Role::Dim));
+    form.notes.push(("The copies are root's in there.".to_owned(), Role::Dim));
+    form.notes.push(("A file of the same name is replaced.".to_owned(), Role::Dim));
     open(form)
 }
 

@@ -25,7 +25,7 @@ enum Line {
     Blank,
 }
 
-const EVERY_SCOPE: [Scope; 17] = [
+const EVERY_SCOPE: &[Scope] = &[
     Scope::Containers,
     Scope::Images,
     Scope::Layers,
@@ -39,6 +39,8 @@ const EVERY_SCOPE: [Scope; 17] = [
     Scope::Charts,
     Scope::Inspect,
     Scope::Diff,
+    Scope::Files,
+    Scope::FileView,
     Scope::Detail,
     Scope::Marks,
     Scope::List,

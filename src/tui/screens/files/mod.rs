@@ -371,7 +371,7 @@ impl Files {
     fn command_in_view(&mut self, command: Command, height: usize, columns: u16) -> Vec<Step> {
         let Some(view) = &mut self.view else { return Vec::new() };
         match command {
-            Command::FileUp => self.leave_view(),
+            Command::FileClose => self.leave_view(),
             Command::Back if view.stop_search() => Vec::new(),
             Command::Back => self.leave_view(),
             Command::FilePart | Command::FilePartBefore => match view.other_part(command == Command::FilePart) {
@@ -381,7 +381,7 @@ impl Files {
                 }
                 Err(why) => vec![Step::Toast(Toast::good(why))],
             },
-            Command::FileCopyOut => {
+            Command::FileSave => {
                 let (paths, bytes) = (vec![view.path.clone()], Some(view.size_bytes).filter(|bytes| *bytes > 0));
                 self.place.clone().map_or_else(Vec::new, |place| dialogs::files::copy_out(place, paths, bytes))
             }
