@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::protocol::{Answer, Ask};
 use super::{Flow, Visit};
-use crate::engine::{Engine, EngineError, Inner, Result};
+use crate::engine::{Engine, EngineError, Result};
 use crate::model::{ErrorKind, FileEntry, FilePage, FilePart, FilePlace, printable_line};
 
 /// How long one answer may take: a FUSE file system in a container may never give one.
@@ -88,11 +88,6 @@ impl Browser {
     pub fn keeps_from_starting(&self) -> bool {
         self.visit.lock.is_some()
     }
-}
-
-/// Where a volume's files are.
-pub(super) fn volume_folder(engine: &Inner, name: &str) -> Result<PathBuf> {
-    engine.volume_data(&engine.find_volume(name)?.name)
 }
 
 /// Says which path it is about.

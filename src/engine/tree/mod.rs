@@ -123,8 +123,9 @@ impl Inner {
         match place {
             FilePlace::Container(target) => self.visit(&self.find(target)?, flow, Binds::Shown),
             FilePlace::Volume(name) => {
-                let folder = browse::volume_folder(self, name)?;
-                let mut visit = Visit::begin(&Place::Machine, flow, Owner::Volume(name), None)?;
+                let name = self.find_volume(name)?.name;
+                let folder = self.volume_data(&name)?;
+                let mut visit = Visit::begin(&Place::Machine, flow, Owner::Volume(name.as_str()), None)?;
                 match visit.ask(&Ask::Enter { folder })? {
                     Answer::Done => Ok(visit),
                     _ => Err(visit.broken()),
