@@ -29,6 +29,7 @@ use super::search::Search;
 use super::stats::{Stats, Top};
 use super::update::Update;
 use super::usage::{CheckWish, DiskFree};
+use super::volume::VolumeCommand;
 
 /// Containers in one terminal, without a daemon.
 #[derive(Parser, Clone, Debug)]
@@ -113,6 +114,9 @@ pub enum Command {
     #[command(subcommand)]
     Network(NetworkCommand),
     Port(Port),
+    /// Volumes that containers keep data in
+    #[command(subcommand)]
+    Volume(VolumeCommand),
     /// Commands on containers, by Docker's longer names
     #[command(subcommand, hide = true)]
     Container(ContainerCommand),

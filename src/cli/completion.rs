@@ -1,4 +1,4 @@
-//! `completion`: scripts for the shells, with the names of containers and images asked of teu itself.
+//! `completion`: scripts for the shells, with the names of containers, images and volumes asked of teu itself.
 
 use std::io::Write;
 
@@ -26,6 +26,8 @@ enum Choice {
 const OF_CONTAINERS: &str =
     "start exec attach stop restart kill pause unpause wait update rename rm logs stats top inspect";
 const OF_IMAGES: &str = "run create tag rmi inspect";
+/// Behind `volume`.
+const OF_VOLUMES: &str = "rm inspect export import";
 
 pub fn completion(wish: &Completion) -> Outcome {
     let text = script(wish.shell);
@@ -61,6 +63,12 @@ _teu_with_names() {{
     _teu "$@"
     local word=${{COMP_WORDS[COMP_CWORD]}} command
     [[ $word == -* ]] && return 0
+    if [[ " ${{COMP_WORDS[*]:1:COMP_CWORD-1}} " == *" volume "* ]]; then
+        for command in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+            [[ " {OF_VOLUMES} " == *" $command "* ]] && COMPREPLY+=($(compgen -W "$(teu volume ls -q 2>/dev/null)" -- "$word"))
+        done
+        return 0
+    fi
     for command in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
         [[ " {OF_CONTAINERS} {OF_IMAGES} " == *" $command "* ]] && break
     done
@@ -89,6 +97,11 @@ _teu_images() {
     names=(${(f)"$(teu images --format '{{.Repository}}:{{.Tag}}' 2>/dev/null | sed 's/:<none>$//')"})
     compadd -a names
 }
+_teu_volumes() {
+    local -a names
+    names=(${(f)"$(teu volume ls -q 2>/dev/null)"})
+    compadd -a names
+}
 "#;
     let line = |line: &str| {
         let positional = line.starts_with("'*::") || line.starts_with("':");
@@ -96,6 +109,7 @@ _teu_images() {
             _ if positional && (line.contains("::containers") || line.starts_with("':container")) => {
                 ":_teu_containers'"
             }
+            _ if positional && (line.contains("::volumes") || line.starts_with("':volume")) => ":_teu_volumes'",
             _ if positional && line.contains("The container, then") => ":_teu_containers'",
             _ if positional && (line.contains("images") || line.contains("The image, then")) => ":_teu_images'",
             _ => ":_default'",
@@ -112,8 +126,9 @@ _teu_images() {
 
 fn fish_names() -> String {
     format!(
-        "complete -c teu -n \"__fish_seen_subcommand_from {OF_CONTAINERS}\" -f -a \"(teu ps -a --format '{{{{.Names}}}}' 2>/dev/null)\"\n\
-         complete -c teu -n \"__fish_seen_subcommand_from {OF_IMAGES}\" -f -a \"(teu images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null | string replace ':<none>' '')\"\n"
+        "complete -c teu -n \"not __fish_seen_subcommand_from volume; and __fish_seen_subcommand_from {OF_CONTAINERS}\" -f -a \"(teu ps -a --format '{{{{.Names}}}}' 2>/dev/null)\"\n\
+         complete -c teu -n \"__fish_seen_subcommand_from {OF_IMAGES}\" -f -a \"(teu images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' 2>/dev/null | string replace ':<none>' '')\"\n\
+         complete -c teu -n \"__fish_seen_subcommand_from volume; and __fish_seen_subcommand_from {OF_VOLUMES}\" -f -a \"(teu volume ls -q 2>/dev/null)\"\n"
     )
 }
 
@@ -125,9 +140,12 @@ mod tests {
     fn scripts_name_commands_and_ask_for_names() {
         for choice in [Choice::Bash, Choice::Zsh, Choice::Fish] {
             let script = script(choice);
+            assert!(script.contains("teu volume ls -q"), "{choice:?}");
             assert!(script.contains("restart") && script.contains("teu ps -a --format '{{.Names}}'"), "{choice:?}");
         }
         assert!(script(Choice::Zsh).starts_with("#compdef teu\n"));
-        assert!(script(Choice::Zsh).contains(":_teu_containers'"));
+        for function in [":_teu_containers'", ":_teu_images'", ":_teu_volumes'"] {
+            assert!(script(Choice::Zsh).contains(function), "{function}");
+        }
     }
 }

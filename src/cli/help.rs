@@ -3,7 +3,7 @@
 use clap::Command;
 
 /// The commands by group, in the order they are shown; each must be one of the grammar's.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     (
         "Run",
         &[
@@ -20,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("Networks", &["network", "port"]),
+    ("Volumes", &["volume"]),
     ("Machine", &["info", "version", "doctor", "completion"]),
 ];
 

@@ -12,10 +12,10 @@ use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
 use crate::model::{
     ContainerInspect, ContainerState, ErrorKind, ExitReason, NamespaceMode, NetworkMode, SeccompChoice,
-    UserNamespaceMode,
+    UserNamespaceMode, printable_line,
 };
 
-/// Show everything known of containers or images.
+/// Show everything known of containers, images or volumes.
 #[derive(Args, Clone, Debug)]
 pub struct Inspect {
     /// A template such as {{.State.Status}}, or json
@@ -27,7 +27,7 @@ pub struct Inspect {
     /// Count the bytes in the writable layer
     #[arg(short, long)]
     size: bool,
-    /// Look for containers or for images only
+    /// Look for containers, images or volumes only
     #[arg(long, value_name = "TYPE")]
     r#type: Option<Kind>,
     #[arg(required = true, value_name = "NAME")]
@@ -38,6 +38,7 @@ pub struct Inspect {
 pub enum Kind {
     Container,
     Image,
+    Volume,
 }
 
 impl Inspect {
@@ -86,13 +87,23 @@ fn look_up(engine: &Engine, wish: &Inspect, name: &str) -> Result<Value, Failure
     if wish.r#type == Some(Kind::Image) {
         return Ok(image()?);
     }
+    let volume = || engine.volume_inspect(name).map(|volume| super::volume::described(&volume));
+    if wish.r#type == Some(Kind::Volume) {
+        return Ok(volume()?);
+    }
     let looked = if wish.size { engine.inspect_with_size(name) } else { engine.inspect(name) };
     match looked {
         Ok(container) => Ok(container_value(&container)),
         Err(error) if error.kind() == ErrorKind::NotFound && wish.r#type.is_none() => {
-            image().map_err(|error| match error {
-                EngineError::NoSuchImage { .. } => Failure::new(format!("No such container or image: {name}"))
-                    .with_hint("`teu ps -a` and `teu images` list what there is"),
+            let found = match image() {
+                Err(EngineError::NoSuchImage { .. }) if volume().is_ok() => return Ok(volume()?),
+                found => found,
+            };
+            found.map_err(|error| match error {
+                EngineError::NoSuchImage { .. } => {
+                    Failure::new(format!("No such container, image or volume: {}", printable_line(name)))
+                        .with_hint("`teu ps -a`, `teu images` and `teu volume ls` list what there is")
+                }
                 error => error.into(),
             })
         }

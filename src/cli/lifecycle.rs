@@ -35,8 +35,8 @@ pub struct Remove {
     /// Kill it first if it runs
     #[arg(short, long)]
     force: bool,
-    /// Taken and ignored: teu has no anonymous volumes
-    #[arg(short, long, hide = true)]
+    /// Also its anonymous volumes, if no other container uses them
+    #[arg(short, long)]
     volumes: bool,
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
@@ -76,7 +76,11 @@ pub fn kill(engine: &Engine, wish: &Kill) -> Outcome {
 }
 
 pub fn remove(engine: &Engine, wish: &Remove) -> Outcome {
-    each(&wish.containers, |target| match engine.remove(target, wish.force) {
+    let remove = |target: &str| match wish.volumes {
+        true => engine.remove_with_volumes(target, wish.force),
+        false => engine.remove(target, wish.force),
+    };
+    each(&wish.containers, |target| match remove(target) {
         // As Docker: `rm -f` of what is not there has reached its aim.
         Err(error) if wish.force && error.kind() == ErrorKind::NotFound => Err(Failure::from(error).with_exit_code(0)),
         result => Ok(result?),

@@ -43,7 +43,7 @@ pub struct Events {
     /// End then; in the past: show and end
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
-    /// container=, image=, event=, type=
+    /// container=, image=, volume=, event=, type=
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// json, or a template such as {{.Action}} {{.Name}}
@@ -144,7 +144,7 @@ fn line(entry: &LogEntry, is_terminal: bool) -> String {
 }
 
 pub fn events(engine: &Engine, wish: &Events) -> Outcome {
-    let filters = Filters::parse(&wish.filter, &["container", "image", "event", "type"])?;
+    let filters = Filters::parse(&wish.filter, &["container", "image", "volume", "event", "type"])?;
     let is_past = wish.until.is_some_and(|until| until <= Timestamp::now());
     let query = EventQuery { since: wish.since, until: wish.until, follow: !is_past };
     let mut out = Output::open();
@@ -174,6 +174,7 @@ fn passes(event: &Event, filters: &Filters) -> bool {
     };
     filters.pass("container", of(EventSubject::Container))
         && filters.pass("image", of(EventSubject::Image))
+        && filters.pass("volume", of(EventSubject::Volume))
         && filters.pass("event", |wanted| word(&event.action) == wanted)
         && filters.pass("type", |wanted| word(&event.subject) == wanted)
 }
@@ -287,7 +288,8 @@ mod tests {
             ("type=container", true),
             ("type=image", false),
         ] {
-            let filters = Filters::parse(&[filter.to_owned()], &["container", "image", "event", "type"]).expect(filter);
+            let filters =
+                Filters::parse(&[filter.to_owned()], &["container", "image", "volume", "event", "type"]).expect(filter);
             assert_eq!(passes(&event(), &filters), expected, "{filter}");
         }
     }

@@ -46,6 +46,7 @@ mod terminal;
 mod transfer;
 mod update;
 mod usage;
+mod volume;
 mod wish;
 mod wording;
 
@@ -175,6 +176,7 @@ fn perform(engine: &Engine, config: &Config, command: Command) -> Outcome {
         Command::Doctor(wish) => machine::doctor(engine, &wish),
         Command::Completion(wish) => completion::completion(&wish),
         Command::Network(wish) => network::network(engine, &wish),
+        Command::Volume(wish) => volume::volume(engine, &wish),
         Command::Port(wish) => network::port(engine, &wish),
         Command::Tag(wish) => images::tag(engine, &wish),
         Command::Image(ImageCommand::Prune(wish)) => prune::images(engine, &wish),

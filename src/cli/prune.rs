@@ -29,14 +29,14 @@ pub struct PruneContainers {
     how: How,
 }
 
-/// Remove all containers that do not run and all images that nothing uses then.
+/// Remove all containers that do not run and all images that nothing uses then; on wish anonymous volumes, too.
 #[derive(Args, Clone, Debug)]
 pub struct PruneSystem {
     /// Also images that have a name, if no container is made of them
     #[arg(short, long)]
     all: bool,
-    /// Refused: teu has no volumes yet
-    #[arg(long, hide = true)]
+    /// Also anonymous volumes that no container uses then
+    #[arg(long)]
     volumes: bool,
     #[command(flatten)]
     how: How,
@@ -66,13 +66,18 @@ pub fn containers(engine: &Engine, wish: &PruneContainers) -> Outcome {
 }
 
 pub fn system(engine: &Engine, wish: &PruneSystem) -> Outcome {
-    if wish.volumes {
-        return Err(Failure::usage("--volumes: teu has no volumes yet, so there are none to remove")
-            .with_hint("leave --volumes away; folders given with -v are yours and are never removed"));
+    let filter = PruneFilter { volumes: wish.volumes, ..filter(&wish.how.filter, wish.all)? };
+    if wish.volumes && filter.until.is_some() {
+        return Err(Failure::usage(
+            "--volumes and --filter until= conflict: what a volume holds may be newer than the volume",
+        )
+        .with_hint("`teu volume prune` removes volumes by themselves"));
     }
-    let filter = filter(&wish.how.filter, wish.all)?;
     let images = if filter.all { "all images that no container is made of then" } else { "all dangling images" };
-    prune(engine, PruneScope::System, &filter, &["all containers that do not run", images], wish.how.force)
+    let volumes = "all anonymous volumes that no container uses then";
+    let what = ["all containers that do not run", volumes, images];
+    let what = if wish.volumes { &what[..] } else { &[what[0], images][..] };
+    prune(engine, PruneScope::System, &filter, what, wish.how.force)
 }
 
 fn prune(engine: &Engine, scope: PruneScope, filter: &PruneFilter, what: &[&str], force: bool) -> Outcome {
@@ -109,6 +114,7 @@ fn question(what: &[&str], preview: &Pruned) -> String {
     };
     let parts = [
         counted(preview.containers.len(), "container"),
+        counted(preview.volumes.len(), "volume"),
         counted(preview.images.len(), "image"),
         counted(preview.partial, "half-fetched layer"),
     ];
@@ -137,6 +143,11 @@ fn report(pruned: &Pruned) -> String {
     if !pruned.containers.is_empty() {
         text += "Deleted Containers:\n";
         text.extend(pruned.containers.iter().map(|(id, _)| format!("{id}\n")));
+        text += "\n";
+    }
+    if !pruned.volumes.is_empty() {
+        text += "Deleted Volumes:\n";
+        text.extend(pruned.volumes.iter().map(|name| format!("{name}\n")));
         text += "\n";
     }
     if !pruned.images.is_empty() {
@@ -169,7 +180,8 @@ fn filter(texts: &[String], all: bool) -> Result<PruneFilter, Failure> {
     Ok(PruneFilter { all: !dangling, volumes: false, until: until.transpose()?, labels })
 }
 
-fn label(text: &str, wanted: LabelWish) -> LabelFilter {
+/// What `label=TEXT` wants.
+pub fn label(text: &str, wanted: LabelWish) -> LabelFilter {
     match text.split_once('=') {
         Some((key, value)) => LabelFilter { key: key.to_owned(), value: Some(value.to_owned()), wanted },
         None => LabelFilter { key: text.to_owned(), value: None, wanted },

@@ -11,12 +11,12 @@ use crate::engine::Engine;
 use crate::model::{
     CheckFinding, CheckMode, CheckReport, CheckSeverity, ContainerUsage, DiskUsage, Extent, ImageUsage,
 };
-use crate::model::{PartialUsage, Reference, Timestamp, printable_line};
+use crate::model::{PartialUsage, Reference, Timestamp, VolumeSummary, printable_line};
 
-/// Show what images and containers take of the disk.
+/// Show what images, containers and volumes take of the disk.
 #[derive(Args, Clone, Debug)]
 pub struct DiskFree {
-    /// Show every image and container
+    /// Show every image, container and volume
     #[arg(short, long)]
     verbose: bool,
     /// json, a template such as {{.Type}}: {{.Size}}, or table and a template
@@ -63,6 +63,8 @@ const CONTAINERS: [Column; 8] = [
     ("Names", "NAMES"),
 ];
 
+const VOLUMES: [Column; 3] = [("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")];
+
 const PARTIAL: [Column; 4] =
     [("ID", "LAYER"), ("Size", "SIZE"), ("ModifiedSince", "LAST FETCHED"), ("Status", "STATUS")];
 
@@ -89,7 +91,7 @@ fn summary(usage: &DiskUsage) -> Vec<Row> {
     [
         ("Images", images),
         ("Containers", usage.containers_extent()),
-        ("Local Volumes", Extent::default()),
+        ("Local Volumes", usage.volumes_extent()),
         ("Build Cache", Extent::default()),
         ("Compressed Blobs", usage.blobs),
         ("Partial Pulls", usage.partial_extent()),
@@ -119,7 +121,7 @@ fn verbose_text(usage: &DiskUsage, now: Timestamp) -> Result<String, Failure> {
     let table = |columns: &[Column], rows: Vec<Row>| render(&Format::Table, columns, &[], &rows);
     let images = table(&IMAGES, usage.images.iter().flat_map(|image| image_rows(image, now)).collect())?;
     let containers = table(&CONTAINERS, usage.containers.iter().map(|it| container_row(it, now)).collect())?;
-    let volumes = table(&[("Name", "VOLUME NAME"), ("Links", "LINKS"), ("Size", "SIZE")], Vec::new())?;
+    let volumes = table(&VOLUMES, usage.volumes.iter().map(volume_row).collect())?;
     let partial = table(&PARTIAL, usage.partial.iter().map(|it| partial_row(it, now)).collect())?;
     Ok(format!(
         "Images space usage:\n\n{images}\nContainers space usage:\n\n{containers}\nLocal Volumes space usage:\n\n{volumes}\n\
@@ -133,7 +135,7 @@ fn verbose_value(usage: &DiskUsage, now: Timestamp) -> Value {
     json!({
         "Images": rows(usage.images.iter().flat_map(|image| image_rows(image, now)).collect()),
         "Containers": rows(usage.containers.iter().map(|it| container_row(it, now)).collect()),
-        "Volumes": [],
+        "Volumes": rows(usage.volumes.iter().map(volume_row).collect()),
         "BuildCache": [],
         "Partial": rows(usage.partial.iter().map(|it| partial_row(it, now)).collect()),
     })
@@ -159,6 +161,14 @@ fn image_rows(image: &ImageUsage, now: Timestamp) -> Vec<Row> {
         ])
     };
     references.into_iter().map(row).collect()
+}
+
+fn volume_row(it: &VolumeSummary) -> Row {
+    Row::new([
+        ("Name", it.volume.name.to_string()),
+        ("Links", it.users.len().to_string()),
+        ("Size", it.size_bytes.map_or_else(|| "N/A".to_owned(), wording::size)),
+    ])
 }
 
 fn container_row(container: &ContainerUsage, now: Timestamp) -> Row {

@@ -29,7 +29,7 @@ impl Engine {
 
     /// Writes a tar of all files of a container, running or not; `import` makes an image of it again.
     pub fn export(&self, target: &str, out: impl Write, gauge: &TransferGauge) -> Result<()> {
-        let result = self.export_tree(target, &mut Watched { out, gauge });
+        let result = self.export_tree(target, &mut Watched { inner: out, gauge });
         match result {
             Err(_) if gauge.is_stopped() => Err(EngineError::Image(ImageError::Cancelled)),
             result => result,
@@ -37,10 +37,21 @@ impl Engine {
     }
 }
 
-/// Counts what is written, and ends when it is to.
-struct Watched<'a, W> {
-    out: W,
-    gauge: &'a TransferGauge,
+/// Counts what passes, and ends when it is to.
+pub(super) struct Watched<'a, T> {
+    pub(super) inner: T,
+    pub(super) gauge: &'a TransferGauge,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.gauge.is_stopped() {
+            return Err(io::Error::other("cancelled"));
+        }
+        let read = self.inner.read(buffer)?;
+        self.gauge.moved(read as u64);
+        Ok(read)
+    }
 }
 
 impl<W: Write> Write for Watched<'_, W> {
@@ -48,12 +59,12 @@ impl<W: Write> Write for Watched<'_, W> {
         if self.gauge.is_stopped() {
             return Err(io::Error::other("cancelled"));
         }
-        let written = self.out.write(buffer)?;
+        let written = self.inner.write(buffer)?;
         self.gauge.moved(written as u64);
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.inner.flush()
     }
 }

@@ -326,9 +326,9 @@ fn look(path: &Path, follow: bool) -> Result<Found> {
 }
 
 /// Counts what passes.
-pub(super) struct Metered<'a, T> {
-    pub(super) inner: T,
-    pub(super) meter: &'a CopyMeter,
+struct Metered<'a, T> {
+    inner: T,
+    meter: &'a CopyMeter,
 }
 
 impl<T: Read> Read for Metered<'_, T> {
