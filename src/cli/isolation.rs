@@ -1,14 +1,11 @@
 //! The flags that say how far a container is kept from the machine, in Docker's names, shared by `run` and `create`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::Args;
 
 use super::failure::Failure;
-use crate::model::{
-    DeviceMapping, Isolation, NamespaceMode, SeccompChoice, TmpfsMount, UserNamespaceMode, parse_bytes,
-};
+use crate::model::{DeviceMapping, Isolation, NamespaceMode, SeccompChoice, UserNamespaceMode, parse_bytes};
 
 /// What is opened, or shut further.
 #[derive(Args, Clone, Debug, Default)]
@@ -49,9 +46,6 @@ pub struct IsolationFlags {
     /// Size of /dev/shm (64m)
     #[arg(long, value_name = "BYTES")]
     pub shm_size: Option<String>,
-    /// An empty folder in memory, such as /scratch:size=64m
-    #[arg(long, value_name = "TARGET[:OPTIONS]")]
-    pub tmpfs: Vec<String>,
     /// The cgroup below which its own is made
     #[arg(long, value_name = "CGROUP")]
     pub cgroup_parent: Option<String>,
@@ -79,7 +73,6 @@ impl IsolationFlags {
             oom_score_adj: self.oom_score_adj,
             sysctls: self.sysctl.iter().map(|text| sysctl(text)).collect::<Result<BTreeMap<_, _>, _>>()?,
             shm_bytes: self.shm_size.as_deref().map(shm_size).transpose()?,
-            tmpfs: self.tmpfs.iter().map(|text| tmpfs(text)).collect(),
             cgroup_parent: self.cgroup_parent.clone().filter(|parent| !parent.is_empty()),
             ..Isolation::default()
         };
@@ -204,12 +197,6 @@ fn shm_size(text: &str) -> Result<u64, Failure> {
     }
 }
 
-fn tmpfs(text: &str) -> TmpfsMount {
-    let (target, options) = text.split_once(':').unwrap_or((text, ""));
-    let options = options.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect();
-    TmpfsMount { target: PathBuf::from(target), options }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -232,7 +219,7 @@ mod tests {
     fn every_flag_reaches_its_field() {
         let line = "--privileged --userns host --pid host --ipc shareable --uts host --cgroupns host \
             --device /dev/fuse --device /dev/a:/dev/b:r --device /dev/c:rw --group-add 44 --oom-score-adj -500 \
-            --sysctl net.core.somaxconn=5 --shm-size 1m --tmpfs /scratch:size=1m,exec --cgroup-parent /mine";
+            --sysctl net.core.somaxconn=5 --shm-size 1m --cgroup-parent /mine";
         let device = |source: &str, target: &str, access: &str| DeviceMapping {
             source: source.into(),
             target: target.into(),
@@ -253,7 +240,6 @@ mod tests {
             oom_score_adj: Some(-500),
             sysctls: [("net.core.somaxconn".to_owned(), "5".to_owned())].into(),
             shm_bytes: Some(1 << 20),
-            tmpfs: vec![TmpfsMount { target: "/scratch".into(), options: vec!["size=1m".into(), "exec".into()] }],
             cgroup_parent: Some("/mine".to_owned()),
             ..Isolation::default()
         };

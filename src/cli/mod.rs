@@ -25,6 +25,7 @@ mod load;
 mod login;
 mod logs;
 mod machine;
+mod mounts;
 mod network;
 mod networking;
 mod outlet;

@@ -8,8 +8,9 @@ use clap::Args;
 use super::failure::Failure;
 use super::isolation::{IsolationFlags, Opened};
 use super::limits::{DeviceFlags, LimitFlags, restart_policy};
+use super::mounts::MountFlags;
 use super::networking::NetworkFlags;
-use crate::model::{CreateRequest, Limits, Mount, Name, PullPolicy, RestartPolicy, Rlimit, Signal};
+use crate::model::{CreateRequest, Limits, Name, PullPolicy, RestartPolicy, Rlimit, Signal};
 
 /// What a container is to be.
 #[derive(Args, Clone, Debug)]
@@ -53,9 +54,8 @@ pub struct Wish {
     pub restart: RestartPolicy,
     #[command(flatten)]
     pub network: NetworkFlags,
-    /// Show a folder or file of this machine inside
-    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
-    pub volume: Vec<String>,
+    #[command(flatten)]
+    pub mounts: MountFlags,
     /// Make the root file system read-only
     #[arg(long)]
     pub read_only: bool,
@@ -132,7 +132,9 @@ impl Wish {
         if self.rm && self.restart != RestartPolicy::No {
             return Err(Failure::usage("--restart and --rm conflict: a container that is removed cannot be restarted"));
         }
-        let Opened { isolation, no_new_privileges, seccomp } = self.isolation.read()?;
+        let mounts = self.mounts.wishes(here.folder)?;
+        let Opened { mut isolation, no_new_privileges, seccomp } = self.isolation.read()?;
+        isolation.tmpfs = mounts.memory;
         let networking = self.network.wishes()?;
         Ok(CreateRequest {
             image: image.clone(),
@@ -157,8 +159,8 @@ impl Wish {
             networks: networking.networks,
             ports: networking.ports,
             extra_hosts: networking.extra_hosts,
-            mounts: self.volume.iter().map(|text| bind(text, here.folder)).collect::<Result<_, _>>()?,
-            volumes_from: Vec::new(),
+            mounts: mounts.mounts,
+            volumes_from: mounts.volumes_from,
             cap_add: self.cap_add.iter().map(|name| capability(name)).collect(),
             cap_drop: self.cap_drop.iter().map(|name| capability(name)).collect(),
             no_new_privileges,
@@ -251,57 +253,6 @@ fn hostname(text: &str) -> Result<String, Failure> {
     Ok(text.to_owned())
 }
 
-/// `source:target[:ro|rw]`, with relative sources read against `folder`.
-fn bind(text: &str, folder: &Path) -> Result<Mount, Failure> {
-    let invalid = |why: &str| Failure::usage(format!("invalid volume {text:?}: {why}"));
-    let mut parts = text.split(':');
-    let (source, target, options, rest) = (parts.next().unwrap_or_default(), parts.next(), parts.next(), parts.next());
-    let target =
-        target.ok_or_else(|| invalid("write SOURCE:TARGET[:ro]; volumes without a source are not there yet"))?;
-    if rest.is_some() {
-        return Err(invalid("write SOURCE:TARGET[:ro]"));
-    }
-    let mut read_only = false;
-    for option in options.unwrap_or("rw").split(',') {
-        match option {
-            "ro" => read_only = true,
-            // SELinux relabelling and consistency wishes have nothing to do here.
-            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
-            _ => return Err(invalid("the options are ro and rw")),
-        }
-    }
-    let source = match source {
-        "" => return Err(invalid("the source is empty")),
-        _ if source.starts_with('/') => PathBuf::from(source),
-        _ if source.starts_with('.') => normal(&folder.join(source)),
-        _ => {
-            return Err(invalid("named volumes are not there yet; give a path that begins with / or ."));
-        }
-    };
-    if !target.starts_with('/') {
-        return Err(invalid("the target must be an absolute path"));
-    }
-    if normal(Path::new(target)) == Path::new("/") {
-        return Err(invalid("the target cannot be /"));
-    }
-    Ok(Mount { read_only, ..Mount::bind(source, target) })
-}
-
-/// `path` without `.` and `..`, by its text alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::CurDir => {}
-            std::path::Component::ParentDir => {
-                normal.pop();
-            }
-            part => normal.push(part),
-        }
-    }
-    normal
-}
-
 fn capability(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
     if upper == "ALL" || upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
@@ -350,6 +301,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::model::Mount;
 
     #[derive(Parser)]
     #[command(disable_help_flag = true)]
@@ -397,12 +349,12 @@ mod tests {
     }
 
     #[test]
-    fn volumes_are_absolute_or_relative_to_the_folder() {
-        let request = wish(&["-v", "/a:/b:ro", "-v", "./c/../d:/e", "x"]).expect("parses");
-        assert_eq!(request.mounts, [Mount::bind("/a", "/b").read_only(), Mount::bind("/work/d", "/e"),]);
-        for volume in ["/a", "/a:b", "name:/b", "/a:/b:rx", "/a:/", "/a:/b:ro:x", ":/b", "/a:/b/../"] {
-            assert!(wish(&["-v", volume, "x"]).is_err(), "{volume}");
-        }
+    fn mounts_are_read_against_the_folder() {
+        let request = wish(&["-v", "/a:/b:ro", "-v", "./c/../d:/e", "--tmpfs", "/t", "--volumes-from", "other", "x"]);
+        let request = request.expect("parses");
+        assert_eq!(request.mounts, [Mount::bind("/a", "/b").read_only(), Mount::bind("/work/d", "/e")]);
+        assert_eq!(request.isolation.tmpfs[0].target, Path::new("/t"));
+        assert_eq!(request.volumes_from, ["other"]);
     }
 
     #[test]
