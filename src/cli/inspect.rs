@@ -7,6 +7,7 @@ use super::failure::{Failure, Outcome};
 use super::image_inspect::image_value;
 use super::lifecycle::reported;
 use super::limits::host_limits;
+use super::mounts::value;
 use super::output::Output;
 use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
@@ -134,20 +135,7 @@ fn container_value(inspect: &ContainerInspect) -> Value {
         NetworkMode::Networks => config.networks.first().map_or("bridge", |wish| wish.network.as_str()),
         NetworkMode::Container(_) => "container",
     };
-    let mounts: Vec<Value> = config
-        .mounts
-        .iter()
-        .map(|mount| {
-            json!({
-                "Type": mount.source.kind(),
-                "Source": mount.source.to_string(),
-                "Destination": mount.target,
-                "Mode": if mount.read_only { "ro" } else { "" },
-                "RW": !mount.read_only,
-                "Propagation": "rprivate",
-            })
-        })
-        .collect();
+    let mounts = value::mounted(&config.mounts, &inspect.volumes);
     let mut security: Vec<String> = Vec::new();
     if config.no_new_privileges {
         security.push("no-new-privileges".to_owned());
@@ -186,8 +174,6 @@ fn container_value(inspect: &ContainerInspect) -> Value {
         })).collect::<Vec<_>>(),
         "HostConfig": {
             "AutoRemove": config.auto_remove,
-            "Binds": config.mounts.iter().map(|mount| format!("{}:{}{}", mount.source, mount.target.display(),
-                if mount.read_only { ":ro" } else { "" })).collect::<Vec<_>>(),
             "CapAdd": config.cap_add,
             "CapDrop": config.cap_drop,
             "CgroupParent": inspect.cgroup.clone().unwrap_or_default(),
@@ -223,6 +209,7 @@ fn container_value(inspect: &ContainerInspect) -> Value {
     });
     if let Some(host) = value["HostConfig"].as_object_mut() {
         host.extend(host_limits(&config.limits));
+        host.extend(value::wished(config));
     }
     if let (Some(bytes), Some(object)) = (inspect.size_rw_bytes, value.as_object_mut()) {
         object.insert("SizeRw".to_owned(), Value::from(bytes));
@@ -328,6 +315,7 @@ mod tests {
             sessions: Vec::new(),
             ports: vec![],
             networks: vec![],
+            volumes: BTreeMap::new(),
             size_rw_bytes: Some(42),
         }
     }

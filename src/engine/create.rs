@@ -17,7 +17,7 @@ use super::{Engine, EngineError, Inner, Result};
 use crate::image::StoreHold;
 use crate::model::{
     ContainerRecord, ContainerState, ContainerSummary, CreateRequest, Digest, EventAction, HOST_IMAGE, Id, ImageConfig,
-    Mount, MountSource, Name, Timestamp, UserNamespaceMode,
+    Name, Timestamp, UserNamespaceMode,
 };
 use crate::sys::file::Lock;
 
@@ -60,7 +60,7 @@ impl Inner {
         let basis = self.basis(&request.image)?;
         let request = &self.with_networks(request)?;
         let mut config = merge(request, &basis.config, &surroundings(&id))?;
-        make_sources(&config.mounts)?;
+        let _images = self.settle_mounts(&mut config.mounts)?;
         let mut claim = self.claim_volumes(&mut config, &basis.config, &request.volumes_from)?;
         let needs_ids = config.isolation.user_namespace == UserNamespaceMode::Private && can_lease();
         let mut record = ContainerRecord {
@@ -177,19 +177,6 @@ fn surroundings(id: &Id) -> Surroundings {
         user_namespaces: can_lease() || !rustix::process::geteuid().is_root(),
         cpus: cpus(),
     }
-}
-
-/// A source that is missing becomes a folder; what is made stays even if a later step fails, as with Docker.
-fn make_sources(mounts: &[Mount]) -> Result<()> {
-    for mount in mounts {
-        match &mount.source {
-            MountSource::Bind { path, create: true, .. } if fs::symlink_metadata(path).is_err() => {
-                fs::create_dir_all(path).map_err(EngineError::io("make the bind mount's source", path))?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 fn write_new_record(folder: &Path, record: &ContainerRecord) -> Result<()> {

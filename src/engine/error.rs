@@ -20,6 +20,10 @@ pub enum EngineError {
     AmbiguousId { prefix: String, ids: Vec<String> },
     #[error("No such image: {image}")]
     NoSuchImage { image: String },
+    #[error("there is no image {image} to mount")]
+    NoImageToMount { image: String },
+    #[error("bind source path does not exist: {}", path.display())]
+    NoBindSource { path: PathBuf },
     #[error("the container name \"{name}\" is already in use by container {id}")]
     NameTaken { name: Name, id: String },
     #[error("container {name} is not running")]
@@ -96,9 +100,10 @@ impl EngineError {
             Self::NoSuchContainer { .. }
             | Self::NoSuchImage { .. }
             | Self::NoSuchVolume { .. }
+            | Self::NoImageToMount { .. }
             | Self::NotConnected { .. }
             | Self::NotPublished { .. } => ErrorKind::NotFound,
-            Self::AmbiguousId { .. } | Self::Invalid { .. } => ErrorKind::InvalidInput,
+            Self::AmbiguousId { .. } | Self::Invalid { .. } | Self::NoBindSource { .. } => ErrorKind::InvalidInput,
             Self::NameTaken { .. }
             | Self::NotRunning { .. }
             | Self::Paused { .. }
@@ -137,6 +142,10 @@ impl EngineError {
             Self::NoSuchVolume { similar: None, .. } => "`teu volume ls` lists all volumes".to_owned(),
             Self::VolumeInUse { volume, container } => {
                 format!("`teu rm {container}` frees it; `teu volume inspect {volume}` shows who uses it")
+            }
+            Self::NoImageToMount { image } => format!("`teu pull {image}` fetches it"),
+            Self::NoBindSource { .. } => {
+                "make it first; -v SOURCE:TARGET makes a missing folder, --mount type=bind does not".to_owned()
             }
             Self::NameTaken { name, .. } => {
                 format!("choose another name, or `teu rm {name}` or `teu rename {name} NEW` frees this one")

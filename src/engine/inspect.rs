@@ -39,6 +39,7 @@ impl Inner {
             cgroup,
             size_rw_bytes: None,
             restarts,
+            volumes: self.volume_folders(&record),
             record,
         })
     }

@@ -26,6 +26,7 @@ mod logs;
 mod lookup;
 mod machine;
 mod merge;
+mod mounts;
 mod names;
 mod networks;
 mod pause;

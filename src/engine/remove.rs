@@ -6,7 +6,7 @@ use std::io;
 use super::state::Life;
 use super::volumes::Anonymous;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerRecord, EventAction, Id, Signal};
+use crate::model::{ContainerRecord, Digest, EventAction, Id, Signal};
 use crate::monitor::State;
 use crate::runtime::remove_tree;
 use crate::sys::file::Lock;
@@ -78,11 +78,17 @@ impl Inner {
 
     /// The layers of a container whose image was removed by force go with it. What cannot be freed now is freed by a prune.
     fn free_layers(&self, record: &ContainerRecord) {
-        let Some(image) = &record.image_id else { return };
+        let mounted = record.config.mounts.iter().filter_map(|mount| mount.image().map(|image| &image.id));
+        let images: Vec<&Digest> = record.image_id.iter().chain(mounted).collect();
+        if images.is_empty() {
+            return;
+        }
         let free = || -> Result<()> {
             let store = self.store()?;
-            if !store.has_image(image)? {
-                store.gc()?;
+            for image in images {
+                if !store.has_image(image)? {
+                    return Ok(store.gc().map(drop)?);
+                }
             }
             Ok(())
         };

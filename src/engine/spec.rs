@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::mounts::{Missing, Shown};
 use super::volumes::Leaving;
 use super::{EngineError, Inner, Result};
 use crate::model::{ContainerConfig, ContainerRecord, HOST_IMAGE, Id, NamespaceMode, Size};
@@ -29,13 +30,14 @@ impl Inner {
     pub(super) fn monitor_request(&self, record: &ContainerRecord, size: Option<Size>) -> Result<MonitorRequest> {
         let id = &record.id;
         let config = &record.config;
+        let Shown { sources, origins } = self.shown(&config.mounts, Missing::Made)?;
         Ok(MonitorRequest {
             id: id.clone(),
             name: record.name.clone(),
             start: StartRequest {
                 id: id.to_string(),
                 bundle: self.container(id),
-                spec: defaults::spec(config, &self.around(record)?)?,
+                spec: defaults::spec(config, &Around { sources, ..self.around(record)? })?,
                 rootfs: self.rootfs(record)?,
                 cgroup: cgroup_wish(id, Some(config))?,
                 init: config.init,
@@ -45,6 +47,7 @@ impl Inner {
                 new_keyring: true,
                 preserve_fds: 0,
                 names: NameFiles { hosts: config.extra_hosts.clone(), resolver: None },
+                origins,
             },
             run_folder: self.life_folder(id),
             exit_file: self.exit_file(id),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::place::{Entry, names_in};
 use super::{Inner, record};
 use crate::image::{User, Users};
-use crate::model::ContainerRecord;
+use crate::model::{ContainerRecord, Mount};
 
 /// The containers of one data folder.
 #[derive(Debug)]
@@ -34,12 +34,18 @@ impl Users for Containers {
                 None => error.to_string(),
             })?;
             // None: it has just been removed.
-            users.extend(read.map(|record| User {
-                name: record.name.to_string(),
-                image: record.image_id,
-                layers: record.layers,
-                runs: lives.contains(id.as_str()),
-            }));
+            let Some(record) = read else { continue };
+            let (name, runs) = (record.name.to_string(), lives.contains(id.as_str()));
+            let user = |image, layers| User { name: name.clone(), image, layers, runs };
+            users.extend(
+                record
+                    .config
+                    .mounts
+                    .iter()
+                    .filter_map(Mount::image)
+                    .map(|image| user(Some(image.id.clone()), image.layers.clone())),
+            );
+            users.push(user(record.image_id, record.layers));
         }
         Ok(users)
     }

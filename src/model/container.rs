@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Digest, Endpoint, EndpointWish, ExposedPort, Id, IdRange, Isolation, Limits, Mount, Name, PortWish, PublishedPort,
-    Reference, RestartPolicy, SessionId, Signal, Timestamp,
+    Reference, RestartPolicy, SessionId, Signal, Timestamp, VolumeName,
 };
 
 /// How a container reaches the network.
@@ -267,6 +267,9 @@ pub struct ContainerInspect {
     /// How often its restart policy has started it again since it was started by hand.
     #[serde(default)]
     pub restarts: u32,
+    /// Where on the machine the files of its volumes are.
+    #[serde(default)]
+    pub volumes: BTreeMap<VolumeName, PathBuf>,
     /// Bytes in the writable layer; none unless asked for.
     pub size_rw_bytes: Option<u64>,
 }

@@ -53,7 +53,7 @@ pub use isolation::{CapabilityBasis, DeviceMapping, IdRange, Isolation, Namespac
 pub use layer::{FileSort, LayerChange, LayerContents, LayerEntry, UnpackLimits};
 pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
-pub use mount::{Mount, MountPropagation, MountSource, MountsBelow};
+pub use mount::{Mount, MountPropagation, MountSource, MountsBelow, PinnedImage};
 pub use network::{
     DEFAULT_NETWORK, Endpoint, EndpointWish, ExposedPort, Network, NetworkDriver, PortWish, Protocol, PublishedPort,
     Subnet,

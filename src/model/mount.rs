@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::VolumeName;
+use super::{Digest, VolumeName};
 
 /// One mount of a container (`-v`, `--mount`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,18 @@ pub enum MountSource {
         reference: String,
         #[serde(default)]
         subpath: Option<PathBuf>,
+        /// Which image that was when the container was created; none only in a wish.
+        #[serde(default)]
+        pinned: Option<PinnedImage>,
     },
+}
+
+/// An image that a container goes on seeing, whatever its name comes to mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedImage {
+    pub id: Digest,
+    /// Diff ids, lowest first.
+    pub layers: Vec<Digest>,
 }
 
 /// What becomes of the mounts below a bind's source (`bind-recursive`).
@@ -144,6 +155,14 @@ impl Mount {
     pub fn volume_name(&self) -> Option<&VolumeName> {
         match &self.source {
             MountSource::Volume { name, .. } => name.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The image, if it shows one that is known.
+    pub fn image(&self) -> Option<&PinnedImage> {
+        match &self.source {
+            MountSource::Image { pinned, .. } => pinned.as_ref(),
             _ => None,
         }
     }
@@ -230,7 +249,7 @@ mod tests {
             MountSource::volume(Some("data".parse().expect("a name"))),
             MountSource::volume(None),
             MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o700) },
-            MountSource::Image { reference: "debian:12".to_owned(), subpath: Some("etc".into()) },
+            MountSource::Image { reference: "debian:12".to_owned(), subpath: Some("etc".into()), pinned: None },
         ];
         for source in sources {
             let mount = Mount { source, target: "/x".into(), read_only: false };

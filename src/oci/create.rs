@@ -128,6 +128,7 @@ fn request(context: &Context, wish: &Create, bundle: &Bundle) -> Result<StartReq
         new_keyring: !wish.no_new_keyring,
         preserve_fds,
         names: runtime::NameFiles::default(),
+        origins: Vec::new(),
     })
 }
 

@@ -37,6 +37,48 @@ pub struct StartRequest {
     pub preserve_fds: u32,
     #[serde(default)]
     pub names: NameFiles,
+    /// What binds of the specification show, where their source alone does not say.
+    #[serde(default)]
+    pub origins: Vec<Origin>,
+}
+
+impl StartRequest {
+    /// The same for another time: what is at the sources then is not what was there now.
+    pub fn anew(&self) -> Self {
+        let mut request = self.clone();
+        for origin in &mut request.origins {
+            if let Shows::Source { seen } = &mut origin.shows {
+                *seen = None;
+            }
+        }
+        request
+    }
+}
+
+/// What one bind of the specification shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The mount's destination, as the specification has it.
+    pub target: PathBuf,
+    pub shows: Shows,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shows {
+    /// The mount's source; refused if it is something else by now than the caller has seen there.
+    Source { seen: Option<Seen> },
+    /// What is at `path` below the mount's source; refused where symlinks lead out of that.
+    Below { path: PathBuf },
+    /// These layers on top of each other, lowest first, or what is at `path` in them. They can only be read.
+    Layers { lower: Vec<PathBuf>, path: Option<PathBuf> },
+}
+
+/// Which file or folder it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    pub device: u64,
+    pub inode: u64,
 }
 
 /// What a container's files of names say besides what all say.

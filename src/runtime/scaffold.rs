@@ -14,6 +14,7 @@ const FOLDERS: [&str; 4] = ["dev", "etc", "proc", "sys"];
 const FILES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 /// The name carries a version: another content gets another name.
 const NAME: &str = "scaffold-1";
+const EMPTY: &str = "empty";
 
 /// The scaffold below `data_root`, made if it is missing. Pass it as the first (lowest) entry of `Rootfs::Overlay::lower`.
 pub fn ensure(data_root: &Path) -> io::Result<PathBuf> {
@@ -28,6 +29,15 @@ pub fn ensure(data_root: &Path) -> io::Result<PathBuf> {
     }
     // Somebody else may have been quicker; theirs is as good.
     if folder.is_dir() { Ok(folder) } else { made.map(|()| folder) }
+}
+
+/// An empty folder below `data_root`: an image of one layer is laid over it, as overlayfs wants two.
+pub fn empty(data_root: &Path) -> io::Result<PathBuf> {
+    let folder = data_root.join(EMPTY);
+    match make_folder(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(folder),
+    }
 }
 
 fn make(folder: &Path) -> io::Result<()> {

@@ -20,6 +20,7 @@ use super::process::streams::{Streams, lead_session, open_terminal, take_termina
 use super::report::Lower;
 use super::rootfs::handed::{Handed, Plan};
 use super::rootfs::options::{self, Options};
+use super::rootfs::origin::Sources;
 use super::rootfs::{become_root, cgroups, devices, files, host, inside, masks, mounts, overlay};
 use super::seccomp::Agent;
 use super::stage;
@@ -64,7 +65,8 @@ impl Setup<'_> {
         self.become_mapped_root()?;
         stage::hide_from_tracers()?;
         self.take_streams()?;
-        let prepared = mounts::prepare(self.mounts(), &self.request.bundle, &mut handed)?;
+        let prepared =
+            mounts::prepare(self.mounts(), &Sources::inside(self.request, self.namespaces.user()), &mut handed)?;
         let copy = self.copy_root(handed)?;
         self.separate_mounts()?;
         let root = overlay::mount(&self.request.rootfs, self.namespaces.user(), copy)?;

@@ -22,6 +22,7 @@ use super::namespaces::{Namespaces, become_root as become_root_user};
 use super::report::{self, Lower, Report, Upper};
 use super::rootfs::handed::{Handed, Plan};
 use super::rootfs::mapped::{Apart, Owner};
+use super::rootfs::origin::Sources;
 use super::rootfs::{become_root, host, mounts, overlay};
 use super::stage::hide_from_tracers;
 use super::start::{kill_and_reap, never_return, wanted_maps};
@@ -170,7 +171,7 @@ impl<'a> Build<'a> {
 
     fn put_together(&self, request: &StartRequest, mut handed: Handed) -> Result<(), RuntimeError> {
         let listed = request.spec.mounts().as_deref().unwrap_or_default();
-        let prepared = mounts::prepare(listed, &request.bundle, &mut handed)?;
+        let prepared = mounts::prepare(listed, &Sources::inside(request, self.maps.is_some()), &mut handed)?;
         change_root(Depth::Whole, &Change::propagation(Propagation::Private))
             .map_err(|error| RuntimeError::step("make mounts private", error))?;
         let root = overlay::mount(&request.rootfs, self.maps.is_some(), handed.root)?;

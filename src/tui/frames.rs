@@ -202,6 +202,7 @@ pub fn inspected() -> ContainerInspect {
         ports: vec![],
         networks: vec![],
         restarts: 0,
+        volumes: std::collections::BTreeMap::new(),
         size_rw_bytes: Some(123_456),
     }
 }

@@ -136,7 +136,7 @@ impl Spelled {
                 None => MountSource::Tmpfs { size_bytes: self.size_bytes.filter(|bytes| *bytes > 0), mode: self.mode },
             },
             "image" => match self.source {
-                Some(reference) => MountSource::Image { reference, subpath: self.image_subpath },
+                Some(reference) => MountSource::Image { reference, subpath: self.image_subpath, pinned: None },
                 None => return refuse("it has no source", "add source=IMAGE, such as source=debian:12"),
             },
             "npipe" | "cluster" => {

@@ -2,6 +2,7 @@
 
 mod long;
 mod short;
+pub mod value;
 
 use std::path::{Component, Path, PathBuf};
 

@@ -64,7 +64,10 @@ fn long_form_takes_every_key_of_docker() {
     assert_eq!(mount.source, MountSource::Tmpfs { size_bytes: Some(1 << 20), mode: Some(0o770) });
     assert!(!mount.read_only);
     let mount = one(&["--mount", "type=image,source=debian:12,target=/i,image-subpath=etc"]);
-    assert_eq!(mount.source, MountSource::Image { reference: "debian:12".to_owned(), subpath: Some("etc".into()) });
+    assert_eq!(
+        mount.source,
+        MountSource::Image { reference: "debian:12".to_owned(), subpath: Some("etc".into()), pinned: None }
+    );
     assert!(mount.read_only, "an image can only be read");
     let MountSource::Volume { name: None, anonymous: true, .. } = one(&["--mount", "target=/v"]).source else {
         panic!("a new volume")

@@ -21,9 +21,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use self::protocol::{Answer, Ask, Begin, Bytes, Failure, Found, Ids, Line, Lower, Mounts};
+use super::mounts::{Missing, Shown};
 use super::state::Life;
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{Change, ContainerRecord, ContainerState, FilePlace, HOST_IMAGE, Name, NamespaceMode};
+use crate::model::{
+    Change, ContainerRecord, ContainerState, FilePlace, HOST_IMAGE, Mount, MountSource, Name, NamespaceMode,
+};
 use crate::runtime::cgroup::CgroupWish;
 use crate::runtime::defaults::{self, Around};
 use crate::runtime::{NameFiles, Place, RootChange, StartRequest};
@@ -179,7 +182,11 @@ impl Inner {
         isolation.devices.clear();
         isolation.privileged = false;
         // What is written elsewhere than to a read-only root may be written.
-        let around = Around { id_range: record.id_range, ..Around::default() };
+        // In memory there is nothing of a container that does not run.
+        let shown = |mount: &Mount| binds == Binds::Shown && !matches!(mount.source, MountSource::Tmpfs { .. });
+        config.mounts.retain(shown);
+        let Shown { sources, origins } = self.shown(&config.mounts, Missing::Refused)?;
+        let around = Around { id_range: record.id_range, sources, ..Around::default() };
         let request = StartRequest {
             id: record.id.to_string(),
             bundle: self.container(&record.id),
@@ -193,9 +200,9 @@ impl Inner {
             new_keyring: false,
             preserve_fds: 0,
             names: NameFiles::default(),
+            origins,
         };
-        let shown = record.config.mounts.iter().filter(|_| binds == Binds::Shown);
-        Ok(request.for_visit(&shown.map(|bind| bind.target.as_path()).collect::<Vec<_>>()))
+        Ok(request.for_visit(&config.mounts.iter().map(|mount| mount.target.as_path()).collect::<Vec<_>>()))
     }
 
     /// Makes the writable layer of a container that was never started, with a note that it was not.

@@ -113,9 +113,9 @@ impl Container {
         let _ = append_event(&self.events, &event);
     }
 
-    /// Writes down what to start it with again.
+    /// Writes down what to start it with again: what its mounts show is looked up anew then.
     pub fn keep_again(&self, request: &StartRequest) -> io::Result<()> {
-        write_atomically(&self.run_folder.join(AGAIN), &serde_json::to_vec(request)?, 0o600)
+        write_atomically(&self.run_folder.join(AGAIN), &serde_json::to_vec(&request.anew())?, 0o600)
     }
 
     pub fn forget_again(&self) -> io::Result<()> {

@@ -178,7 +178,7 @@ fn bind(
     };
     let mut options: Vec<String> = [depth, propagation.word(), "nodev", access].map(str::to_owned).to_vec();
     if matches!(kind, Kind::Leased(_)) && !is_unmappable(source) {
-        options.push("idmap".to_owned());
+        options.push(if below == MountsBelow::Hidden { "idmap" } else { "ridmap" }.to_owned());
     }
     let builder = MountBuilder::default().destination(&wish.target).typ("bind").source(source);
     builder.options(options).build()
@@ -225,8 +225,8 @@ mod tests {
         let range = IdRange { first_uid: 1 << 20, first_gid: 1 << 20, count: 65_536 };
         let mounts = mounts(&config, &Kind::Leased(IdMaps::of_range(range)), &BTreeMap::new()).expect("mounts");
         let of = |target: &str| mounts.iter().rfind(|mount| mount.destination() == Path::new(target)).expect(target);
-        assert!(options(of("/usr")).contains(&"idmap"));
-        assert!(!options(of("/proc/sys")).contains(&"idmap"));
+        assert!(options(of("/usr")).contains(&"ridmap"));
+        assert!(!options(of("/proc/sys")).contains(&"ridmap"));
     }
 
     #[test]

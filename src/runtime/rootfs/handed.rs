@@ -5,18 +5,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use oci_spec::runtime::Mount;
-use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::mapped::{self, Apart};
 use super::options::{self, Options};
+use super::origin::{Bound, Sources};
 use super::{mounts, overlay};
 use crate::runtime::elsewhere;
 use crate::runtime::idmap::IdMaps;
 use crate::runtime::{Rootfs, RuntimeError, StartRequest};
-use crate::sys::mount::Depth;
+use crate::sys::mount::{Depth, map_ids};
 
 /// What is to be handed over. Both sides work it out from the request, so that only descriptors have to travel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,8 +59,9 @@ impl Plan {
         }
         let mut namespaces = MapNamespaces { own: apart.map(|apart| apart.user_namespace), made: Vec::new() };
         let listed = request.spec.mounts().as_deref().unwrap_or_default();
+        let sources = Sources::outside(request, apart);
         for mount in self.mounts.iter().filter_map(|at| listed.get(*at)) {
-            made.push(make_bind(mount, &request.bundle, &mut namespaces)?);
+            made.push(make_bind(mount, &sources, &mut namespaces)?);
         }
         Ok(made)
     }
@@ -94,18 +94,24 @@ fn has_maps(mount: &Mount) -> bool {
         || mount.gid_mappings().as_ref().is_some_and(|maps| !maps.is_empty())
 }
 
-fn make_bind(mount: &Mount, bundle: &Path, namespaces: &mut MapNamespaces<'_>) -> Result<OwnedFd, RuntimeError> {
+fn make_bind(
+    mount: &Mount,
+    sources: &Sources<'_>,
+    namespaces: &mut MapNamespaces<'_>,
+) -> Result<OwnedFd, RuntimeError> {
     let options = Options::of(mount);
-    let source = mounts::source(mount, bundle);
-    let tree = mounts::bind(&source, &options)
-        .map_err(|error| RuntimeError::step(format!("bind {}", source.display()), error))?;
-    if !wants_map(mount) {
+    let Bound { tree, place } = sources.bind(mount, &options)?;
+    let Some(place) = place.filter(|_| wants_map(mount)) else { return Ok(tree) };
+    let source = sources.path(mount);
+    let user_namespace = namespaces.of(mount)?;
+    let depth = options.id_map.unwrap_or(Depth::One);
+    // Of what is mounted below, something may be of a kind that knows no maps: its owners then are nobody inside.
+    let lenient = sources.origin(mount).is_some() && depth == Depth::Whole;
+    if lenient && map_ids(&tree, Depth::Whole, user_namespace).is_ok() {
         return Ok(tree);
     }
-    let failed = |error: io::Error| RuntimeError::step(format!("map the ids of {}", source.display()), error);
-    let place = openat(CWD, &source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed(e.into()))?;
-    let user_namespace = namespaces.of(mount)?;
-    mapped::map(&tree, options.id_map.unwrap_or(Depth::One), user_namespace, &source, &place)?;
+    let depth = if lenient { Depth::One } else { depth };
+    mapped::map(&tree, depth, user_namespace, &source, &place)?;
     Ok(tree)
 }
 

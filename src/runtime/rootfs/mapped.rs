@@ -7,9 +7,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, fstat, openat, openat2, statx};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::thread::{capabilities, set_capabilities};
 
+use super::origin::mountinfo_line;
 use crate::runtime::RuntimeError;
 use crate::sys::file_owner;
 use crate::sys::mount::{Depth, clone_tree_of, map_ids};
@@ -141,9 +142,7 @@ pub fn map(
 
 /// The type of the file system that an open place of this mount namespace is on, from /proc/self/mountinfo.
 fn file_system_of(place: &OwnedFd) -> Option<String> {
-    let id = statx(place, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?.stx_mnt_id.to_string();
-    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let line = mounts.lines().find(|line| line.split(' ').next() == Some(id.as_str()))?;
+    let line = mountinfo_line(place)?;
     line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned)
 }
 

@@ -13,8 +13,10 @@ pub(super) mod mapped;
 pub(super) mod masks;
 pub(super) mod mounts;
 pub mod options;
+pub(super) mod origin;
 pub(super) mod overlay;
 mod patchwork;
+mod view;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

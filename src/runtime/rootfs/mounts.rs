@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oci_spec::runtime::Mount;
 use rustix::fs::CWD;
@@ -11,6 +11,7 @@ use super::copy_up;
 use super::handed::Handed;
 use super::inside::{self, Shape, Symlinks};
 use super::options::Options;
+use super::origin::Sources;
 use crate::runtime::RuntimeError;
 use crate::sys::mount::{Attributes, Change, Depth, Propagation, attach, change, clone_tree, new_mount, reconfigure};
 
@@ -55,8 +56,12 @@ const REPLACEABLE: [&str; 8] = [
 
 /// Makes every mount but cgroups, unless it was handed over. Sources are the host's paths, so this comes before the root
 /// changes.
-pub fn prepare<'a>(mounts: &'a [Mount], bundle: &Path, handed: &mut Handed) -> Result<Vec<Prepared<'a>>, RuntimeError> {
-    mounts.iter().enumerate().map(|(at, mount)| prepare_one((at, mount), bundle, handed.mount(at))).collect()
+pub fn prepare<'a>(
+    mounts: &'a [Mount],
+    sources: &Sources<'_>,
+    handed: &mut Handed,
+) -> Result<Vec<Prepared<'a>>, RuntimeError> {
+    mounts.iter().enumerate().map(|(at, mount)| prepare_one((at, mount), sources, handed.mount(at))).collect()
 }
 
 /// A bind shows what is on the machine already; everything else makes a file system.
@@ -70,21 +75,16 @@ fn is_cgroups(mount: &Mount) -> bool {
     matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2")) && !is_bind(mount)
 }
 
-/// A bind's source; a relative one is in the bundle.
-pub fn source(mount: &Mount, bundle: &Path) -> PathBuf {
-    bundle.join(mount.source().as_deref().unwrap_or(Path::new("")))
-}
-
 fn prepare_one<'a>(
     (at, mount): (usize, &'a Mount),
-    bundle: &Path,
+    sources: &Sources<'_>,
     handed: Option<OwnedFd>,
 ) -> Result<Prepared<'a>, RuntimeError> {
     let options = Options::of(mount);
     let made = if options.remount {
         Made::Remount
     } else if is_bind(mount) {
-        make_bind((at, mount), &options, bundle, handed)?
+        make_bind((at, mount), &options, sources, handed)?
     } else if is_cgroups(mount) {
         Made::Cgroups
     } else {
@@ -96,7 +96,7 @@ fn prepare_one<'a>(
 fn make_bind(
     (at, mount): (usize, &Mount),
     options: &Options,
-    bundle: &Path,
+    sources: &Sources<'_>,
     handed: Option<OwnedFd>,
 ) -> Result<Made, RuntimeError> {
     if let Some((unknown, _)) = options.data.first() {
@@ -107,10 +107,7 @@ fn make_bind(
     }
     let tree = match handed {
         Some(tree) => tree,
-        None => {
-            let source = source(mount, bundle);
-            bind(&source, options).map_err(|error| RuntimeError::step(format!("bind {}", source.display()), error))?
-        }
+        None => sources.bind(mount, options)?.tree,
     };
     let folder = inside::is_folder(&tree).map_err(|error| failed(mount, error))?;
     Ok(Made::Mount { tree, shape: if folder { Shape::Folder } else { Shape::File } })
@@ -140,35 +137,6 @@ fn make_file_system(mount: &Mount, options: &Options) -> Result<OwnedFd, Runtime
         made => made,
     };
     made.map_err(|error| failed(mount, error))
-}
-
-/// A detached copy of what is at `source`, with the attributes of the options.
-pub fn bind(source: &Path, options: &Options) -> io::Result<OwnedFd> {
-    let depth = options.bind.unwrap_or(Depth::Whole);
-    let tree = match clone_tree(CWD, source, depth) {
-        // In a user namespace what is mounted below may not be left behind: it could hide something.
-        Err(error) if depth == Depth::One && error.kind() == io::ErrorKind::InvalidInput => {
-            clone_tree(CWD, source, Depth::Whole)?
-        }
-        cloned => cloned?,
-    };
-    // The copy still hears of what is mounted on the machine, and tells it: as much of that as is wished stays.
-    let (propagation, depth) = options.propagation.unwrap_or((Propagation::Private, Depth::Whole));
-    change(&tree, depth, &Change::propagation(propagation))?;
-    if !options.own.is_none() {
-        let wish = options.own.change();
-        match change(&tree, Depth::One, &wish) {
-            // Flags of a mount that came from the host's namespace are locked for a user: what is read-only stays so.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                change(&tree, Depth::One, &Change { clear: Attributes::empty(), ..wish })?;
-            }
-            changed => changed?,
-        }
-    }
-    if !options.recursive.is_none() {
-        change(&tree, Depth::Whole, &options.recursive.change())?;
-    }
-    Ok(tree)
 }
 
 fn host_view(path: &str, attributes: Attributes) -> io::Result<OwnedFd> {
