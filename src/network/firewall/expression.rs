@@ -89,6 +89,16 @@ impl Expressions {
         })
     }
 
+    /// Goes on unless the first register begins with `value`.
+    fn differs(self, value: &[u8]) -> Self {
+        self.compare(1, value)
+    }
+
+    /// Goes on for packets of any protocol but this one.
+    pub(super) fn other_than(self, protocol: u8) -> Self {
+        self.load(Meta::Protocol, FIRST).differs(&[protocol])
+    }
+
     /// Goes on for IPv4 (2) or IPv6 (10) only.
     pub(super) fn family(self, family: u8) -> Self {
         self.load(Meta::Family, FIRST).equals(&[family])
@@ -110,16 +120,34 @@ impl Expressions {
 
     /// Goes on if one of these bits of the connection is set.
     pub(super) fn connection_has(self, what: Connection, bits: u32) -> Self {
-        let zero = 0u32.to_ne_bytes();
-        self.put("ct", |it| it.network_number(1, FIRST).network_number(2, what as u32))
-            .put("bitwise", |it| {
-                it.network_number(1, FIRST)
-                    .network_number(2, FIRST)
-                    .network_number(3, 4)
-                    .nest(4, |data| data.bytes(VALUE, &bits.to_ne_bytes()))
-                    .nest(5, |data| data.bytes(VALUE, &zero))
-            })
-            .compare(1, &zero)
+        self.connection_bits(what, bits).differs(&[0; 4])
+    }
+
+    /// Goes on if all of these bits of the connection are clear.
+    pub(super) fn connection_lacks(self, what: Connection, bits: u32) -> Self {
+        self.connection_bits(what, bits).equals(&[0; 4])
+    }
+
+    /// These bits of the connection, in the first register.
+    fn connection_bits(self, what: Connection, bits: u32) -> Self {
+        self.put("ct", |it| it.network_number(1, FIRST).network_number(2, what as u32)).put("bitwise", |it| {
+            it.network_number(1, FIRST)
+                .network_number(2, FIRST)
+                .network_number(3, 4)
+                .nest(4, |data| data.bytes(VALUE, &bits.to_ne_bytes()))
+                .nest(5, |data| data.bytes(VALUE, &[0; 4]))
+        })
+    }
+
+    /// Goes on if an answer to the packet would not leave by the link that it arrived by: its source is not there.
+    pub(super) fn from_elsewhere(self) -> Self {
+        const LINK_INDEX: u32 = 1;
+        /// `NFTA_FIB_F_SADDR`, `NFTA_FIB_F_IIF`, and `NFTA_FIB_F_PRESENT`: only whether there is such a route.
+        const OF_SOURCE_BY_ARRIVAL: u32 = 1 | 8 | 32;
+        self.put("fib", |it| {
+            it.network_number(1, FIRST).network_number(2, LINK_INDEX).network_number(3, OF_SOURCE_BY_ARRIVAL)
+        })
+        .equals(&[0; 4])
     }
 
     /// Goes on if the packet is for this machine itself (`RTN_LOCAL` of the routing table).

@@ -35,10 +35,11 @@ impl Firewall {
         Ok(Self { netlink })
     }
 
-    /// Whether the table is there. It is not after the machine's start, or when somebody flushed the ruleset.
+    /// Whether the table is there, with this teu's rules. It is not after the machine's start, when somebody flushed the
+    /// ruleset, or when another version of teu made it.
     pub fn is_there(&mut self) -> Result<bool> {
         match self.netlink.get(&message(Verb::GetTable, 0).text(1, TABLE)) {
-            Ok(_) => Ok(true),
+            Ok(answer) => Ok(table::is_current(&answer)),
             Err(refusal) if refusal.errno == Errno::NOENT => Ok(false),
             Err(refusal) => Err(failure("cannot look for the table inet teu", refusal)),
         }
@@ -70,10 +71,11 @@ impl Firewall {
         self.send(&element::add(&elements), "cannot publish ports")
     }
 
-    /// Takes back what [`Firewall::publish`] did. What is not there is passed over.
+    /// Takes back what [`Firewall::publish`] did. What is not there is passed over, also the whole table.
     pub fn withdraw(&mut self, ports: &[PortRule]) -> Result<()> {
         let elements: Vec<Element> = ports.iter().map(element::of_port).collect();
         match self.send(&element::remove(&elements), "cannot withdraw ports") {
+            Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::NOENT => Ok(()),
             // Another container's is there by now: only what is ours goes, one by one.
             Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::EXIST => {
                 let one_by_one = elements.iter().map(|element| {

@@ -3,10 +3,14 @@
 //!
 //! A packet that our chains accept still passes those of the machine's own firewall: an accept ends one base chain only.
 
+use std::net::Ipv6Addr;
+
 use super::expression::{Connection, Expressions, FIRST, Header, Meta, Verdict};
-use crate::sys::netlink::{APPEND, ENSURE, Message};
+use crate::sys::netlink::{APPEND, ENSURE, Message, attribute};
 
 pub(super) const TABLE: &str = "teu";
+/// Stands in the table as its comment: a table with other rules is made anew. To be counted up when anything but elements changes.
+const LAYOUT: &str = "teu's own, layout 2";
 
 /// `NFNL_SUBSYS_NFTABLES`.
 pub(super) const SUBSYSTEM: u16 = 10;
@@ -119,17 +123,19 @@ type Chain = (&'static str, Option<(&'static str, u32, i32)>);
 
 /// `enum nf_inet_hooks`.
 const PREROUTING: u32 = 0;
+const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
 
-const CHAINS: [Chain; 6] = [
+const CHAINS: [Chain; 7] = [
     ("published", None),
     ("arriving", Some(("nat", PREROUTING, -100))),
     ("leaving", Some(("nat", OUTPUT, -100))),
     ("departing", Some(("nat", POSTROUTING, 100))),
     ("guard", Some(("filter", PREROUTING, -300))),
     ("between", Some(("filter", FORWARD, 0))),
+    ("inward", Some(("filter", INPUT, 0))),
 ];
 
 fn chain((name, hook): Chain) -> Message {
@@ -152,7 +158,8 @@ fn rule(chain: &str, fill: impl FnOnce(Expressions) -> Expressions) -> Message {
 /// The table without an element, in the place of whatever there was.
 pub(super) fn anew() -> Vec<Message> {
     let table = |verb| message(verb, if matches!(verb, Verb::NewTable) { ENSURE } else { 0 }).text(1, TABLE);
-    let mut all = vec![table(Verb::NewTable), table(Verb::DeleteTable), table(Verb::NewTable)];
+    let mut all =
+        vec![table(Verb::NewTable), table(Verb::DeleteTable), table(Verb::NewTable).bytes(USER_DATA, &layout())];
     all.extend((1..).zip(&SETS).map(|(id, set)| set.message(id)));
     all.extend(CHAINS.map(chain));
     all.extend(published());
@@ -160,18 +167,55 @@ pub(super) fn anew() -> Vec<Message> {
         all.push(rule(name, |it| it.for_this_machine().verdict(Verdict::Jump("published"))));
     }
     all.extend(departing());
-    // What comes from a container never reaches the machine's loopback, though route_localnet lets published ports do so.
-    all.push(rule("guard", |it| {
-        let it = it.load(Meta::ArrivedBy, FIRST).in_set(NETWORKS).family(IPV4);
-        it.payload(Header::Network, 16, 1, FIRST).equals(&[127]).verdict(Verdict::Drop)
-    }));
+    all.extend(guard());
     all.extend(between());
+    all.extend(inward());
     all
+}
+
+/// `NFTA_TABLE_USERDATA`.
+const USER_DATA: u16 = 6;
+
+/// A comment as nft has them: NFTNL_UDATA_TABLE_COMMENT (0), its length, and text with a zero byte.
+fn layout() -> Vec<u8> {
+    let length = u8::try_from(LAYOUT.len() + 1).expect("a short text");
+    [&[0, length], LAYOUT.as_bytes(), &[0]].concat()
+}
+
+/// Whether the kernel's description of the table is that of one with these rules.
+pub(super) fn is_current(answer: &[u8]) -> bool {
+    answer.get(4..).and_then(|rest| attribute(rest, USER_DATA)) == Some(&layout())
+}
+
+/// What comes from a container never reaches the machine's loopback, though route_localnet lets published ports do so; and it
+/// comes from its own network's addresses, whatever it may forge.
+fn guard() -> [Message; 2] {
+    let arriving = |it: Expressions| it.load(Meta::ArrivedBy, FIRST).in_set(NETWORKS);
+    [
+        rule("guard", |it| {
+            let it = arriving(it).family(IPV4);
+            it.payload(Header::Network, 16, 1, FIRST).equals(&[127]).verdict(Verdict::Drop)
+        }),
+        rule("guard", |it| arriving(it).from_elsewhere().verdict(Verdict::Drop)),
+    ]
+}
+
+/// Containers of internal networks do not reach this machine either, but answer it. Neighbours are found all the same.
+fn inward() -> [Message; 1] {
+    const ICMPV6: u8 = 58;
+    [rule("inward", |it| {
+        let it = it.load(Meta::ArrivedBy, FIRST).in_set(INTERNAL).other_than(ICMPV6);
+        it.connection_lacks(Connection::State, ESTABLISHED_OR_RELATED).verdict(Verdict::Drop)
+    })]
 }
 
 /// Registers behind the first for a key's or value's second and third part: they are of 4 bytes each (`NFT_REG32_00` is 8).
 const BEHIND_IPV4: [u32; 2] = [9, 10];
 const BEHIND_IPV6: [u32; 2] = [12, 13];
+
+/// `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits of a state, and `IPS_DST_NAT`.
+const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
+const DESTINATION_CHANGED: u32 = 0x20;
 
 /// Where a packet for a published port goes.
 fn published() -> Vec<Message> {
@@ -196,7 +240,6 @@ fn published() -> Vec<Message> {
 /// Containers speak to the world with the machine's address; and with the bridge's where they come back to a container by a
 /// port published by this machine, whose answer would otherwise go past it.
 fn departing() -> Vec<Message> {
-    const DESTINATION_CHANGED: u32 = 0x20;
     let families = [(IPV4, 12, 4, SUBNETS[0]), (IPV6, 8, 16, SUBNETS[1])];
     let from = |it: Expressions, (family, offset, length, subnets): (u8, u32, u32, &str)| {
         it.family(family).payload(Header::Network, offset, length, FIRST).in_set(subnets).load(Meta::LeavesBy, FIRST)
@@ -212,13 +255,15 @@ fn departing() -> Vec<Message> {
         let it = it.family(IPV4).payload(Header::Network, 12, 1, FIRST).equals(&[127]);
         it.load(Meta::LeavesBy, FIRST).in_set(NETWORKS).masquerade()
     }));
+    all.push(rule("departing", |it| {
+        let it = it.family(IPV6).payload(Header::Network, 8, 16, FIRST).equals(&Ipv6Addr::LOCALHOST.octets());
+        it.load(Meta::LeavesBy, FIRST).in_set(NETWORKS).masquerade()
+    }));
     all
 }
 
 /// Who may speak to whom: networks never to each other, and nobody to a container but by its published ports.
 fn between() -> Vec<Message> {
-    const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
-    const DESTINATION_CHANGED: u32 = 0x20;
     vec![
         rule("between", |it| it.connection_has(Connection::State, ESTABLISHED_OR_RELATED).verdict(Verdict::Accept)),
         rule("between", |it| {
