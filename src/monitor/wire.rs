@@ -13,7 +13,8 @@ pub trait Wire: fmt::Debug + Send {
     /// Before the container is there, each time it is started: takes what it needs, and may add to what is started.
     fn prepare(&mut self, start: &mut StartRequest) -> Result<(), WireError>;
 
-    /// Its namespaces are there, and `pid` is a process in them; its command does not run yet.
+    /// Its namespaces are there, and `pid` is a process in them that is setting up the rest at the same time; its command does
+    /// not run yet. If that fails, or this does, [`disconnect`](Self::disconnect) follows.
     fn connect(&mut self, pid: i32) -> Result<(), WireError>;
 
     /// Changes the connections of a running container, in whose namespaces `pid` is: all of it or, after an error, nothing.
@@ -25,6 +26,9 @@ pub trait Wire: fmt::Debug + Send {
 
     /// Its processes are gone. Goes on after failures: the engine's recovery does the same.
     fn disconnect(&mut self);
+
+    /// The container is over, and nobody has been told yet: lets go of whatever others may want to have.
+    fn let_go(&mut self) {}
 
     /// Readable when it has something to do by itself (an epoll instance where there are several descriptors). Once there
     /// is one it stays the same.

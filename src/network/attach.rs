@@ -27,11 +27,7 @@ pub fn attach(
     let mtu = network.mtu.unwrap_or(if network.driver == NetworkDriver::Bridge { MTU } else { hub.mtu });
     let inner = Inner { name: &endpoint.link, mac: Some(endpoint.mac), mtu, namespace };
     match (network.driver, &endpoint.outer) {
-        (NetworkDriver::Bridge, Some(outer)) => {
-            // Left by a container whose end nobody saw, if its namespace lives on.
-            links.delete(outer)?;
-            links.make_pair(outer, hub.index, &inner)?;
-        }
+        (NetworkDriver::Bridge, Some(outer)) => links.make_pair(outer, hub.index, &inner)?,
         (NetworkDriver::Bridge, None) => return Err(NetworkError::NoBridge { link: network.link.clone() }),
         (NetworkDriver::Macvlan, _) => links.make_shared(Shared::Macvlan, hub.index, &inner)?,
         (NetworkDriver::Ipvlan, _) => links.make_shared(Shared::Ipvlan, hub.index, &Inner { mac: None, ..inner })?,
@@ -62,11 +58,8 @@ fn configure(endpoint: &Endpoint, ways_out: &[IpAddr]) -> Result<()> {
     let mut links = Links::open()?;
     let missing = || NetworkError::NoBridge { link: endpoint.link.clone() };
     let link = links.find(&endpoint.link)?.ok_or_else(missing)?;
-    for address in &endpoint.addresses {
-        links.add_address(&link, *address)?;
-    }
-    links.set_up(&link)?;
-    add_ways_out(&mut links, &link, ways_out)
+    distrust_routers(endpoint);
+    links.configure(&link, &endpoint.addresses, ways_out)
 }
 
 fn add_ways_out(links: &mut Links, link: &Link, ways_out: &[IpAddr]) -> Result<()> {
@@ -74,6 +67,14 @@ fn add_ways_out(links: &mut Links, link: &Link, ways_out: &[IpAddr]) -> Result<(
         links.add_route(&Route { to: None, gateway: Some(*gateway), link: Some(link.index) })?;
     }
     Ok(())
+}
+
+/// The way out of a bridge is known: no neighbour may tell the container another (RFC 4861, 6.1; as CVE-2020-13401 did to hosts).
+/// A machine without IPv6 has no such file.
+fn distrust_routers(endpoint: &Endpoint) {
+    if endpoint.outer.is_some() {
+        let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{}/accept_ra", endpoint.link), "0");
+    }
 }
 
 /// Does something in another network namespace and comes back. Only the calling thread goes there.

@@ -1,7 +1,8 @@
 //! Links, addresses and routes by rtnetlink (rtnetlink(7)).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
 
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -26,6 +27,10 @@ const PARENT: u16 = 5;
 const MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
 const NAMESPACE_FD: u16 = 28;
+const PER_FAMILY: u16 = 26;
+/// `IFLA_INET6_ADDR_GEN_MODE`, and its `IN6_ADDR_GEN_MODE_NONE`.
+const SELF_MADE_ADDRESSES: u16 = 8;
+const NONE_MADE: u8 = 1;
 /// `IFLA_INFO_KIND` and `IFLA_INFO_DATA`.
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
@@ -129,7 +134,7 @@ impl Links {
     pub fn make_pair(&mut self, outer: &str, bridge: u32, inner: &Inner<'_>) -> Result<()> {
         /// `VETH_INFO_PEER`, which holds a struct ifinfomsg before its attributes.
         const PEER: u16 = 1;
-        let message = link_message(NEW_LINK, CREATE, 0, UP)
+        let pair = link_message(NEW_LINK, CREATE, 0, UP)
             .text(NAME, outer)
             .number(MASTER, bridge)
             .number(MTU, inner.mtu)
@@ -137,13 +142,20 @@ impl Links {
                 info.text(INFO_KIND, "veth")
                     .nest(INFO_DATA, |data| data.nest(PEER, |peer| inner.put(peer.raw(&link_header(0, 0)))))
             });
-        self.send(&message, "cannot make a link to bridge, ", outer)?;
         // Where bridges pass through the firewall (br_netfilter), a container's packet to its own published port goes back
-        // through the port it came by. Only a link that is in a bridge already can be told so.
-        let message = link_message(NEW_LINK, 0, 0, 0).text(NAME, outer).nest(LINK_INFO, |info| {
+        // through the port it came by. Only a link that is in a bridge already can be told so. A port has no address of its
+        // own either: it would speak to the container about it.
+        let port = without_own_addresses(link_message(NEW_LINK, 0, 0, 0).text(NAME, outer)).nest(LINK_INFO, |info| {
             info.text(INFO_SLAVE_KIND, "bridge").nest(INFO_SLAVE_DATA, |data| data.bytes(HAIRPIN, &[1]))
         });
-        self.send(&message, "cannot set hairpin mode of ", outer)
+        match self.send_all(&[pair.clone(), port.clone()], "cannot make a link to the bridge, ", outer) {
+            // Left by a container whose end nobody saw, and whose namespace lives on.
+            Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::EXIST => {
+                self.delete(outer)?;
+                self.send_all(&[pair, port], "cannot make a link to the bridge, ", outer)
+            }
+            result => result,
+        }
     }
 
     /// Makes a container's link that shares a device of this machine.
@@ -158,7 +170,12 @@ impl Links {
             .put(link_message(NEW_LINK, CREATE, 0, UP))
             .number(PARENT, parent)
             .nest(LINK_INFO, |info| info.text(INFO_KIND, name).nest(INFO_DATA, |data| data.bytes(1, &mode)));
-        self.send(&message, "cannot make a shared link, ", inner.name)
+        match self.send(&message, "cannot make a shared link, ", inner.name) {
+            Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::OPNOTSUPP => {
+                Err(NetworkError::NoDriver { driver: name })
+            }
+            result => result,
+        }
     }
 
     /// Deletes a link; one that is gone already is no error.
@@ -171,6 +188,20 @@ impl Links {
 
     pub fn set_up(&mut self, link: &Link) -> Result<()> {
         self.send(&link_message(NEW_LINK, 0, link.index, UP), "cannot bring up ", &link.name)
+    }
+
+    /// Gives a link that has none yet its addresses, brings it up and makes default routes by it: all of it in one call of the
+    /// kernel. It gets no address besides, if none of these is of IPv6.
+    pub fn configure(&mut self, link: &Link, addresses: &[IpNet], gateways: &[IpAddr]) -> Result<()> {
+        let mut messages = Vec::new();
+        if !addresses.iter().any(|address| address.addr().is_ipv6()) {
+            messages.push(without_own_addresses(link_message(NEW_LINK, 0, link.index, 0)));
+        }
+        messages.extend(addresses.iter().map(|it| address_message(NEW_ADDRESS, CREATE, link.index, *it)));
+        messages.push(link_message(NEW_LINK, 0, link.index, UP));
+        let default = |gateway: &IpAddr| Route { to: None, gateway: Some(*gateway), link: Some(link.index) };
+        messages.extend(gateways.iter().map(|gateway| route_message(&default(gateway))));
+        self.send_all(&messages, "cannot give addresses and routes to ", &link.name)
     }
 
     /// Gives a link an address. One that it has already is no error.
@@ -201,6 +232,22 @@ impl Links {
         self.send(&route_message(route), "cannot make route ", &shown)
     }
 
+    /// Lets answers that a link brings for connections from [::1] reach them: a port that is published there is a container's.
+    /// Whatever else comes for [::1] from outside, the kernel drops before it looks at routes.
+    pub fn answer_loopback(&mut self, link: &Link) -> Result<()> {
+        /// `RTA_PRIORITY`: behind the kernel's own route by lo.
+        const METRIC: u16 = 6;
+        /// `RT_TABLE_LOCAL`, `RTPROT_BOOT`, `RT_SCOPE_UNIVERSE`, `RTN_LOCAL`.
+        const HEADER: [u8; 12] = [AF_INET6, 128, 0, 0, 255, 3, 0, 2, 0, 0, 0, 0];
+        let loopback = octets(IpAddr::V6(Ipv6Addr::LOCALHOST));
+        let route = Message::new(NEW_ROUTE, CREATE, &HEADER).bytes(TO, &loopback);
+        let route = route.number(OUT, link.index).number(METRIC, 1024);
+        match self.send(&route, "cannot route answers for [::1] from ", &link.name) {
+            Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::EXIST => Ok(()),
+            result => result,
+        }
+    }
+
     /// The routes of the main table.
     pub fn routes(&mut self) -> Result<Vec<Route>> {
         let all = self.netlink.dump(&Message::new(GET_ROUTE, 0, &[0; 12]));
@@ -210,6 +257,10 @@ impl Links {
 
     fn must_find(&mut self, name: &str) -> Result<Link> {
         self.find(name)?.ok_or_else(|| failure("cannot find link ", name, Errno::NODEV.into()))
+    }
+
+    fn send_all(&mut self, messages: &[Message], doing: &'static str, what: &str) -> Result<()> {
+        self.netlink.requests(messages).map_err(|error| failure(doing, what, error))
     }
 
     fn send(&mut self, message: &Message, doing: &'static str, what: &str) -> Result<()> {
@@ -257,6 +308,15 @@ fn link_header(index: u32, up: u32) -> [u8; 16] {
 
 fn link_message(kind: u16, flags: u16, index: u32, up: u32) -> Message {
     Message::new(kind, flags, &link_header(index, up))
+}
+
+/// No address that the kernel would make by itself (`fe80::…`), and so no packet about it. A kernel without IPv6 refuses the word.
+fn without_own_addresses(message: Message) -> Message {
+    if !Path::new("/proc/sys/net/ipv6").exists() {
+        return message;
+    }
+    message
+        .nest(PER_FAMILY, |families| families.nest(AF_INET6.into(), |six| six.bytes(SELF_MADE_ADDRESSES, &[NONE_MADE])))
 }
 
 fn address_message(kind: u16, flags: u16, link: u32, address: IpNet) -> Message {

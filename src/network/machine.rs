@@ -11,6 +11,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use ipnet::IpNet;
 use rustix::io::Errno;
@@ -24,9 +25,12 @@ use crate::model::{Id, Network, NetworkDriver, Protocol, Subnet};
 use crate::sys::file::{Lock, write_atomically};
 
 /// teu's networks in one network namespace of this machine.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Machine {
     folder: PathBuf,
+    /// Open from its first use to the end: closing a socket that removed elements waits until the kernel has freed them, which
+    /// takes some 15 ms.
+    firewall: Mutex<Option<Firewall>>,
 }
 
 impl Machine {
@@ -40,7 +44,16 @@ impl Machine {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
             made.map_err(|error| NetworkError::io("make", &path, error))?;
         }
-        Ok(Self { folder })
+        Ok(Self { folder, firewall: Mutex::new(None) })
+    }
+
+    fn with_firewall<T>(&self, act: impl FnOnce(&mut Firewall) -> Result<T>) -> Result<T> {
+        let mut kept = self.firewall.lock().unwrap_or_else(PoisonError::into_inner);
+        let firewall = match &mut *kept {
+            Some(firewall) => firewall,
+            none => none.insert(Firewall::open()?),
+        };
+        act(firewall)
     }
 
     /// Sees to it that the network's bridge is there, up, with its addresses, and known to the firewall. Returns its link.
@@ -50,28 +63,39 @@ impl Machine {
             let missing = || NetworkError::NoParent { network: network.name.to_string(), parent: network.link.clone() };
             return links.find(&network.link)?.ok_or_else(missing);
         }
-        let mut firewall = Firewall::open()?;
-        if let Some(link) = self.ready(network, &mut links, &mut firewall)? {
-            return Ok(link);
-        }
-        let _lock = self.lock()?;
-        if let Some(link) = self.ready(network, &mut links, &mut firewall)? {
-            return Ok(link);
-        }
+        self.with_firewall(|firewall| {
+            if let Some(link) = self.ready(network, &mut links, firewall)? {
+                return Ok(link);
+            }
+            let _lock = self.lock()?;
+            match self.ready(network, &mut links, firewall)? {
+                Some(link) => Ok(link),
+                None => self.make(network, &mut links, firewall),
+            }
+        })
+    }
+
+    /// Makes what is not there of a network. To be called with the lock held.
+    fn make(&self, network: &Network, links: &mut Links, firewall: &mut Firewall) -> Result<Link> {
         let link = match links.find(&network.link)? {
             Some(link) if link.kind.as_deref() == Some("bridge") => link,
             Some(_) => return Err(NetworkError::NoBridge { link: network.link.clone() }),
             None => links.make_bridge(&network.link, bridge_mac(network), network.mtu)?,
         };
+        let v6 = network.subnets.iter().any(|subnet| subnet.subnet.addr().is_ipv6());
+        secure(&network.link, v6)?;
         for subnet in &network.subnets {
             let address = IpNet::new(subnet.gateway, subnet.subnet.prefix_len()).expect("the subnet's own length");
             links.add_address(&link, address)?;
         }
         links.set_up(&link)?;
+        if v6 {
+            links.answer_loopback(&link)?;
+        }
         forward(network)?;
         self.write("links", &network.link, &rules(network))?;
         // The table anew, also where only this network is missing: once in a network's life, and right whatever was there.
-        firewall.rebuild(&self.whole(&mut links)?)?;
+        firewall.rebuild(&self.whole(links)?)?;
         Ok(link)
     }
 
@@ -92,10 +116,10 @@ impl Machine {
         let _lock = self.lock()?;
         self.remove("links", &network.link)?;
         Links::open()?.delete(&network.link)?;
-        let mut firewall = Firewall::open()?;
-        if firewall.is_there()? {
-            firewall.remove_network(&rules(network))?;
-        }
+        self.with_firewall(|firewall| match firewall.is_there()? {
+            true => firewall.remove_network(&rules(network)),
+            false => Ok(()),
+        })?;
         for family in ["4", "6"] {
             self.remove_file(&self.folder.join("leases").join(format!("{}.{family}", network.link)))?;
         }
@@ -130,26 +154,27 @@ impl Machine {
         if before.is_empty() && ports.is_empty() {
             return Ok(());
         }
-        let mut firewall = Firewall::open()?;
         let gone: Vec<PortRule> = before.into_iter().filter(|port| !ports.contains(port)).collect();
-        if !gone.is_empty() && firewall.is_there()? {
-            firewall.withdraw(&gone)?;
-        }
-        match ports {
-            [] => self.remove("ports", container.as_str())?,
-            _ => self.write("ports", container.as_str(), &ports)?,
-        }
-        match firewall.publish(ports) {
-            Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::NOENT => {
-                let _lock = self.lock()?;
-                firewall.rebuild(&self.whole(&mut Links::open()?)?)
+        self.with_firewall(|firewall| {
+            if !gone.is_empty() {
+                firewall.withdraw(&gone)?;
             }
-            Err(error) => {
-                self.remove("ports", container.as_str())?;
-                Err(error)
+            match ports {
+                [] => return self.remove("ports", container.as_str()),
+                _ => self.write("ports", container.as_str(), &ports)?,
             }
-            Ok(()) => Ok(()),
-        }
+            match firewall.publish(ports) {
+                Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::NOENT => {
+                    let _lock = self.lock()?;
+                    firewall.rebuild(&self.whole(&mut Links::open()?)?)
+                }
+                Err(error) => {
+                    self.remove("ports", container.as_str())?;
+                    Err(error)
+                }
+                Ok(()) => Ok(()),
+            }
+        })
     }
 
     /// The container that publishes a port which nobody else can have beside it, if it is one.
@@ -245,25 +270,52 @@ fn bridge_mac(network: &Network) -> Mac {
     [0x02, 0x42, byte(0), byte(2), byte(4), byte(6)]
 }
 
+/// No container may tell this machine where the world is (CVE-2020-13401), and on a network without IPv6 nobody speaks it.
+fn secure(link: &str, v6: bool) -> Result<()> {
+    let folder = format!("/proc/sys/net/ipv6/conf/{link}");
+    if !Path::new(&folder).is_dir() {
+        return Ok(());
+    }
+    set(format!("{folder}/accept_ra"), "0")?;
+    set(format!("{folder}/disable_ipv6"), if v6 { "0" } else { "1" })
+}
+
 /// Lets the kernel pass packets on, and lets ports that are published on 127.0.0.1 reach the bridge (the table's chain `guard`
-/// keeps what comes from there away from the loopback, CVE-2020-8558).
+/// keeps what comes from there away from the loopback, CVE-2020-8558). Before the whole machine forwards IPv6, links that
+/// learn their routes from routers are told to go on so.
 fn forward(network: &Network) -> Result<()> {
-    let set = |path: String, value: &str| {
-        let path = PathBuf::from(path);
-        match fs::read_to_string(&path) {
-            Ok(now) if now.trim() == value => Ok(()),
-            _ => fs::write(&path, value).map_err(|error| NetworkError::io("set", &path, error)),
-        }
-    };
     let link = &network.link;
     for subnet in &network.subnets {
         if subnet.subnet.addr().is_ipv6() {
+            keep_learning_routes()?;
             set("/proc/sys/net/ipv6/conf/all/forwarding".to_owned(), "1")?;
-            set(format!("/proc/sys/net/ipv6/conf/{link}/accept_ra"), "0")?;
         } else {
             set("/proc/sys/net/ipv4/ip_forward".to_owned(), "1")?;
             set(format!("/proc/sys/net/ipv4/conf/{link}/route_localnet"), "1")?;
         }
     }
     Ok(())
+}
+
+/// Forwarding machines ignore routers' announcements, and would lose their own way out, unless `accept_ra` is 2.
+fn keep_learning_routes() -> Result<()> {
+    let base = "/proc/sys/net/ipv6/conf";
+    if fs::read_to_string(format!("{base}/all/forwarding")).is_ok_and(|now| now.trim() == "1") {
+        return Ok(());
+    }
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let path = format!("{base}/{}/accept_ra", entry.file_name().to_string_lossy());
+        if fs::read_to_string(&path).is_ok_and(|now| now.trim() == "1") {
+            set(path, "2")?;
+        }
+    }
+    Ok(())
+}
+
+fn set(path: String, value: &str) -> Result<()> {
+    let path = PathBuf::from(path);
+    match fs::read_to_string(&path) {
+        Ok(now) if now.trim() == value => Ok(()),
+        _ => fs::write(&path, value).map_err(|error| NetworkError::io("set", &path, error)),
+    }
 }

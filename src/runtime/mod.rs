@@ -44,5 +44,5 @@ pub use request::{
     Stdio, Whose,
 };
 pub use resources::{block_device, changes, resources};
-pub use start::start;
+pub use start::{start, start_with};
 pub use visit::{Place, visit};

@@ -31,6 +31,16 @@ use crate::sys::program;
 /// The caller must have a single thread and owns the process: it reaps it and removes its cgroup in the end.
 /// A caller that is killed takes the container with it (parent death signal).
 pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeError> {
+    start_with(request, stdio, &mut |_| {})
+}
+
+/// As [`start()`], and calls `meanwhile` with the process's id once its namespaces are there, while it sets itself up: with
+/// [`StartRequest::hold`] its command does not run before whatever that does is done.
+pub fn start_with(
+    request: &StartRequest,
+    stdio: &Stdio,
+    meanwhile: &mut dyn FnMut(i32),
+) -> Result<Started, RuntimeError> {
     validate::spec(&request.spec)?;
     let namespaces = Namespaces::of(&request.spec)?;
     let maps = if namespaces.new_user() { Some(wanted_maps(request)?) } else { None };
@@ -71,7 +81,7 @@ pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeEr
     let finished = begun
         .enter_user_namespace(request, &namespaces, maps, &streams)
         .and_then(|maps| begun.hand_mounts(request, &plan, maps.as_ref()))
-        .and_then(|()| begun.guide(request, &mut membership));
+        .and_then(|()| begun.guide(request, &mut membership, meanwhile));
     let place = membership.into_place(pid, namespaces.own_network());
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
         Ok(io) => {
@@ -198,13 +208,19 @@ impl Begun {
         self.line.hand(&mounts).map_err(|error| RuntimeError::step("hand mounts to the container's process", error))
     }
 
-    fn guide(&self, request: &StartRequest, membership: &mut Membership) -> Result<Option<OwnedFd>, RuntimeError> {
+    fn guide(
+        &self,
+        request: &StartRequest,
+        membership: &mut Membership,
+        meanwhile: &mut dyn FnMut(i32),
+    ) -> Result<Option<OwnedFd>, RuntimeError> {
         let resources = request.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
         membership.complete(self.pid, resources)?;
         let doors = membership.doors().map_err(|error| RuntimeError::step("open the cgroups", error))?;
         let doors: Vec<_> = doors.iter().map(AsFd::as_fd).collect();
         // Whatever killed the process before the sign shows in its reports.
         let _ = self.line.hand(&doors);
+        meanwhile(self.pid);
         await_execution(&self.line, &self.pidfd, || self.run_hooks(request))
     }
 

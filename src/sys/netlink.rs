@@ -220,6 +220,27 @@ impl Netlink {
         self.answers(sequence, |_, _| {})
     }
 
+    /// Sends several requests at once and waits for all their acknowledgements. Each is done for itself, also behind one that
+    /// is refused; the first refusal is returned, with its index.
+    pub fn requests(&mut self, messages: &[Message]) -> Result<()> {
+        let Some(last) = messages.len().checked_sub(1) else { return Ok(()) };
+        let first = self.sequence.wrapping_add(1);
+        self.send(messages, REQUEST | ACKNOWLEDGE)?;
+        let (mut answered, mut refused) = (0, None);
+        while answered <= last {
+            let answers = self.receive(|header, body| (header.sequence, acknowledgement(header, body)))?;
+            for (sequence, acknowledged) in answers.into_iter().flatten() {
+                let index = sequence.wrapping_sub(first) as usize;
+                let Some(result) = acknowledged.filter(|_| index <= last) else { continue };
+                answered += 1;
+                if let Err(refusal) = result {
+                    refused.get_or_insert(Refusal { index: Some(index), ..refusal });
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
     /// Sends one request and returns the one answer it brings: its kind's fixed header and attributes.
     pub fn get(&mut self, message: &Message) -> Result<Vec<u8>> {
         let sequence = self.send(std::slice::from_ref(message), REQUEST | ACKNOWLEDGE)?;

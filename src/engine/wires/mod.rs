@@ -119,6 +119,11 @@ impl Wire for Wires {
         let _ = self.machine.publish(&self.plan.id, &[]);
         let _ = fs::remove_file(self.plan.run_folder.join(CONNECTED));
     }
+
+    fn let_go(&mut self) {
+        self.held.clear();
+        self.leases.clear();
+    }
 }
 
 fn refused(error: NetworkError) -> WireError {

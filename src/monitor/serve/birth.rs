@@ -156,7 +156,7 @@ fn listen_and_start(mut request: MonitorRequest, lent: Lent, lock: Lock) -> Resu
     parts
 }
 
-/// Starts a container; its connections are made between its namespaces and its command.
+/// Starts a container; its connections are made while it sets itself up, before its command runs.
 pub(super) fn start_wired(
     request: &mut StartRequest,
     stdio: &Stdio,
@@ -165,9 +165,11 @@ pub(super) fn start_wired(
     let Some(wire) = wire else { return Ok(runtime::start(request, stdio)?) };
     wire.prepare(request)?;
     request.hold = true;
-    let mut started = runtime::start(request, stdio)?;
+    let mut connected = Ok(());
+    let started = runtime::start_with(request, stdio, &mut |pid| connected = wire.connect(pid));
     request.hold = false;
-    let released = wire.connect(started.pid).map_err(MonitorError::from).and_then(|()| match started.held.take() {
+    let mut started = started.inspect_err(|_| wire.disconnect())?;
+    let released = connected.map_err(MonitorError::from).and_then(|()| match started.held.take() {
         Some(held) => Ok(held.release()?),
         None => Ok(()),
     });

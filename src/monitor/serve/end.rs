@@ -178,6 +178,9 @@ impl Monitor {
         }
         self.accept();
         self.listener = None;
+        if let Some(wire) = &mut self.container.wire {
+            wire.let_go();
+        }
         self.lock = None;
         self.tell_sessions(status);
         // Those that have asked something not yet read get their answer in the next turn; others need nothing more.
