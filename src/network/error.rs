@@ -40,10 +40,16 @@ pub enum NetworkError {
     NoSubnetLeft,
     #[error("network {network} needs the device {parent}, which this machine has not")]
     NoParent { network: String, parent: String },
+    #[error("this machine's kernel has no {driver} devices: run `modprobe {driver}`, or take another driver")]
+    NoDriver { driver: &'static str },
     #[error("{link} is no bridge of teu's: another program has a link of that name")]
     NoBridge { link: String },
     #[error("cannot publish {address}/{protocol}: {}{source}", holder.as_ref().map(|it| format!("{it} has it: ")).unwrap_or_default())]
     Port { protocol: Protocol, address: SocketAddr, holder: Option<String>, source: io::Error },
+    #[error(
+        "cannot publish on [::1] here: bridges pass through the firewall on this machine, and answers for [::1] do not get through. Publish on [::] or another address, or run `sysctl -w net.bridge.bridge-nf-call-ip6tables=0`"
+    )]
+    LoopbackBridged,
     #[error("address {address} is another container's already")]
     AddressTaken { address: IpAddr },
     #[error("no container can have the address {address} in {subnet}: {reason}")]
@@ -90,6 +96,7 @@ impl NetworkError {
             Self::TooSmall { .. } | Self::OutsideSubnets { .. } => ErrorKind::InvalidInput,
             Self::Port { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Port { source, .. } if source.kind() == io::ErrorKind::AddrNotAvailable => ErrorKind::InvalidInput,
+            Self::LoopbackBridged | Self::NoDriver { .. } => ErrorKind::Permission,
             Self::Port { .. } | Self::NoBridge { .. } => ErrorKind::Conflict,
             Self::InAlready { .. } | Self::TooManyNetworks | Self::PortsChanged => ErrorKind::Conflict,
             Self::NotIn { .. } => ErrorKind::NotFound,

@@ -1,9 +1,11 @@
 //! Published ports: each is held by a socket of the container's monitor, so that no other program takes it meanwhile.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::sockopt::set_ipv6_v6only;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with};
 
 use super::{NetworkError, Result};
@@ -13,26 +15,30 @@ use crate::model::{PortWish, Protocol, PublishedPort};
 #[derive(Debug)]
 pub struct HeldPort {
     pub port: PublishedPort,
-    socket: OwnedFd,
+    /// None for SCTP on a kernel that has no such sockets: then no other program can take the port either.
+    socket: Option<OwnedFd>,
 }
 
 impl HeldPort {
     /// The same port for another one of the container: who holds it lets go when both are dropped.
     pub fn also_for(&self, container_port: u16) -> Result<Self> {
-        let failed = |error: rustix::io::Errno| NetworkError::Port {
+        let failed = |error: Errno| NetworkError::Port {
             protocol: self.port.protocol,
             address: SocketAddr::new(self.port.host, self.port.host_port),
             holder: None,
             source: error.into(),
         };
-        let socket = rustix::io::fcntl_dupfd_cloexec(&self.socket, 3).map_err(failed)?;
-        Ok(Self { port: PublishedPort { container_port, ..self.port.clone() }, socket: socket })
+        let socket = self.socket.as_ref().map(|socket| fcntl_dupfd_cloexec(socket, 3)).transpose().map_err(failed)?;
+        Ok(Self { port: PublishedPort { container_port, ..self.port.clone() }, socket })
     }
 }
 
 /// Takes a port, or any free one where the wish names none. `usual` is the address for wishes without one.
 pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
     let host = wish.host.unwrap_or(usual);
+    if host == IpAddr::V6(Ipv6Addr::LOCALHOST) && bridges_pass_the_firewall() {
+        return Err(NetworkError::LoopbackBridged);
+    }
     let address = SocketAddr::new(host, wish.host_port.unwrap_or(0));
     let held = take(wish.protocol, address).map_err(|source| NetworkError::Port {
         protocol: wish.protocol,
@@ -42,10 +48,15 @@ pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
     });
     let (socket, host_port) = held?;
     let port = PublishedPort { protocol: wish.protocol, host, host_port, container_port: wish.container_port };
-    Ok(HeldPort { port, socket: socket })
+    Ok(HeldPort { port, socket })
 }
 
-fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(OwnedFd, u16)> {
+/// Then the kernel puts [::1] back into answers before it looks whether anything from outside is for [::1], which it drops.
+fn bridges_pass_the_firewall() -> bool {
+    std::fs::read("/proc/sys/net/bridge/bridge-nf-call-ip6tables").is_ok_and(|value| value.starts_with(b"1"))
+}
+
+fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(Option<OwnedFd>, u16)> {
     let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
     let (kind, number) = match protocol {
         Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
@@ -53,10 +64,23 @@ fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(OwnedFd, u16)> {
         Protocol::Sctp => (SocketType::STREAM, ipproto::SCTP),
     };
     // Neither SO_REUSEADDR nor SO_REUSEPORT: the port is to be nobody else's.
-    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, Some(number))?;
+    let socket = match socket_with(family, kind, SocketFlags::CLOEXEC, Some(number)) {
+        Err(Errno::PROTONOSUPPORT) if protocol == Protocol::Sctp && address.port() != 0 => {
+            return Ok((None, address.port()));
+        }
+        Err(Errno::PROTONOSUPPORT) if protocol == Protocol::Sctp => {
+            let why = "this kernel has no SCTP and cannot choose a port: name one, or load its module sctp";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, why));
+        }
+        socket => socket?,
+    };
+    if address.is_ipv6() {
+        // Or [::] would have the port of IPv4 too.
+        set_ipv6_v6only(&socket, true)?;
+    }
     bind(&socket, &address)?;
     let bound = SocketAddr::try_from(getsockname(&socket)?).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((socket, bound.port()))
+    Ok((Some(socket), bound.port()))
 }
 
 /// Who has a port, as `program (pid)`: found in /proc, if it can be.
