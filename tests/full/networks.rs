@@ -1,6 +1,11 @@
 //! Bridges, links and the firewall in network namespaces of the test's own, looked at with `ip` and `nft`.
 
 mod containers;
+mod drivers;
+mod faults;
+mod isolation;
+mod lab;
+mod traffic;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};

@@ -21,6 +21,12 @@ impl Netns {
         Self(made.join().expect("the thread"))
     }
 
+    /// That of a process.
+    #[track_caller]
+    pub fn of_process(pid: &str) -> Self {
+        Self(File::open(format!("/proc/{pid}/ns/net")).expect("the process's namespace"))
+    }
+
     /// Does something in a thread that is in the namespace.
     #[track_caller]
     pub fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {

@@ -1,79 +1,9 @@
 //! Containers in networks: what a user does, on a machine of the test's own (a network namespace).
 
-use std::io::Read;
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::net::TcpListener;
 
-use crate::support::netns::Netns;
-use crate::support::process::Output;
-use crate::support::{SECOND, Teu, need, wait_for};
-
-/// A machine with teu on it, the image `tiny` in its store.
-struct Lab {
-    teu: Teu,
-    machine: Netns,
-}
-
-impl Lab {
-    #[track_caller]
-    fn new() -> Self {
-        need::root();
-        let teu = Teu::new();
-        teu.import_tiny();
-        Self { teu, machine: Netns::new() }
-    }
-
-    #[track_caller]
-    fn run(&self, words: &[&str]) -> Output {
-        self.machine.within(|| self.teu.run(words))
-    }
-
-    #[track_caller]
-    fn ok(&self, words: &[&str]) -> String {
-        self.machine.within(|| self.teu.ok(words))
-    }
-
-    #[track_caller]
-    fn fails(&self, words: &[&str], told: &[&str]) {
-        let output = self.run(words);
-        assert_ne!(output.code, 0, "{output}");
-        output.explains(told);
-    }
-
-    /// What somebody on the machine reads from an address; nothing if nobody answers.
-    fn read(&self, address: &str) -> Option<String> {
-        self.machine.within(|| {
-            let address = address.parse().expect("an address");
-            let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).ok()?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).ok()?;
-            Some(text)
-        })
-    }
-
-    /// A container that tells its name to whoever connects to its port 80.
-    #[track_caller]
-    fn serve(&self, name: &str, more: &[&str]) {
-        let script = format!("while true; do echo {name} | nc -l -p 80; done");
-        let words = [&["run", "-d", "--name", name], more, &["tiny", "sh", "-c", &script]].concat();
-        self.ok(&words);
-    }
-
-    /// Links and rules, as a machine without any container has them.
-    fn traces(&self) -> (Vec<String>, String) {
-        let links = self.machine.output(&["ip", "-o", "link"]);
-        let names = links.lines().filter_map(|line| line.split(": ").nth(1)).map(str::to_owned).collect();
-        (names, self.machine.output(&["nft", "list", "table", "inet", "teu"]))
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let inode = self.machine.within(|| std::fs::metadata("/proc/thread-self/ns/net").expect("own").ino());
-        let _ = std::fs::remove_dir_all(format!("/run/teu/network/{inode}"));
-    }
-}
+use super::lab::Lab;
+use crate::support::{SECOND, wait_for};
 
 #[test]
 fn container_on_the_default_network_has_an_address_a_name_and_a_way_out() {

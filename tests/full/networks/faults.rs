@@ -1,0 +1,165 @@
+//! Killed at any moment, rebooted, flushed, exhausted: what is left afterwards is what was there before.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use teu::network::{Book, Machine};
+
+use super::lab::Lab;
+use crate::support::{SECOND, leaks, wait_for};
+
+/// Everything that a container could leave on its machine: links and rules, files, leases.
+type Traces = ((Vec<String>, String), std::collections::BTreeSet<String>, Vec<IpAddr>);
+
+fn traces(lab: &Lab) -> Traces {
+    let leased = lab.machine.within(|| {
+        let network = Book::open(&lab.teu.root().join("networks")).and_then(|book| book.find("bridge")).expect("it");
+        Machine::open(Path::new("/run/teu/network")).and_then(|machine| machine.leased(&network)).expect("look")
+    });
+    (lab.traces(), lab.files(), leased)
+}
+
+/// Numbers that look random, the same in each run of the test.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+fn kill_hard(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
+/// The monitors of this lab's containers.
+fn monitors(lab: &Lab) -> Vec<i32> {
+    let named = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it == "teu-monitor\n");
+    lab.teu.processes().into_iter().filter(named).collect()
+}
+
+#[test]
+fn killed_at_fifty_moments_of_start_and_stop_it_leaves_no_link_rule_lease_or_file() {
+    let lab = Lab::new();
+    let start = ["run", "-d", "--name", "xx", "-p", "8080:80", "-p", "0.0.0.0::80/udp", "tiny", "sleep", "1000"];
+    lab.ok(&start);
+    lab.ok(&["rm", "-f", "xx"]);
+    lab.settle();
+    let before = traces(&lab);
+    let mut dice = Dice(7);
+    for round in 0..50 {
+        let stops = round % 5 == 4;
+        if stops {
+            lab.ok(&start);
+        }
+        let words: &[&str] = if stops { &["rm", "-f", "xx"] } else { &start };
+        let mut face = lab.machine.within(|| lab.teu.spawn(words));
+        std::thread::sleep(Duration::from_micros(500 + dice.below(if stops { 40_000 } else { 90_000 })));
+        // The monitor's part of it is as long as the face's own.
+        if round % 2 == 0 {
+            monitors(&lab).into_iter().for_each(kill_hard);
+        } else {
+            kill_hard(i32::try_from(face.id()).expect("a pid"));
+        }
+        assert!(face.wait(SECOND * 10).is_some(), "it ended");
+        // Whatever lives of it is removed as by a user; it may also not be there at all.
+        wait_for("its removal", SECOND * 10, || {
+            (lab.run(&["rm", "-f", "xx"]).code == 0).then_some(()).or_else(|| lab.teu.names().is_empty().then_some(()))
+        });
+    }
+    let same = || (traces(&lab) == before).then_some(());
+    let deadline = std::time::Instant::now() + SECOND * 5;
+    while same().is_none() && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(traces(&lab), before);
+    assert_eq!(monitors(&lab), Vec::<i32>::new());
+    let left: Vec<_> = lab.teu.processes().into_iter().map(leaks::command_line).collect();
+    assert!(left.is_empty(), "{left:?}");
+    // And everything can be had again.
+    lab.ok(&start);
+    lab.ok(&["rm", "-f", "xx"]);
+}
+
+#[test]
+fn what_a_reboot_or_another_program_took_away_is_there_after_the_next_start() {
+    let lab = Lab::new();
+    let check = |what: &str| {
+        lab.serve("web", &["-p", "8080:80"]);
+        wait_for(what, SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
+        lab.ok(&["rm", "-f", "web"]);
+        lab.settle();
+    };
+    check("an answer");
+    lab.machine.output(&["nft", "flush", "ruleset"]);
+    check("an answer after the firewall was flushed");
+    lab.machine.output(&["ip", "link", "del", "teu0"]);
+    check("an answer after the bridge was deleted");
+    lab.machine.output(&["nft", "delete", "table", "inet", "teu"]);
+    lab.machine.output(&["nft", "add", "table", "inet", "teu"]);
+    check("an answer after the table was replaced by an empty one");
+    lab.machine.output(&["nft", "flush", "ruleset"]);
+    lab.machine.output(&["ip", "link", "del", "teu0"]);
+    std::fs::remove_dir_all(lab.state()).expect("remove the state");
+    lab.machine.within(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").expect("ip_forward"));
+    check("an answer after a reboot");
+}
+
+#[test]
+fn flushed_firewall_has_the_running_containers_ports_again_after_the_next_start() {
+    let lab = Lab::new();
+    lab.serve("old", &["-p", "8080:80"]);
+    wait_for("an answer", SECOND * 10, || lab.read("127.0.0.1:8080"));
+    lab.machine.output(&["nft", "flush", "ruleset"]);
+    assert_eq!(lab.read("127.0.0.1:8080"), None);
+    lab.ok(&["run", "--rm", "--network", "bridge", "tiny", "true"]);
+    wait_for("the old one's answer", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "old\n"));
+}
+
+#[test]
+fn exhausted_subnet_is_told_and_usable_again() {
+    let lab = Lab::new();
+    lab.ok(&["network", "create", "--subnet", "10.200.5.0/29", "small"]);
+    let run = |name: &str| {
+        lab.run(&["run", "-d", "--name", name, "--network", "small", "--restart", "no", "tiny", "sleep", "1000"])
+    };
+    for name in ["aa", "bb", "cc", "dd", "ee"] {
+        run(name).ok();
+    }
+    let output = run("ff");
+    assert_ne!(output.code, 0, "{output}");
+    output.explains(&["10.200.5.0/29", "leased"]);
+    lab.ok(&["rm", "-f", "ff", "cc"]);
+    run("gg").ok();
+    assert!(lab.exec("gg", "ip -4 addr show eth0").contains("10.200.5.4/29"), "the one that was given back");
+}
+
+#[test]
+fn of_many_who_want_one_port_one_gets_it() {
+    let lab = Lab::new();
+    let won: usize = std::thread::scope(|scope| {
+        let run = |index: usize| {
+            let lab = &lab;
+            let name = format!("w{index}");
+            scope.spawn(move || {
+                let output = lab.run(&["run", "-d", "--name", &name, "-p", "8080:80", "tiny", "sleep", "1000"]);
+                let code = output.code;
+                if code != 0 {
+                    output.explains(&["127.0.0.1:8080"]);
+                }
+                usize::from(code == 0)
+            })
+        };
+        let running: Vec<_> = (0..6).map(run).collect();
+        running.into_iter().map(|it| it.join().expect("a thread")).sum()
+    });
+    assert_eq!(won, 1);
+}
