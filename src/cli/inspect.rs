@@ -1,4 +1,4 @@
-//! `inspect`: everything of containers and images, in Docker's JSON shape.
+//! `inspect`: everything of containers, images and networks, in Docker's JSON shape.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -8,15 +8,17 @@ use super::image_inspect::image_value;
 use super::lifecycle::reported;
 use super::limits::host_limits;
 use super::mounts::value;
+use super::network::described;
+use super::network_settings;
 use super::output::Output;
 use super::template::{Subject, Template};
 use crate::engine::{Engine, EngineError};
 use crate::model::{
-    ContainerInspect, ContainerState, ErrorKind, ExitReason, NamespaceMode, NetworkMode, SeccompChoice,
-    UserNamespaceMode, printable_line,
+    ContainerInspect, ContainerState, ErrorKind, ExitReason, NamespaceMode, SeccompChoice, UserNamespaceMode,
+    printable_line,
 };
 
-/// Show everything known of containers, images or volumes.
+/// Show everything known of containers, images, networks or volumes.
 #[derive(Args, Clone, Debug)]
 pub struct Inspect {
     /// A template such as {{.State.Status}}, or json
@@ -28,7 +30,7 @@ pub struct Inspect {
     /// Count the bytes in the writable layer
     #[arg(short, long)]
     size: bool,
-    /// Look for containers, images or volumes only
+    /// Look for containers, images, networks or volumes only
     #[arg(long, value_name = "TYPE")]
     r#type: Option<Kind>,
     #[arg(required = true, value_name = "NAME")]
@@ -39,6 +41,7 @@ pub struct Inspect {
 pub enum Kind {
     Container,
     Image,
+    Network,
     Volume,
 }
 
@@ -53,10 +56,7 @@ pub fn inspect(engine: &Engine, wish: &Inspect) -> Outcome {
     if wish.security {
         return super::security::security(engine, wish.format.as_deref(), &wish.names);
     }
-    let template = match wish.format.as_deref() {
-        None | Some("json" | "") => None,
-        Some(text) => Some(text.parse::<Template>()?),
-    };
+    let template = template(wish.format.as_deref())?;
     let mut worst = 0;
     let mut found = Vec::new();
     for name in &wish.names {
@@ -65,6 +65,20 @@ pub fn inspect(engine: &Engine, wish: &Inspect) -> Outcome {
             Err(failure) => worst = reported(&failure, worst),
         }
     }
+    show_found(found, template, wish.format.as_deref())?;
+    Ok(worst)
+}
+
+/// What `--format` says; none where it wants JSON.
+pub fn template(format: Option<&str>) -> Result<Option<Template>, Failure> {
+    match format {
+        None | Some("json" | "") => Ok(None),
+        Some(text) => Ok(Some(text.parse()?)),
+    }
+}
+
+/// Prints what was found by the template, or as JSON: on one line where `--format json` asks for it.
+pub fn show_found(found: Vec<Value>, template: Option<Template>, format: Option<&str>) -> Result<(), Failure> {
     let mut out = Output::open();
     match template {
         Some(template) => {
@@ -73,37 +87,42 @@ pub fn inspect(engine: &Engine, wish: &Inspect) -> Outcome {
                 out.line(&template.fill(Subject { fields: value, labels })?)?;
             }
         }
-        None if wish.format.as_deref() == Some("json") => out.line(&Value::Array(found).to_string())?,
+        None if format == Some("json") => out.line(&Value::Array(found).to_string())?,
         None => {
             let text = serde_json::to_string_pretty(&found).map_err(|error| Failure::new(error.to_string()))?;
             out.line(&text)?;
         }
     }
     out.flush()?;
-    Ok(worst)
+    Ok(())
 }
 
 fn look_up(engine: &Engine, wish: &Inspect, name: &str) -> Result<Value, Failure> {
     let image = || engine.image_inspect(name).map(|image| image_value(&image));
-    if wish.r#type == Some(Kind::Image) {
-        return Ok(image()?);
-    }
+    let network = || engine.network_inspect(name).map(|network| described(&network));
     let volume = || engine.volume_inspect(name).map(|volume| super::volume::described(&volume));
-    if wish.r#type == Some(Kind::Volume) {
-        return Ok(volume()?);
+    match wish.r#type {
+        Some(Kind::Image) => return Ok(image()?),
+        Some(Kind::Network) => return Ok(network()?),
+        Some(Kind::Volume) => return Ok(volume()?),
+        Some(Kind::Container) | None => {}
     }
     let looked = if wish.size { engine.inspect_with_size(name) } else { engine.inspect(name) };
     match looked {
         Ok(container) => Ok(container_value(&container)),
         Err(error) if error.kind() == ErrorKind::NotFound && wish.r#type.is_none() => {
             let found = match image() {
-                Err(EngineError::NoSuchImage { .. }) if volume().is_ok() => return Ok(volume()?),
+                Err(EngineError::NoSuchImage { .. }) => match network() {
+                    Ok(network) => return Ok(network),
+                    Err(_) if volume().is_ok() => return Ok(volume()?),
+                    Err(_) => image(),
+                },
                 found => found,
             };
             found.map_err(|error| match error {
                 EngineError::NoSuchImage { .. } => {
-                    Failure::new(format!("No such container, image or volume: {}", printable_line(name)))
-                        .with_hint("`teu ps -a`, `teu images` and `teu volume ls` list what there is")
+                    Failure::new(format!("No such container, image, network or volume: {}", printable_line(name)))
+                        .with_hint("`teu ps -a`, `teu images`, `teu network ls` and `teu volume ls` list what there is")
                 }
                 error => error.into(),
             })
@@ -129,12 +148,6 @@ fn container_value(inspect: &ContainerInspect) -> Value {
     let config = &record.config;
     let (program, arguments) =
         config.command.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let network = match &config.network {
-        NetworkMode::None => "none",
-        NetworkMode::Host => "host",
-        NetworkMode::Networks => config.networks.first().map_or("bridge", |wish| wish.network.as_str()),
-        NetworkMode::Container(_) => "container",
-    };
     let mounts = value::mounted(&config.mounts, &inspect.volumes);
     let mut security: Vec<String> = Vec::new();
     if config.no_new_privileges {
@@ -179,7 +192,6 @@ fn container_value(inspect: &ContainerInspect) -> Value {
             "CgroupParent": inspect.cgroup.clone().unwrap_or_default(),
             "Init": config.init,
             "LogConfig": {"Type": "json-file", "Config": {}},
-            "NetworkMode": network,
             "Privileged": config.isolation.privileged,
             "UsernsMode": if config.isolation.user_namespace == UserNamespaceMode::Host { "host" } else { "private" },
             "PidMode": mode(&config.isolation.pid),
@@ -201,15 +213,17 @@ fn container_value(inspect: &ContainerInspect) -> Value {
             "Cmd": config.command,
             "Image": record.image,
             "WorkingDir": config.workdir,
+            "ExposedPorts": network_settings::exposed(config),
             "Labels": config.labels,
             "StopSignal": config.stop_signal,
             "StopTimeout": config.stop_timeout_ms / 1000,
         },
-        "NetworkSettings": {"Networks": {network: {}}},
+        "NetworkSettings": network_settings::settings(inspect),
     });
     if let Some(host) = value["HostConfig"].as_object_mut() {
         host.extend(host_limits(&config.limits));
         host.extend(value::wished(config));
+        host.extend(network_settings::host(config));
     }
     if let (Some(bytes), Some(object)) = (inspect.size_rw_bytes, value.as_object_mut()) {
         object.insert("SizeRw".to_owned(), Value::from(bytes));
@@ -248,15 +262,18 @@ fn state_value(state: &ContainerState) -> Value {
 }
 
 #[cfg(test)]
+pub(super) use tests::container as sample;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::{
-        ContainerConfig, ContainerRecord, ExitStatus, Id, Limits, RestartPolicy, Rlimit, Signal, Timestamp,
+        ContainerConfig, ContainerRecord, ExitStatus, Id, Limits, NetworkMode, RestartPolicy, Rlimit, Signal, Timestamp,
     };
 
-    fn container() -> ContainerInspect {
+    pub(in crate::cli) fn container() -> ContainerInspect {
         let config = ContainerConfig {
             command: vec!["/bin/sh".to_owned(), "-c".to_owned(), "true".to_owned()],
             env: vec!["PATH=/bin".to_owned()],

@@ -144,7 +144,7 @@ fn line(entry: &LogEntry, is_terminal: bool) -> String {
 }
 
 pub fn events(engine: &Engine, wish: &Events) -> Outcome {
-    let filters = Filters::parse(&wish.filter, &["container", "image", "volume", "event", "type"])?;
+    let filters = Filters::parse(&wish.filter, &["container", "image", "network", "volume", "event", "type"])?;
     let is_past = wish.until.is_some_and(|until| until <= Timestamp::now());
     let query = EventQuery { since: wish.since, until: wish.until, follow: !is_past };
     let mut out = Output::open();
@@ -175,6 +175,7 @@ fn passes(event: &Event, filters: &Filters) -> bool {
     filters.pass("container", of(EventSubject::Container))
         && filters.pass("image", of(EventSubject::Image))
         && filters.pass("volume", of(EventSubject::Volume))
+        && filters.pass("network", of(EventSubject::Network))
         && filters.pass("event", |wanted| word(&event.action) == wanted)
         && filters.pass("type", |wanted| word(&event.subject) == wanted)
 }

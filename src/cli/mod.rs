@@ -27,6 +27,7 @@ mod logs;
 mod machine;
 mod mounts;
 mod network;
+mod network_settings;
 mod networking;
 mod outlet;
 mod output;

@@ -10,10 +10,12 @@ use serde_json::{Map, Value, json};
 use super::failure::{Failure, Outcome};
 use super::filter::{Filters, label_holds, name_holds};
 use super::format::{Column, Format, Row, show};
+use super::inspect::{show_found, template};
+use super::lifecycle::reported;
 use super::output::Output;
 use super::{networking, wording};
 use crate::engine::{Engine, NetworkInspect, NetworkWish};
-use crate::model::{EndpointWish, Network, NetworkDriver};
+use crate::model::{DEFAULT_NETWORK, EndpointWish, Id, Network, NetworkDriver};
 
 /// Networks that containers can be in.
 #[derive(Subcommand, Clone, Debug)]
@@ -71,7 +73,7 @@ pub struct List {
     /// json, a template such as {{.Name}}, or table and a template
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// name=, id=, driver=, label=
+    /// name=, id=, driver=, label=, scope=local, type=builtin|custom, dangling=true|false (no running container in it)
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
 }
@@ -79,6 +81,9 @@ pub struct List {
 /// Everything known of networks, as JSON.
 #[derive(Args, Clone, Debug)]
 pub struct Inspect {
+    /// A template such as {{.Driver}}, or json
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<String>,
     #[arg(required = true, value_name = "NETWORK")]
     networks: Vec<String>,
 }
@@ -225,11 +230,23 @@ fn pairs(texts: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 }
 
 fn list(engine: &Engine, wish: &List) -> Outcome {
-    let filters = Filters::parse(&wish.filter, &["name", "id", "driver", "label"])?;
+    let filters = Filters::parse(&wish.filter, &["name", "id", "driver", "label", "scope", "type", "dangling"])?;
+    let used: Vec<Id> = match filters.has("dangling") {
+        true => engine
+            .networks_overview()?
+            .into_iter()
+            .filter(|it| !it.containers.is_empty())
+            .map(|it| it.network.id)
+            .collect(),
+        false => Vec::new(),
+    };
     let passes = |network: &Network| {
         filters.pass("name", |pattern| name_holds(network.name.as_str(), pattern))
             && filters.pass("id", |id| network.id.as_str().starts_with(id))
             && filters.pass("driver", |driver| network.driver.name() == driver)
+            && filters.pass("scope", |scope| scope == "local")
+            && filters.pass("type", |kind| (kind == "builtin") == (network.name.as_str() == DEFAULT_NETWORK))
+            && filters.pass("dangling", |dangling| (dangling != "false") != used.contains(&network.id))
             && filters.pass_all("label", |label| label_holds(&network.labels, label))
     };
     let networks: Vec<Network> = engine.networks()?.into_iter().filter(passes).collect();
@@ -274,16 +291,21 @@ fn list(engine: &Engine, wish: &List) -> Outcome {
 }
 
 fn inspect(engine: &Engine, wish: &Inspect) -> Outcome {
-    let all = wish.networks.iter().map(|target| Ok(described(&engine.network_inspect(target)?)));
-    let all = all.collect::<Result<Vec<Value>, Failure>>()?;
-    let mut out = Output::open();
-    out.line(&serde_json::to_string_pretty(&all).expect("plain values"))?;
-    out.flush()?;
-    Ok(0)
+    let template = template(wish.format.as_deref())?;
+    let mut worst = 0;
+    let mut found = Vec::new();
+    for target in &wish.networks {
+        match engine.network_inspect(target) {
+            Ok(network) => found.push(described(&network)),
+            Err(error) => worst = reported(&error.into(), worst),
+        }
+    }
+    show_found(found, template, wish.format.as_deref())?;
+    Ok(worst)
 }
 
 /// Docker's keys.
-fn described(it: &NetworkInspect) -> Value {
+pub fn described(it: &NetworkInspect) -> Value {
     let network = &it.network;
     let subnets: Vec<Value> = network
         .subnets

@@ -31,6 +31,7 @@ impl Engine {
             Ok((new, Change::Connect { network: network.clone(), wish: wish.clone() }))
         };
         self.0.rewire(container, &decide, Force::No)?;
+        self.0.tell_network(EventAction::Connect, &network, Some(container.to_owned()));
         Ok(())
     }
 
@@ -60,6 +61,9 @@ impl Engine {
             }
         };
         self.0.rewire(container, &decide, if force { Force::Yes } else { Force::No })?;
+        if let Some(known) = &known {
+            self.0.tell_network(EventAction::Disconnect, known, Some(container.to_owned()));
+        }
         Ok(())
     }
 
@@ -217,11 +221,8 @@ impl Inner {
 fn check_without_networks(request: &CreateRequest) -> Result<()> {
     let invalid = |what: &str| Err(EngineError::Invalid { what: what.to_owned() });
     match &request.network {
-        _ if !request.networks.is_empty() => {
-            invalid("a container without networks of its own has no address or name in one")
-        }
-        _ if !request.ports.is_empty() || request.publish_all => invalid(
-            "publishing a port needs a network of the container's own: `--network bridge` is the one that is always there",
+        _ if !request.ports.is_empty() || request.publish_all || !request.networks.is_empty() => invalid(
+            "ports, addresses and names need a network of the container's own: `--network bridge` is the one that is always there",
         ),
         Some(NetworkMode::Container(_)) if !request.extra_hosts.is_empty() => {
             invalid("--add-host and --network container: conflict: the files of names are the other container's")

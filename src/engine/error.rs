@@ -175,7 +175,9 @@ impl EngineError {
             }
             Self::Io { .. } => return None,
             Self::Config(error) => return error.hint(),
-            Self::NetworkInUse { container, .. } => format!("`teu stop {container}` takes it out"),
+            Self::NetworkInUse { network, container } => {
+                format!("`teu network disconnect {network} {container}` takes it out")
+            }
             Self::Connected { container, network } => format!("`teu network disconnect {network} {container}` takes it out"),
             Self::NotConnected { container, .. } => format!("`teu inspect {container}` lists its networks"),
             Self::Published { container, .. } | Self::NotPublished { container, .. } => {

@@ -18,6 +18,7 @@ mod images;
 mod info;
 mod inspect;
 mod isolation;
+mod joined;
 mod layers;
 mod limits;
 mod list;
@@ -150,6 +151,11 @@ impl Engine {
             default_network: options.network.unwrap_or_else(|| "none".to_owned()),
             publish_address: options.publish_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         })))
+    }
+
+    /// The network of containers that are not told one: `bridge`, `none`, `host` or a network's name.
+    pub fn default_network(&self) -> &str {
+        &self.0.default_network
     }
 
     /// The data folder in use.

@@ -6,7 +6,9 @@ use super::connect::is_wish_for;
 use super::place::{Entry, names_in};
 use super::wires::{Connected, machine};
 use super::{Engine, EngineError, Inner, Result};
-use crate::model::{ContainerRecord, ContainerSummary, Endpoint, Id, Name, Network, NetworkMode, PublishedPort};
+use crate::model::{
+    ContainerRecord, ContainerSummary, Endpoint, EventAction, Id, Name, Network, NetworkMode, PublishedPort,
+};
 use crate::network::{Book, NetworkWish};
 
 /// Everything known of a network.
@@ -20,7 +22,9 @@ pub struct NetworkInspect {
 impl Engine {
     /// Defines a network; its bridge is made when the first container joins.
     pub fn network_create(&self, wish: &NetworkWish) -> Result<Network> {
-        Ok(self.0.networks()?.create(wish)?)
+        let network = self.0.networks()?.create(wish)?;
+        self.0.tell_network(EventAction::Create, &network, None);
+        Ok(network)
     }
 
     /// All networks, the default one first.
@@ -59,6 +63,7 @@ impl Engine {
         if rustix::process::geteuid().is_root() {
             machine()?.take_down(&network)?;
         }
+        self.0.tell_network(EventAction::Destroy, &network, None);
         Ok(network)
     }
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use super::mounts::{Missing, Shown};
 use super::volumes::Leaving;
 use super::{EngineError, Inner, Result};
-use crate::model::{ContainerConfig, ContainerRecord, HOST_IMAGE, Id, NamespaceMode, Size};
+use crate::model::{ContainerConfig, ContainerRecord, HOST_IMAGE, Id, NamespaceMode, NetworkMode, Size};
 use crate::monitor::{LogOptions, MonitorRequest};
 use crate::runtime::cgroup::{CgroupDriver, CgroupWish};
 use crate::runtime::defaults::Around;
-use crate::runtime::{NameFiles, RootChange, Rootfs, StartRequest, defaults, scaffold};
+use crate::runtime::{RootChange, Rootfs, StartRequest, defaults, scaffold};
 
 /// Where a container's cgroups stand.
 pub(super) fn cgroup_wish(id: &Id, config: Option<&ContainerConfig>) -> Result<CgroupWish> {
@@ -46,7 +46,7 @@ impl Inner {
                 root_change: RootChange::Pivot,
                 new_keyring: true,
                 preserve_fds: 0,
-                names: NameFiles { hosts: config.extra_hosts.clone(), resolver: None },
+                names: self.name_files(record)?,
                 origins,
             },
             run_folder: self.life_folder(id),
@@ -77,10 +77,15 @@ impl Inner {
     /// What of the container's surroundings its specification depends on.
     fn around(&self, record: &ContainerRecord) -> Result<Around> {
         let isolation = &record.config.isolation;
+        let network = match &record.config.network {
+            NetworkMode::Container(target) => Some(target),
+            NetworkMode::None | NetworkMode::Host | NetworkMode::Networks => None,
+        };
         let joined = [&isolation.pid, &isolation.ipc, &isolation.uts].into_iter().filter_map(|mode| match mode {
             NamespaceMode::Container(target) => Some(target),
             NamespaceMode::Private | NamespaceMode::Host => None,
         });
+        let joined = joined.chain(network);
         let others = joined.map(|target| {
             let other = self.find(target)?;
             let pid = self.state(&other)?.and_then(|state| state.pid());

@@ -1,4 +1,4 @@
-//! What happened to containers, images and volumes, in Docker's words.
+//! What happened to containers, images, volumes and networks, in Docker's words.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ pub enum EventSubject {
     Container,
     Image,
     Volume,
+    Network,
 }
 
 /// What happened: Docker's event names.
@@ -42,6 +43,8 @@ pub enum EventAction {
     Untag,
     Delete,
     Prune,
+    Connect,
+    Disconnect,
 }
 
 /// One line of the event file.

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use super::firewall::{Firewall, Whole};
 use super::link::{Link, Links, Mac};
-use super::{Lease, NetworkError, NetworkRules, PortRule, Result};
+use super::{Lease, NetworkError, NetworkRules, PortRule, Result, conntrack};
 use crate::model::{Id, Network, NetworkDriver, Protocol, Subnet};
 use crate::sys::file::{Lock, write_atomically};
 
@@ -154,8 +154,9 @@ impl Machine {
         if before.is_empty() && ports.is_empty() {
             return Ok(());
         }
+        let fresh: Vec<PortRule> = ports.iter().filter(|port| !before.contains(port)).cloned().collect();
         let gone: Vec<PortRule> = before.into_iter().filter(|port| !ports.contains(port)).collect();
-        self.with_firewall(|firewall| {
+        let published = self.with_firewall(|firewall| {
             if !gone.is_empty() {
                 firewall.withdraw(&gone)?;
             }
@@ -174,7 +175,9 @@ impl Machine {
                 }
                 Ok(()) => Ok(()),
             }
-        })
+        });
+        conntrack::forget(&gone.iter().chain(&fresh).collect::<Vec<_>>());
+        published
     }
 
     /// The container that publishes a port which nobody else can have beside it, if it is one.

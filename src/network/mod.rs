@@ -2,6 +2,7 @@
 
 mod attach;
 mod book;
+mod conntrack;
 mod error;
 mod firewall;
 mod lease;

@@ -115,6 +115,11 @@ impl Namespaces {
         self.has(libc::CLONE_NEWNET)
     }
 
+    /// The process is in a network that is not the caller's.
+    pub fn network(&self) -> bool {
+        self.has(libc::CLONE_NEWNET)
+    }
+
     pub fn uts(&self) -> bool {
         self.has(libc::CLONE_NEWUTS)
     }

@@ -183,7 +183,7 @@ impl Setup<'_> {
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let wish = files::Wish {
             hostname: self.request.spec.hostname().as_deref().unwrap_or(&machine),
-            host_network: !self.namespaces.new_network(),
+            host_network: !self.namespaces.network(),
             names: &self.request.names,
         };
         let taken = |path: &str| self.mounts().iter().any(|mount| mount.destination() == Path::new(path));

@@ -5,6 +5,7 @@ mod drivers;
 mod faults;
 mod isolation;
 mod lab;
+mod live;
 mod traffic;
 
 use std::fs;

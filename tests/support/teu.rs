@@ -49,6 +49,9 @@ impl Teu {
         for name in ["root", "run", "home", "config", "work"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
+        // No test makes a bridge on the machine; those of networks name one, on a machine of their own.
+        fs::create_dir(folder.path().join("config/teu")).expect("a folder");
+        fs::write(folder.path().join("config/teu/config.toml"), "network = \"none\"\n").expect("a configuration");
         let binary = if user.is_some() { shared_binary() } else { PathBuf::from(env!("CARGO_BIN_EXE_teu")) };
         if let Some(user) = &user {
             user.own(folder.path());

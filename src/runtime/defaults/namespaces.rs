@@ -41,7 +41,13 @@ pub(super) fn namespaces(
         });
     }
     if !matches!(kind, Kind::Machine) {
-        namespaces.push(namespace(LinuxNamespaceType::User, None));
+        // An ordinary user has rights over another container's network only from inside that one's user namespace, whose ids are
+        // his as well. Root joins it from outside, and the ids stay the container's own.
+        let joined = match (&config.network, kind) {
+            (NetworkMode::Container(target), Kind::Users(_)) => Some(around.path_of(target, LinuxNamespaceType::User)?),
+            _ => None,
+        };
+        namespaces.push(namespace(LinuxNamespaceType::User, joined));
     }
     Ok(namespaces)
 }
