@@ -7,10 +7,10 @@ use crate::support::oci::{Entry, Image, Layer, Packing, tar_of};
 use crate::support::{Registry, SECOND, Teu, need, process};
 
 /// A small tmpfs of its own, unmounted when the test is done.
-struct SmallDisk(PathBuf, #[expect(dead_code, reason = "kept for its removal at the end")] tempfile::TempDir);
+pub struct SmallDisk(pub PathBuf, #[expect(dead_code, reason = "kept for its removal at the end")] tempfile::TempDir);
 
 impl SmallDisk {
-    fn new(megabytes: usize) -> Self {
+    pub fn new(megabytes: usize) -> Self {
         need::root();
         let folder = tempfile::Builder::new().prefix("teu-small.").tempdir().expect("a temporary folder");
         let place = folder.path().join("disk");
@@ -21,7 +21,7 @@ impl SmallDisk {
         Self(place, folder)
     }
 
-    fn fill(&self) -> PathBuf {
+    pub fn fill(&self) -> PathBuf {
         let file = self.0.join("filler");
         let mut command = Command::new("dd");
         command.args(["if=/dev/zero", "bs=64k"]).arg(format!("of={}", file.display()));

@@ -35,3 +35,4 @@ mod tls;
 mod unpack_debian;
 mod unpack_owners;
 mod versioning;
+mod volumes;

@@ -25,3 +25,4 @@ mod store_faults;
 mod terminal;
 mod together;
 mod versioning;
+mod volumes;

@@ -1,0 +1,255 @@
+//! `teu volume …` without containers: names, lists, archives, and what hostile names, planted links and kill -9 come to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::support::oci::{Entry, tar_of};
+use crate::support::process::Running;
+use crate::support::{SECOND, Teu, wait_for};
+
+fn names(teu: &Teu) -> BTreeSet<String> {
+    teu.ok(&["volume", "ls", "-q"]).lines().map(str::to_owned).collect()
+}
+
+/// What lies in the volumes' folder, half made things included.
+fn on_disk(teu: &Teu) -> BTreeSet<String> {
+    let entries = fs::read_dir(teu.root().join("volumes")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+fn inspect(teu: &Teu, name: &str) -> Value {
+    let text = teu.ok(&["volume", "inspect", name]);
+    serde_json::from_str::<Value>(&text).expect("JSON")[0].clone()
+}
+
+#[test]
+fn volumes_are_made_listed_inspected_and_removed_as_docker_does() {
+    let teu = Teu::new();
+    assert_eq!(teu.ok(&["volume", "ls"]), "DRIVER    VOLUME NAME");
+    assert_eq!(teu.ok(&["volume", "create", "--label", "tier=db", "data"]), "data");
+    assert_eq!(teu.ok(&["volume", "create", "data"]), "data", "again is as good");
+    let anonymous = teu.ok(&["volume", "create"]);
+    assert_eq!(anonymous.len(), 64);
+    let list = |filter: &str| teu.ok(&["volume", "ls", "-q", "--filter", filter]);
+    assert_eq!(list("label=tier=db"), "data");
+    assert_eq!(list("name=dat"), "data");
+    assert_eq!(list("dangling=false"), "");
+    assert_eq!(list("dangling=true").lines().count(), 2);
+    assert_eq!(list("driver=other"), "");
+    teu.run(&["volume", "ls", "--filter", "colour=red"]).fails(125, &["colour", "dangling"]);
+    assert_eq!(
+        teu.ok(&["volume", "ls", "--filter", "name=data", "--format", "{{.Driver}} {{.Name}} {{.Links}} {{.Size}}"]),
+        "local data 0 N/A"
+    );
+    let line: Value =
+        serde_json::from_str(&teu.ok(&["volume", "ls", "--filter", "name=data", "--format", "json"])).expect("JSON");
+    assert_eq!((&line["Scope"], &line["Labels"]), (&Value::from("local"), &Value::from("tier=db")));
+    let data = inspect(&teu, "data");
+    assert_eq!(data["Mountpoint"], Value::from(teu.root().join("volumes/data/data").to_string_lossy()));
+    assert_eq!((&data["Driver"], &data["Labels"]["tier"]), (&Value::from("local"), &Value::from("db")));
+    assert_eq!(inspect(&teu, &anonymous)["Labels"]["com.docker.volume.anonymous"], "");
+    assert_eq!(teu.inspect("data")["Name"], "data", "as `inspect` finds it");
+    fs::write(teu.root().join("volumes/data/data/file"), [0; 5000]).expect("write");
+    assert_eq!(teu.ok(&["volume", "ls", "-s", "--filter", "name=data", "--format", "{{.Size}}"]), "5kB");
+    let free =
+        teu.ok(&["system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}} {{.Reclaimable}}"]);
+    assert!(free.contains("Local Volumes 2 0 5kB 5kB (100%)"), "{free}");
+    assert_eq!(teu.ok(&["volume", "rm", "data"]), "data");
+    teu.run(&["volume", "rm", "data"]).fails(1, &["no such volume: data"]);
+    teu.ok(&["volume", "rm", "-f", "data"]);
+    assert_eq!(names(&teu), [anonymous].into());
+}
+
+#[test]
+fn prune_takes_anonymous_volumes_and_with_all_named_ones() {
+    let teu = Teu::new();
+    for name in ["kept", "doomed"] {
+        teu.ok(&["volume", "create", "--label", &format!("is={name}"), name]);
+    }
+    let anonymous = teu.ok(&["volume", "create"]);
+    teu.run_fed(&["volume", "prune"], b"n\n").fails(1, &["nothing was removed"]);
+    let told = teu.run_fed(&["volume", "prune"], b"y\n").ok().text();
+    assert!(told.contains("1 volume now") && told.contains(&anonymous), "{told}");
+    assert_eq!(names(&teu), ["kept".to_owned(), "doomed".to_owned()].into());
+    let told = teu.ok(&["volume", "prune", "-af", "--filter", "label!=is=kept"]);
+    assert!(told.contains("doomed") && !told.contains("kept"), "{told}");
+    assert_eq!(names(&teu), ["kept".to_owned()].into());
+    let told = teu.ok(&["volume", "prune", "-f", "--filter", "all=true"]);
+    assert!(told.contains("kept"), "{told}");
+    let events = teu.ok(&["events", "--until", "0s", "--filter", "type=volume", "--format", "{{.Action}} {{.Name}}"]);
+    assert!(events.contains("create kept") && events.contains("destroy kept") && events.contains("prune"), "{events}");
+}
+
+#[test]
+fn names_that_lead_elsewhere_are_refused() {
+    let teu = Teu::new();
+    teu.ok(&["volume", "create", "data"]);
+    let tar = tar_of(&[Entry::file("f", b"x")]);
+    for name in ["..", ".", "../data", "/etc", "data/../data", "a/b", "", "-", ".making-0", "a\u{1b}[2Jb", "a b"] {
+        if name != "-" && !name.is_empty() {
+            teu.run(&["volume", "create", name]).fails(125, &["invalid volume name"]);
+        }
+        teu.run_fed(&["volume", "import", name], &tar).explains(&[]);
+        for verb in ["rm", "inspect", "export"] {
+            let output = teu.run(&["volume", verb, "--", name]);
+            assert_ne!(output.code, 0, "{output}");
+            output.explains(&["no such volume"]);
+        }
+    }
+    assert_eq!(on_disk(&teu), ["data".to_owned()].into());
+    teu.run(&["volume", "inspect", "dta"]).fails(1, &["did you mean data?"]);
+    teu.run(&["volume", "create", "-d", "nfs", "x"]).fails(1, &["no volume driver"]);
+    teu.run(&["volume", "create", "-o", "type=tmpfs", "x"]).fails(1, &["--tmpfs"]);
+    teu.run(&["volume", "create", "-o", "device=/x", "data"]).fails(1, &["o=bind"]);
+    teu.run(&["volume", "create", "-o", "o=bind", "-o", "device=/x", "data"]).fails(1, &["other options"]);
+}
+
+#[test]
+fn links_planted_among_the_volumes_are_neither_followed_nor_removed() {
+    let teu = Teu::new();
+    teu.ok(&["volume", "create", "real"]);
+    let outside = teu.work().join("outside");
+    fs::create_dir_all(outside.join("data")).expect("folder");
+    fs::write(outside.join("data/precious"), "x").expect("write");
+    let volumes = teu.root().join("volumes");
+    symlink(&outside, volumes.join("planted")).expect("link");
+    symlink(&outside, volumes.join(".removing-0")).expect("link");
+    symlink(&outside, volumes.join(".making-0")).expect("link");
+    assert_eq!(names(&teu), ["real".to_owned()].into());
+    let tar = tar_of(&[Entry::file("precious", b"overwritten")]);
+    for arguments in [&["rm", "planted"][..], &["inspect", "planted"], &["export", "planted"], &["create", "planted"]] {
+        let output = teu.run(&[&["volume"], arguments].concat());
+        assert_ne!(output.code, 0, "{output}");
+        output.explains(&["planted"]);
+    }
+    assert_ne!(teu.run_fed(&["volume", "import", "planted"], &tar).code, 0);
+    // A volume whose data was swapped for a link.
+    fs::remove_dir(volumes.join("real/data")).expect("remove");
+    symlink(outside.join("data"), volumes.join("real/data")).expect("link");
+    assert_ne!(teu.run_fed(&["volume", "import", "real"], &tar).code, 0);
+    assert_ne!(teu.run(&["volume", "export", "real"]).code, 0);
+    teu.ok(&["volume", "prune", "-af"]);
+    assert_eq!(fs::read_to_string(outside.join("data/precious")).expect("there"), "x");
+    assert!(names(&teu).is_empty());
+}
+
+#[test]
+fn archives_go_out_and_come_back_with_modes_links_and_the_folder_itself() {
+    let teu = Teu::new();
+    teu.ok(&["volume", "create", "one"]);
+    let data = teu.root().join("volumes/one/data");
+    fs::create_dir(data.join("sub")).expect("folder");
+    fs::write(data.join("sub/file"), "content").expect("write");
+    fs::hard_link(data.join("sub/file"), data.join("same")).expect("link");
+    symlink("/etc/passwd", data.join("link")).expect("link");
+    fs::set_permissions(data.join("sub"), fs::Permissions::from_mode(0o2751)).expect("mode");
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o1770)).expect("mode");
+    teu.ok(&["volume", "export", "-o", "one.tar", "one"]);
+    let piped = teu.run(&["volume", "export", "one"]).ok().stdout;
+    assert_eq!(piped, fs::read(teu.work().join("one.tar")).expect("the file"));
+    assert_eq!(teu.ok(&["volume", "import", "two", "one.tar"]), "two");
+    let back = teu.root().join("volumes/two/data");
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("stat").permissions().mode() & 0o7777;
+    assert_eq!((mode(&back), mode(&back.join("sub"))), (0o1770, 0o2751));
+    assert_eq!(fs::read_to_string(back.join("same")).expect("read"), "content");
+    assert_eq!(fs::read_link(back.join("link")).expect("link").to_string_lossy(), "/etc/passwd");
+    // Into one that is there: files of the same names are replaced, others stay.
+    teu.run_fed(&["volume", "import", "two", "-"], &tar_of(&[Entry::file("same", b"new")])).ok();
+    assert_eq!(fs::read_to_string(back.join("same")).expect("read"), "new");
+    assert_eq!(fs::read_to_string(back.join("sub/file")).expect("read"), "content", "another name is another file now");
+    teu.run(&["volume", "export", "three"]).fails(1, &["no such volume: three"]);
+    teu.run(&["volume", "import", "three", "."]).fails(1, &["is a folder"]);
+    assert!(!names(&teu).contains("three"));
+}
+
+#[test]
+fn hostile_archives_stay_in_the_volume() {
+    let teu = Teu::new();
+    let outside = teu.work().join("outside");
+    fs::create_dir(&outside).expect("folder");
+    let target = outside.to_string_lossy().into_owned();
+    let through = vec![Entry::symlink("way", &target), Entry::file("way/evil", b"x")];
+    let up = vec![Entry::file("../../evil", b"x")];
+    let linked = vec![Entry::hardlink("shadow", "/etc/shadow")];
+    for (what, entries) in [("through a link", through), ("upwards", up), ("hard link", linked)] {
+        let output = teu.run_fed(&["volume", "import", "v"], &tar_of(&entries));
+        assert_ne!(output.code, 0, "{what}: {output}");
+        output.explains(&[]);
+        assert!(on_disk(&teu).is_empty(), "{what}: {:?}", on_disk(&teu));
+    }
+    teu.run_fed(&["volume", "import", "v"], b"no tar at all, but some text that is longer than nothing").explains(&[]);
+    let cut = tar_of(&[Entry::file("big", &[7; 4096])]);
+    teu.run_fed(&["volume", "import", "v"], &cut[..2000]).explains(&[]);
+    assert!(on_disk(&teu).is_empty(), "{:?}", on_disk(&teu));
+    assert_eq!(fs::read_dir(&outside).expect("list").count(), 0);
+    let escape = tar_of(&[Entry::file("a\u{1b}[2J/../b", b"x")]);
+    teu.run_fed(&["volume", "import", "v"], &escape).explains(&[]);
+}
+
+#[test]
+fn import_that_is_killed_leaves_no_volume() {
+    let teu = Teu::new();
+    let tar = tar_of(&[Entry::file("first", b"x"), Entry::file("second", &[7; 100_000])]);
+    let mut command = teu.command(&["volume", "import", "half"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut running = Running { child: command.spawn().expect("start") };
+    let mut input = running.child.stdin.take().expect("piped");
+    input.write_all(&tar[..50_000]).expect("write");
+    let half = || on_disk(&teu).into_iter().find(|name| name.starts_with(".making-"));
+    let making = wait_for("the half volume", SECOND * 10, half);
+    wait_for("its first file", SECOND * 10, || {
+        teu.root().join("volumes").join(&making).join("data/first").exists().then_some(())
+    });
+    assert!(names(&teu).is_empty(), "nobody sees it");
+    assert!(on_disk(&teu).contains(&making), "who looks leaves it to him who is at it");
+    running.child.kill().expect("kill");
+    running.wait(SECOND * 10).expect("dead");
+    drop(input);
+    assert!(names(&teu).is_empty() && on_disk(&teu).is_empty(), "swept: {:?}", on_disk(&teu));
+    teu.run_fed(&["volume", "import", "half"], &tar).ok();
+    assert_eq!(names(&teu), ["half".to_owned()].into());
+}
+
+#[test]
+fn many_at_once_agree() {
+    let teu = Teu::new();
+    let mut running: Vec<Running> = Vec::new();
+    for number in 0..8 {
+        let own = format!("own{number}");
+        running.push(teu.spawn(&["volume", "create", "--label", &format!("by={number}"), "shared"]));
+        running.push(teu.spawn(&["volume", "create", &own]));
+        running.push(teu.spawn(&["volume", "ls"]));
+        running.push(teu.spawn(&["volume", "prune", "-f"]));
+    }
+    for one in &mut running {
+        assert_eq!(one.wait(SECOND * 60), Some(0));
+    }
+    assert_eq!(names(&teu).len(), 9);
+    let mut removing: Vec<Running> = (0..8).map(|_| teu.spawn(&["volume", "rm", "shared"])).collect();
+    let codes: Vec<_> = removing.iter_mut().map(|one| one.wait(SECOND * 60).expect("ends")).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "one removes it, the others find none: {codes:?}");
+    let mut pruning: Vec<Running> = (0..4).map(|_| teu.spawn(&["volume", "prune", "-af"])).collect();
+    pruning.iter_mut().for_each(|one| assert_eq!(one.wait(SECOND * 60), Some(0)));
+    assert!(on_disk(&teu).is_empty(), "{:?}", on_disk(&teu));
+}
+
+#[test]
+fn volume_with_a_damaged_record_keeps_its_files() {
+    let teu = Teu::new();
+    teu.ok(&["volume", "create", "--label", "a=b", "v"]);
+    fs::write(teu.root().join("volumes/v/data/precious"), "x").expect("write");
+    for damage in ["", "{\"name\":", "[]"] {
+        fs::write(teu.root().join("volumes/v/volume.json"), damage).expect("write");
+        assert_eq!(names(&teu), ["v".to_owned()].into());
+        assert_eq!(inspect(&teu, "v")["Name"], "v");
+        teu.ok(&["volume", "prune", "-f"]);
+    }
+    assert!(teu.root().join("volumes/v/data/precious").exists());
+    teu.ok(&["volume", "rm", "v"]);
+    assert!(on_disk(&teu).is_empty());
+}
