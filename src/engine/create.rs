@@ -89,7 +89,7 @@ impl Inner {
         drop(claim);
         self.tell(EventAction::Create, &record, None);
         if let Err(error) = self.fill_volumes(&record) {
-            self.remove_locked(&record, lock, Anonymous::Removed)?;
+            let _ = self.remove_locked(&record, lock, Anonymous::Removed);
             return Err(error);
         }
         Ok((record, lock))

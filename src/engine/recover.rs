@@ -137,7 +137,8 @@ impl Inner {
             return Ok(());
         }
         let Ok(Some(_lock)) = Lock::try_folder(&folder) else { return Ok(()) };
-        self.sweep_volumes_of(&folder, name)?;
+        // What fails here is a dangling volume, which a prune finds: no reason to fail every list.
+        let _ = self.sweep_volumes_of(&folder, name);
         remove_tree(&folder).map_err(EngineError::io("remove", &folder))
     }
 

@@ -20,7 +20,7 @@ impl Engine {
                 created: container.created,
                 state: container.state,
                 size_bytes,
-                mounts: container.mounts.len(),
+                mounts: container.mounts.iter().filter(|mount| mount.volume_name().is_some()).count(),
             });
         }
         Ok(usage)

@@ -65,6 +65,7 @@ pub struct ContainerUsage {
     pub state: ContainerState,
     /// Bytes in its writable layer; none if a part of it cannot be read.
     pub size_bytes: Option<u64>,
+    /// Volumes that it uses.
     pub mounts: usize,
 }
 

@@ -15,7 +15,7 @@ pub fn check(options: &BTreeMap<String, String>) -> Result<()> {
     let flags: Vec<&str> = get("o").split(',').filter(|flag| !flag.is_empty()).collect();
     match (get("type"), get("device")) {
         ("tmpfs", _) => refused(
-            "type=tmpfs: memory of a volume's would end with nobody's leave; `--tmpfs /PATH` or `--mount type=tmpfs` gives a container its own"
+            "type=tmpfs: nobody stays to keep memory between two containers; `--tmpfs /PATH` or `--mount type=tmpfs` gives a container its own"
                 .to_owned(),
         ),
         ("" | "none", "") if flags.is_empty() => Ok(()),

@@ -171,7 +171,7 @@ fn volumes_from_another_container_are_shared() {
     assert_ne!(teu.run(&own).code, 0);
     assert_eq!(names(&teu).len(), 4, "/data, /more, kept, own: {:?}", names(&teu));
     teu.run(&["create", "--volumes-from", "nobody", "full"]).fails(1, &["No such container: nobody"]);
-    teu.run(&["create", "--volumes-from", "store:rx", "full"]).explains(&["ro and rw"]);
+    teu.run(&["create", "--volumes-from", "store:rx", "full"]).explains(&["store:rx", "CONTAINER:ro"]);
     // Removed with the one, they stay for the other.
     teu.ok(&["create", "--name", "other", "--volumes-from", "store", "full", "true"]);
     teu.ok(&["rm", "-v", "store"]);

@@ -2,7 +2,7 @@
 //!
 //! One who is killed at it leaves a note in the volume that it is half filled, and the next who uses it does it over again.
 
-use std::io::{self, Read};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use super::super::copy::extract::Extractor;
@@ -10,8 +10,11 @@ use super::super::copy::extraction;
 use super::super::tree::protocol::{Ask, Ids, Kind, Mounts};
 use super::super::tree::{Binds, Flow, Owner, Visit};
 use super::super::{EngineError, Inner, Result};
+use super::layers::{self, Whereabouts};
+use crate::image::pack::{self, PackError, PackOptions};
 use crate::model::{ContainerRecord, HOST_IMAGE, MountSource, VolumeName};
 use crate::runtime::{Place, own_maps};
+use crate::sys::file::enlarge_pipe;
 use crate::sys::in_root::Folder;
 
 impl Inner {
@@ -35,6 +38,47 @@ impl Inner {
     }
 
     fn copy_from_image(&self, record: &ContainerRecord, target: &Path, volume: &VolumeName, data: &Path) -> Result<()> {
+        // An ordinary user may not be allowed to read all of a layer, and what was copied into the container counts, too.
+        if !rustix::process::geteuid().is_root() || self.upper(&record.id).exists() {
+            return self.copy_from_overlay(record, target, volume, data);
+        }
+        let layers = self.lower_folders(record)?;
+        match layers::find(&layers, target).map_err(EngineError::io("look into the layers for", target))? {
+            Whereabouts::Nowhere => Ok(()),
+            Whereabouts::In(folder, path) => self.copy_from_folder(&folder, &path, volume, data),
+            Whereabouts::Unclear => self.copy_from_overlay(record, target, volume, data),
+        }
+    }
+
+    fn copy_from_folder(&self, folder: &Folder, path: &Path, volume: &VolumeName, data: &Path) -> Result<()> {
+        let (reader, writer) = io::pipe().map_err(EngineError::io("copy", path))?;
+        enlarge_pipe(&writer);
+        std::thread::scope(|scope| {
+            let packing = scope.spawn(move || {
+                let out = BufWriter::with_capacity(256 << 10, writer);
+                let packed = pack::tree(folder, &PackOptions::default(), out);
+                packed.and_then(|mut out| out.flush().map_err(PackError::Write))
+            });
+            let extracted = self.extract_whole(reader, volume, data);
+            let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match packed {
+                // Who writes the files knows why he has stopped reading.
+                Ok(()) | Err(PackError::Write(_)) => extracted,
+                Err(PackError::Read { path: inner, source }) => Err(EngineError::io("read", &path.join(inner))(source)),
+                Err(PackError::Refused { path: inner, reason }) => {
+                    Err(EngineError::Invalid { what: format!("{}: {reason}", path.join(inner).display()) })
+                }
+            }
+        })
+    }
+
+    fn copy_from_overlay(
+        &self,
+        record: &ContainerRecord,
+        target: &Path,
+        volume: &VolumeName,
+        data: &Path,
+    ) -> Result<()> {
         let place = Place::Stopped(Box::new(self.visit_request(record, Binds::Hidden)?));
         let mut visit = Visit::begin(&place, Flow::FromContainer, Owner::Container(&record.name), None)?;
         let found = visit.look(target.as_os_str().as_encoded_bytes(), true)?;

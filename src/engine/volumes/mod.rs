@@ -4,6 +4,7 @@
 mod archive;
 mod claim;
 mod fill;
+mod layers;
 mod leave;
 mod nearest;
 
