@@ -15,6 +15,7 @@ mod layer;
 mod limits;
 mod log;
 mod mount;
+pub mod mount_text;
 mod network;
 mod os_name;
 mod printable;

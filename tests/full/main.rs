@@ -14,6 +14,7 @@ mod faults;
 mod fixtures;
 mod live_limits;
 mod mapped_ids;
+mod mounts;
 mod networks;
 mod oci_engines;
 mod oci_foreground;

@@ -2,6 +2,8 @@
 
 use clap::Parser;
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::model::{MountPropagation, MountSource, MountsBelow};
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Refusal, absolute_target, normal, refuse};
-use crate::cli::failure::Failure;
+use super::{MountTextError, absolute_target, normal, refuse};
 use crate::model::{Mount, MountPropagation, MountSource, MountsBelow, VolumeName, parse_bytes};
 
 /// What `--mount` says, before it is known to make sense together.
@@ -31,18 +30,17 @@ struct Spelled {
 const LONG: &str = "write type=bind|volume|tmpfs|image,source=…,target=…, then readonly, bind-propagation=…, bind-recursive=…, \
                     volume-subpath=…, volume-nocopy, image-subpath=…, tmpfs-size=…, tmpfs-mode=…";
 
-pub fn mount(text: &str, folder: &Path) -> Result<Mount, Failure> {
-    let invalid =
-        |(why, hint): (String, String)| Failure::usage(format!("invalid --mount {text:?}: {why}")).with_hint(hint);
+/// `KEY=VALUE,…`, of which `target` is needed. Relative paths are read against `folder`.
+pub fn parse_mount(text: &str, folder: &Path) -> Result<Mount, MountTextError> {
     let mut spelled = Spelled::default();
-    for field in fields(text).map_err(invalid)? {
-        spelled.take(&field).map_err(invalid)?;
+    for field in fields(text)? {
+        spelled.take(&field)?;
     }
-    spelled.mount(folder).map_err(invalid)
+    spelled.mount(folder)
 }
 
 impl Spelled {
-    fn take(&mut self, field: &str) -> Result<(), Refusal> {
+    fn take(&mut self, field: &str) -> Result<(), MountTextError> {
         let (key, value) = field.split_once('=').map_or((field, None), |(key, value)| (key, Some(value)));
         let key = key.trim().to_ascii_lowercase();
         for kind in ["bind", "volume", "tmpfs", "image"] {
@@ -99,7 +97,7 @@ impl Spelled {
         Ok(())
     }
 
-    fn set_below(&mut self, below: MountsBelow) -> Result<(), Refusal> {
+    fn set_below(&mut self, below: MountsBelow) -> Result<(), MountTextError> {
         if self.below.is_some_and(|other| other != below) {
             return refuse(
                 "bind-nonrecursive and bind-recursive contradict each other",
@@ -110,7 +108,7 @@ impl Spelled {
         Ok(())
     }
 
-    fn mount(self, folder: &Path) -> Result<Mount, Refusal> {
+    fn mount(self, folder: &Path) -> Result<Mount, MountTextError> {
         let kind = self.kind.clone().unwrap_or_else(|| "volume".to_owned());
         if let Some((owner, key)) = self.own_keys.iter().find(|(owner, _)| *owner != kind) {
             return refuse(
@@ -150,7 +148,7 @@ impl Spelled {
         Ok(Mount { source, target, read_only })
     }
 
-    fn bind(&self, folder: &Path) -> Result<MountSource, Refusal> {
+    fn bind(&self, folder: &Path) -> Result<MountSource, MountTextError> {
         let Some(source) = self.source.as_deref() else {
             return refuse("it has no source", "add source=/PATH/ON/THIS/MACHINE");
         };
@@ -177,7 +175,7 @@ impl Spelled {
         Ok(MountSource::Bind { path, propagation: self.propagation.unwrap_or_default(), below, create: self.create })
     }
 
-    fn volume(self) -> Result<MountSource, Refusal> {
+    fn volume(self) -> Result<MountSource, MountTextError> {
         let name = match &self.source {
             None => None,
             Some(name) => match name.parse::<VolumeName>() {
@@ -203,13 +201,13 @@ impl Spelled {
     }
 }
 
-fn set(place: &mut bool, value: bool) -> Result<(), Refusal> {
+fn set(place: &mut bool, value: bool) -> Result<(), MountTextError> {
     *place = value;
     Ok(())
 }
 
 /// Go's strconv.ParseBool.
-fn flag(key: &str, value: Option<&str>) -> Result<bool, Refusal> {
+fn flag(key: &str, value: Option<&str>) -> Result<bool, MountTextError> {
     match value {
         None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
         Some("0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
@@ -219,14 +217,14 @@ fn flag(key: &str, value: Option<&str>) -> Result<bool, Refusal> {
     }
 }
 
-fn propagation(word: &str) -> Result<MountPropagation, Refusal> {
+fn propagation(word: &str) -> Result<MountPropagation, MountTextError> {
     word.parse().or_else(|()| {
         let words = MountPropagation::ALL.map(MountPropagation::word).join(", ");
         refuse(format!("there is no bind-propagation {word:?}"), format!("there are {words}"))
     })
 }
 
-fn below(word: &str) -> Result<MountsBelow, Refusal> {
+fn below(word: &str) -> Result<MountsBelow, MountTextError> {
     match word {
         "enabled" => Ok(MountsBelow::Shown),
         "disabled" => Ok(MountsBelow::Hidden),
@@ -244,7 +242,7 @@ fn below(word: &str) -> Result<MountsBelow, Refusal> {
 }
 
 /// Of a volume or an image: below it, by its text already.
-fn subpath(text: &str) -> Result<PathBuf, Refusal> {
+fn subpath(text: &str) -> Result<PathBuf, MountTextError> {
     let path = Path::new(text);
     if path.is_absolute() || path.components().any(|part| part == Component::ParentDir) || text.contains('\0') {
         return refuse(format!("the subpath {text:?} leads out"), "it is relative to the top and has no ..");
@@ -262,7 +260,7 @@ fn pair(text: &str) -> (String, String) {
 }
 
 /// The fields of one line of comma-separated values: one that begins with a quote may hold commas, and quotes doubled.
-fn fields(text: &str) -> Result<Vec<String>, Refusal> {
+fn fields(text: &str) -> Result<Vec<String>, MountTextError> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
@@ -281,7 +279,7 @@ fn fields(text: &str) -> Result<Vec<String>, Refusal> {
     }
 }
 
-fn quoted_field(text: &str) -> Result<(String, &str), Refusal> {
+fn quoted_field(text: &str) -> Result<(String, &str), MountTextError> {
     let mut field = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('"') {
