@@ -1,8 +1,10 @@
 //! `network …`: the networks that containers can be in.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::connect::is_wish_for;
+use super::leases::LeaseCount;
 use super::place::{Entry, names_in};
 use super::wires::{Connected, machine};
 use super::{Engine, EngineError, Inner, Result};
@@ -17,6 +19,8 @@ pub struct NetworkInspect {
     pub network: Network,
     /// Running containers that are in it.
     pub containers: Vec<(Id, Name, Endpoint)>,
+    /// Addresses in use, for each subnet where this user leases them.
+    pub leases: Vec<LeaseCount>,
 }
 
 impl Engine {
@@ -41,7 +45,8 @@ impl Engine {
                 Some((container.id.clone(), container.name.clone(), endpoint.clone()))
             };
             let containers = running.iter().filter_map(of).collect();
-            NetworkInspect { network, containers }
+            let leases = self.0.leases(&network);
+            NetworkInspect { network, containers, leases }
         };
         Ok(self.networks()?.into_iter().map(overview).collect())
     }
@@ -50,7 +55,8 @@ impl Engine {
     pub fn network_inspect(&self, target: &str) -> Result<NetworkInspect> {
         let network = self.0.networks()?.find(target)?;
         let containers = self.0.members(&network)?;
-        Ok(NetworkInspect { network, containers })
+        let leases = self.0.leases(&network);
+        Ok(NetworkInspect { network, containers, leases })
     }
 
     /// Removes a network, and its bridge. Refused while a running container is in it.
@@ -69,6 +75,12 @@ impl Engine {
 
     /// Removes the networks that no container is made for, running or not, and returns them.
     pub fn network_prune(&self, labels: &BTreeMap<String, Option<String>>) -> Result<Vec<Network>> {
+        let unused = self.network_prune_preview(labels)?;
+        unused.iter().map(|network| self.network_remove(network.id.as_str())).collect()
+    }
+
+    /// What [`Engine::network_prune`] would remove.
+    pub fn network_prune_preview(&self, labels: &BTreeMap<String, Option<String>>) -> Result<Vec<Network>> {
         let records = self.0.all_records()?;
         let wanted = |network: &Network| {
             labels.iter().all(|(key, value)| {
@@ -80,7 +92,7 @@ impl Engine {
             .into_iter()
             .skip(1)
             .filter(|network| wanted(network) && !records.iter().any(|record| is_made_for(record, network)));
-        unused.map(|network| self.network_remove(network.id.as_str())).collect()
+        Ok(unused.collect())
     }
 
     /// How a container is connected now; nothing if it does not run or has no network of teu's.
@@ -97,7 +109,11 @@ impl Engine {
 
 impl Inner {
     pub(super) fn networks(&self) -> Result<Book> {
-        Ok(Book::open(&self.folders.data.join("networks"))?)
+        Ok(Book::open(&self.networks_folder())?)
+    }
+
+    pub(super) fn networks_folder(&self) -> PathBuf {
+        self.folders.data.join("networks")
     }
 
     /// All containers' records, those that cannot be read left out.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::place::{make_folder, names_in};
+use super::wires::CONNECTED;
 use super::{Engine, EngineError, Result};
 use crate::monitor::STATE;
 use crate::sys::inotify::{Inotify, Notice, Watched};
@@ -27,6 +28,13 @@ pub struct Changes {
     pub images: bool,
     /// A volume came or went: list again.
     pub volumes: bool,
+    /// A network was defined, joined, left or removed: list again.
+    pub networks: bool,
+}
+
+impl Changes {
+    /// As much as there is.
+    pub const ALL: Self = Self { containers: true, images: true, volumes: true, networks: true };
 }
 
 /// What a watched folder holds.
@@ -41,6 +49,8 @@ enum Subject {
     /// The image store's top.
     Images,
     Volumes,
+    /// Networks' definitions.
+    Networks,
 }
 
 /// A watch on what any teu process does. Its descriptor becomes readable when something changed.
@@ -88,7 +98,7 @@ impl Watch {
     fn gather(&mut self, changes: &mut Changes) -> Result<()> {
         for notice in self.inotify.read().map_err(EngineError::io("watch", &self.lives))? {
             match notice {
-                Notice::Overflow => *changes = Changes { containers: true, images: true, volumes: true },
+                Notice::Overflow => *changes = Changes::ALL,
                 Notice::FolderGone { folder } => {
                     self.subjects.remove(&folder);
                 }
@@ -133,6 +143,9 @@ fn note(changes: &mut Changes, subject: Option<Subject>, name: &OsStr) {
             changes.containers = true;
         }
         Some(Subject::Life) if name == STATE => changes.containers = true,
+        // How it is connected, and what it publishes, stands in its row too.
+        Some(Subject::Life) if name == CONNECTED => (changes.containers, changes.networks) = (true, true),
+        Some(Subject::Networks) if !name.as_encoded_bytes().starts_with(b".") => changes.networks = true,
         Some(Subject::Images) if name == "index.json" => changes.images = true,
         Some(Subject::Volumes) if !name.as_encoded_bytes().starts_with(b".") => changes.volumes = true,
         _ => {}
@@ -157,6 +170,7 @@ impl Engine {
         watch.watch_folder(&engine.names(), Subject::Containers)?;
         watch.watch_folder(&engine.images_folder(), Subject::Images)?;
         watch.watch_folder(&engine.volumes_folder(), Subject::Volumes)?;
+        watch.watch_folder(&engine.networks_folder(), Subject::Networks)?;
         watch.watch_folder(&engine.lives(), Subject::Lives)?;
         for life in names_in(&engine.lives())? {
             watch.watch_life(life.as_ref())?;
@@ -204,5 +218,7 @@ mod tests {
         let wish = crate::model::VolumeWish { name: "data".parse().ok(), ..Default::default() };
         engine.volume_create(&wish).expect("a volume");
         assert_eq!(watch.next(SOON).expect("wait"), Some(Changes { volumes: true, ..Changes::default() }));
+        std::fs::write(engine.0.networks_folder().join("lan.json"), b"{}").expect("write");
+        assert_eq!(watch.next(SOON).expect("wait"), Some(Changes { networks: true, ..Changes::default() }));
     }
 }

@@ -25,7 +25,7 @@ const POOLS: [&str; 3] = ["10.92.0.0/14", "172.30.0.0/15", "192.168.240.0/20"];
 const POOL_LENGTH: u8 = 24;
 
 /// What a new network is to be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkWish {
     pub name: Name,
     pub driver: NetworkDriver,

@@ -76,6 +76,14 @@ impl Lease {
     }
 }
 
+/// How many addresses of a subnet containers may have.
+pub fn leasable(subnet: &Subnet) -> u64 {
+    let (first, last) = hosts(subnet);
+    let gateway = number_of(subnet.subnet, subnet.gateway);
+    let all = (last + 1).saturating_sub(first);
+    if (first..=last).contains(&gateway) { all.saturating_sub(1) } else { all }
+}
+
 /// Whether a network has the addresses that a container wishes for.
 pub fn check_wish(network: &Network, wish: &EndpointWish) -> Result<()> {
     for (address, v6) in [(wish.address, false), (wish.address6, true)] {
@@ -170,6 +178,7 @@ mod tests {
         let shown: Vec<String> = leases.iter().map(|lease| lease.address().to_string()).collect();
         assert_eq!(shown, ["10.9.0.2/29", "10.9.0.3/29", "10.9.0.4/29", "10.9.0.5/29", "10.9.0.6/29"]);
         assert!(matches!(take(None, None), Err(NetworkError::NoAddressLeft { .. })));
+        assert_eq!(leasable(&four), 5);
         assert!(matches!(take(address("10.9.0.4"), None), Err(NetworkError::AddressTaken { .. })));
         leases.remove(2);
         assert_eq!(Lease::held(&file, &four).expect("look").len(), 4);

@@ -22,7 +22,7 @@ pub use attach::{attach, detach, lead_out, mac_of};
 pub use book::{Book, Collision, NetworkWish};
 pub use error::NetworkError;
 pub use firewall::{Firewall, ForeignChain, Whole};
-pub use lease::{Lease, check_wish};
+pub use lease::{Lease, check_wish, leasable};
 pub use link::{Inner, Link, Links, Mac, Route, Shared};
 pub use machine::Machine;
 pub use ports::{HeldPort, hold};

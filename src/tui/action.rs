@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 use super::effect::PruneWish;
+use super::network_deed::NetworkTold;
 use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::Theme;
@@ -117,6 +118,8 @@ pub enum Told {
         image: String,
         name: Name,
         command: Vec<String>,
+        /// What it is in if nothing else is said.
+        network: String,
     },
     /// A run was asked for by the form with this pane.
     Ran {
@@ -191,6 +194,7 @@ pub enum Told {
         end: PaneEnd,
     },
     ThemeLoaded(Box<Theme>),
+    Network(NetworkTold),
     Problem(Problem),
 }
 

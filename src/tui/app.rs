@@ -6,7 +6,7 @@ use super::data::Data;
 use super::dialogs::Dialog;
 use super::keymap::Keymap;
 use super::screens::{
-    Charts, Containers, Diff, Files, Images, Inspect, Layers, Logs, Search, Shells, Transfers, Usage,
+    Charts, Containers, Diff, Files, Images, Inspect, Layers, Logs, Networks, Search, Shells, Traffic, Transfers, Usage,
 };
 use super::step::Page;
 use super::theme::Theme;
@@ -29,6 +29,8 @@ pub struct App {
     pub inspect: Inspect,
     pub shells: Shells,
     pub transfers: Transfers,
+    pub networks: Networks,
+    pub traffic: Traffic,
     pub usage: Usage,
     pub diff: Diff,
     pub files: Files,
@@ -59,6 +61,8 @@ impl App {
             inspect: Inspect::default(),
             shells: Shells::default(),
             transfers: Transfers::default(),
+            networks: Networks::default(),
+            traffic: Traffic::default(),
             usage: Usage::default(),
             diff: Diff::default(),
             files: Files::default(),
@@ -94,13 +98,15 @@ impl App {
             Page::Shells if self.shells.has_keys() => Shells::PANE_SCOPES,
             Page::Shells => Shells::SCOPES,
             Page::Transfers => Transfers::SCOPES,
+            Page::Networks => Networks::SCOPES,
             Page::Usage => Usage::SCOPES,
             Page::Diff(_) => Diff::SCOPES,
             Page::Files(_) => self.files.scopes(),
             Page::Logs(_) => Logs::SCOPES,
             Page::Charts(_) => Charts::SCOPES,
+            Page::Traffic(_) => Traffic::SCOPES,
             Page::Inspect(_) => Inspect::SCOPES,
-            Page::InspectImage(_) => Inspect::IMAGE_SCOPES,
+            Page::InspectImage(_) | Page::InspectNetwork(_) => Inspect::IMAGE_SCOPES,
         }
     }
 }

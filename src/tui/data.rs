@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use crate::engine::Machine;
+use super::action::Problem;
+use crate::engine::{Machine, NetworkInspect};
 use crate::model::{ContainerSummary, Id, ImageSummary, Sample, SessionSummary, Timestamp, Usage};
 
 /// Samples kept of each container: five minutes at one a second.
@@ -82,6 +83,9 @@ pub struct Data {
     /// None until the first list has come.
     pub containers: Option<Vec<ContainerSummary>>,
     pub images: Option<Vec<ImageSummary>>,
+    pub networks: Option<Vec<NetworkInspect>>,
+    /// Why they could not be listed the last time.
+    pub networks_problem: Option<Problem>,
     pub usage: HashMap<Id, Track>,
     pub machine: Option<MachineView>,
     /// Living sessions of containers that were looked at.
@@ -98,6 +102,15 @@ impl Data {
 
     pub fn container(&self, id: &Id) -> Option<&ContainerSummary> {
         self.containers.as_ref()?.iter().find(|container| container.id == *id)
+    }
+
+    pub fn network(&self, id: &Id) -> Option<&NetworkInspect> {
+        self.networks.as_ref()?.iter().find(|it| it.network.id == *id)
+    }
+
+    /// The networks' names, the default one first.
+    pub fn network_names(&self) -> impl Iterator<Item = String> {
+        self.networks.iter().flatten().map(|it| it.network.name.to_string())
     }
 
     pub fn image(&self, label: &str) -> Option<&ImageSummary> {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use crate::model::{CreateRequest, FilePlace, Id, Name, PruneScope, Reference, SessionId, Signal, Size, UpdateRequest};
 
+use super::network_deed::NetworkDeed;
 use super::shell::{PaneId, SharedTerminal};
 use super::transfer::{TransferId, Wish};
 
@@ -146,6 +147,8 @@ pub enum Effect {
     CancelTransfer {
         id: TransferId,
     },
+    /// Something about networks or published ports.
+    Network(NetworkDeed),
     LoadTheme {
         after: String,
     },

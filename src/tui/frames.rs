@@ -2,6 +2,7 @@
 
 pub mod files;
 mod images;
+mod networks;
 pub mod search;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -352,6 +353,7 @@ const SCENES: &[Scene] = &[
             image: "host".to_owned(),
             name: "brave_hopper".parse().expect("a name"),
             command: vec!["/bin/bash".to_owned()],
+            network: "bridge".to_owned(),
         };
         tell(app, told);
     }),
@@ -411,7 +413,14 @@ pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
         make(&mut app);
         (*name, draw(&mut app))
     };
-    SCENES.iter().chain(images::SCENES).chain(files::SCENES).chain(search::SCENES).map(draw_scene).collect()
+    SCENES
+        .iter()
+        .chain(images::SCENES)
+        .chain(files::SCENES)
+        .chain(search::SCENES)
+        .chain(networks::SCENES)
+        .map(draw_scene)
+        .collect()
 }
 
 /// The buffer's text, with colours left out.
@@ -476,6 +485,9 @@ mod tests {
             "usage",
             "files",
             "file-bytes",
+            "networks",
+            "traffic",
+            "wires",
         ];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();

@@ -16,10 +16,13 @@ mod filter;
 #[cfg(test)]
 mod frames;
 mod guard;
+mod header;
 mod keymap;
 mod list;
 mod list_keys;
+mod network_deed;
 mod perform;
+mod ports;
 mod run;
 #[cfg(test)]
 mod sample;

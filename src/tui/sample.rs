@@ -5,6 +5,7 @@ mod images;
 mod networks;
 
 pub use images::{changes, disk_usage, image_inspect, layer_contents, pruned, stacks};
+pub use networks::networks;
 
 use crate::model::{
     ContainerState, ContainerSummary, Digest, ExitReason, ExitStatus, Id, ImageSummary, Limits, Mount, NetworkMode,
@@ -73,7 +74,7 @@ pub fn restarting(code: u8, seconds: i64) -> ContainerState {
 pub fn containers() -> Vec<ContainerSummary> {
     let limits = Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100), ..Limits::default() };
     let mount = Mount::bind("/srv/site", "/usr/share/www").read_only();
-    vec![
+    let mut all = vec![
         ContainerSummary { limits, mounts: vec![mount], ..container(1, "brave_hopper", "host", running(4000)) },
         container(2, "web", "nginx:1.27", running(90_000)),
         ContainerSummary { network: NetworkMode::Host, ..container(3, "postgres-main", "postgres:17", running(45)) },
@@ -82,7 +83,15 @@ pub fn containers() -> Vec<ContainerSummary> {
         container(6, "build", "rust:1.90", exited(0, ExitReason::Exit)),
         container(7, "tests", "rust:1.90", exited(101, ExitReason::Exit)),
         container(8, "hungry_turing", "localhost:5000/ml/train:v3", exited(137, ExitReason::OutOfMemory)),
-    ]
+    ];
+    for (container, number) in all.iter_mut().zip(1..) {
+        container.networks = networks::endpoints(number);
+        container.ports = networks::published(number);
+        if !container.networks.is_empty() {
+            container.network = NetworkMode::Networks;
+        }
+    }
+    all
 }
 
 /// What a search tells of registries that have answered.
@@ -192,6 +201,7 @@ pub fn app(size: crate::model::Size) -> crate::tui::app::App {
     app.data.now = Some(now());
     app.data.set_containers(containers());
     app.data.images = Some(images());
+    app.data.networks = Some(networks());
     for second in 0..90 {
         app.data.add_usage(usage(second));
     }

@@ -18,14 +18,18 @@ pub enum Page {
     Search,
     Shells,
     Transfers,
+    Networks,
     /// What lies on the disk.
     Usage,
     Logs(Id),
     Charts(Id),
+    /// A container's interfaces, and what they move.
+    Traffic(Id),
     Inspect(Id),
     /// What a container has changed of its image's files.
     Diff(Id),
     InspectImage(String),
+    InspectNetwork(Id),
     /// The layers of an image.
     Layers(String),
     /// The files of a container or a volume.

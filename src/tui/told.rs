@@ -1,8 +1,11 @@
 //! What the engine tells, put where it belongs.
 
+mod network;
+
 use super::action::{PaneEnd, Pulse, Told};
 use super::app::App;
 use super::effect::Effect;
+use super::network_deed::NetworkDeed;
 use super::step::{Page, Step};
 use super::toast::Toast;
 use crate::model::Pruned;
@@ -86,6 +89,9 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
                     steps.push(Step::Do(Effect::Inspect(id.clone())));
                 }
             }
+            if changes.networks || changes.containers {
+                steps.push(Step::Do(Effect::Network(NetworkDeed::List)));
+            }
             if changes.images {
                 steps.push(Step::Do(Effect::ListImages));
             }
@@ -132,10 +138,11 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             let toast = result.map_or_else(Toast::from, Toast::good);
             return vec![Step::Toast(toast), Step::Do(Effect::ListImages)];
         }
-        Told::FormFilled { image, name, command } => {
+        Told::FormFilled { image, name, command, network } => {
             for dialog in &mut app.dialogs {
                 if let super::dialogs::Dialog::Run(form) = dialog {
                     form.fill(&image, &name, &command);
+                    form.know_networks(app.data.network_names(), &network);
                 }
             }
         }
@@ -190,6 +197,7 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             app.tell_colors();
             return vec![Step::Toast(Toast::good(format!("theme {}", app.theme.name())))];
         }
+        Told::Network(told) => return network::told(app, told),
         Told::Problem(problem) => {
             app.shells.forget_pending();
             return vec![Step::Toast(problem.into())];

@@ -8,7 +8,9 @@ use super::canvas::Target;
 use super::commands::Command;
 use super::dialogs::{Dialog, Help, Palette};
 use super::effect::Effect;
+use super::header::{TABS, tab_of};
 use super::keymap::Chord;
+use super::network_deed::NetworkDeed;
 use super::step::{Page, Step, World};
 use super::toast::Toast;
 use super::transfer::Wish;
@@ -68,6 +70,9 @@ fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
                     let busy = targets.iter().map(|(id, _)| (id.clone(), verb.under_way()));
                     app.data.busy.extend(busy);
                     app.containers.list.clear_marks();
+                }
+                if matches!(effect, Effect::Network(NetworkDeed::Remove(_))) {
+                    app.networks.list.clear_marks();
                 }
                 if matches!(effect, Effect::RemoveImages { .. }) {
                     app.images.list.clear_marks();
@@ -179,6 +184,16 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
             app.inspect.open(&page);
             vec![Step::Do(Effect::InspectImage(image.clone()))]
         }
+        Page::InspectNetwork(id) => {
+            app.inspect.open(&page);
+            app.inspect.told_network(&page, app.data.network(id));
+            Vec::new()
+        }
+        Page::Networks => vec![Step::Do(Effect::Network(NetworkDeed::List))],
+        Page::Traffic(id) => {
+            app.traffic.open(id);
+            Vec::new()
+        }
         Page::Layers(image) => app.layers.open(image),
         Page::Diff(id) => app.diff.open(id),
         Page::Files(place) => app.files.open(place),
@@ -199,8 +214,11 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
 
 fn back(app: &mut App, effects: &mut Vec<Effect>) {
     let gone = |page: &Page| match page {
-        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id) => app.data.container(id).is_none(),
+        Page::Logs(id) | Page::Charts(id) | Page::Traffic(id) | Page::Inspect(id) | Page::Diff(id) => {
+            app.data.container(id).is_none()
+        }
         Page::Files(FilePlace::Container(id)) => !app.data.containers.iter().flatten().any(|it| it.id.as_str() == id),
+        Page::InspectNetwork(id) => app.data.network(id).is_none(),
         _ => false,
     };
     let page = loop {
@@ -226,13 +244,14 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
     let taken = match app.page {
         Page::Containers => app.containers.typed(key, &app.data).then(Vec::new),
         Page::Images => app.images.typed(key, &app.data).then(Vec::new),
+        Page::Networks => app.networks.typed(key, &app.data).then(Vec::new),
         Page::Search => app.search.typed(key),
         Page::Logs(_) => app.logs.typed(key, height).then(Vec::new),
-        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.typed(key).then(Vec::new),
+        Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) => app.inspect.typed(key).then(Vec::new),
         Page::Layers(_) => app.layers.typed(key).then(Vec::new),
         Page::Diff(_) => app.diff.typed(key).then(Vec::new),
         Page::Files(_) => app.files.typed(key, height).then(Vec::new),
-        Page::Charts(_) | Page::Shells | Page::Transfers | Page::Usage => None,
+        Page::Charts(_) | Page::Traffic(_) | Page::Shells | Page::Transfers | Page::Usage => None,
     };
     if let Some(steps) = taken {
         return steps;
@@ -264,9 +283,6 @@ fn on_paste(app: &mut App, text: &str) -> Vec<Step> {
     }
 }
 
-/// The pages that Tab walks through.
-const TABS: [Page; 5] = [Page::Containers, Page::Images, Page::Search, Page::Shells, Page::Transfers];
-
 fn on_command(app: &mut App, command: Command) -> Vec<Step> {
     match command {
         Command::Quit => return vec![Step::Do(Effect::Quit)],
@@ -281,10 +297,11 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Command::ShowShells => return vec![Step::Show(Page::Shells)],
         Command::ShowUsage => return vec![Step::Show(Page::Usage)],
         Command::ShowTransfers => return vec![Step::Show(Page::Transfers)],
+        Command::ShowNetworks => return vec![Step::Show(Page::Networks)],
         Command::CancelPull => return app.transfers.cancel_newest(),
         Command::NextTab | Command::PreviousTab => return vec![Step::Show(tab_beside(app, command))],
         Command::NextView | Command::PreviousView => return next_view(app, command),
-        Command::ViewLogs | Command::ViewCharts | Command::ViewInspect | Command::ViewDiff => {
+        Command::ViewLogs | Command::ViewCharts | Command::ViewTraffic | Command::ViewInspect | Command::ViewDiff => {
             return this_view(app, command);
         }
         Command::NextContainer | Command::PreviousContainer => return next_container(app, command),
@@ -306,6 +323,10 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
             steps.extend(told::image_wish(app));
             steps
         }
+        Page::Networks => {
+            app.networks.list.set_height(app.seen.list_height);
+            app.networks.command(command, world)
+        }
         Page::Layers(_) => app.layers.command(command, app.seen.list_height),
         Page::Diff(_) => app.diff.command(command, app.seen.list_height),
         Page::Files(_) if app.files.is_viewing() => app.files.command(command, height, app.size.columns),
@@ -313,9 +334,11 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Page::Usage => app.usage.command(command, app.seen.list_height),
         Page::Search => app.search.command(command, app.seen.list_height, &app.data),
         Page::Logs(_) => app.logs.command(command, height),
-        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.command(command, height),
+        Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) => app.inspect.command(command, height),
         Page::Charts(_) if command == Command::Back => vec![Step::Back],
         Page::Charts(_) => app.charts.command(command),
+        Page::Traffic(_) if command == Command::Back => vec![Step::Back],
+        Page::Traffic(_) => app.traffic.command(command),
         Page::Transfers => app.transfers.command(command, height),
         Page::Shells if command == Command::Back => vec![Step::Back],
         Page::Shells => app.shells.command(command),
@@ -323,25 +346,21 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
 }
 
 fn tab_beside(app: &App, command: Command) -> Page {
-    let page = match app.page {
-        Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Page::Images,
-        Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) => Page::Containers,
-        Page::Files(FilePlace::Container(_)) => Page::Containers,
-        ref page => page.clone(),
-    };
-    let at = TABS.iter().position(|tab| *tab == page).unwrap_or(0);
+    let page = tab_of(&app.page);
+    let at = TABS.iter().position(|tab| tab.page == page).unwrap_or(0);
     let step = if command == Command::NextTab { 1 } else { TABS.len() - 1 };
-    TABS[(at + step) % TABS.len()].clone()
+    TABS[(at + step) % TABS.len()].page.clone()
 }
 
 /// The same container's next view; it takes the place of this one, so that Back leads to the list.
 fn next_view(app: &mut App, command: Command) -> Vec<Step> {
-    let views: [fn(Id) -> Page; 4] = [Page::Logs, Page::Charts, Page::Inspect, Page::Diff];
+    let views: [fn(Id) -> Page; 5] = [Page::Logs, Page::Charts, Page::Traffic, Page::Inspect, Page::Diff];
     let (at, id) = match &app.page {
         Page::Logs(id) => (0, id.clone()),
         Page::Charts(id) => (1, id.clone()),
-        Page::Inspect(id) => (2, id.clone()),
-        Page::Diff(id) => (3, id.clone()),
+        Page::Traffic(id) => (2, id.clone()),
+        Page::Inspect(id) => (3, id.clone()),
+        Page::Diff(id) => (4, id.clone()),
         _ => return Vec::new(),
     };
     let step = if command == Command::NextView { 1 } else { views.len() - 1 };
@@ -350,11 +369,14 @@ fn next_view(app: &mut App, command: Command) -> Vec<Step> {
 
 /// Another view of the same container, by its own key.
 fn this_view(app: &mut App, command: Command) -> Vec<Step> {
-    let (Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id)) = &app.page else { return Vec::new() };
+    let (Page::Logs(id) | Page::Charts(id) | Page::Traffic(id) | Page::Inspect(id) | Page::Diff(id)) = &app.page else {
+        return Vec::new();
+    };
     let id = id.clone();
     let page = match command {
         Command::ViewLogs => Page::Logs(id),
         Command::ViewCharts => Page::Charts(id),
+        Command::ViewTraffic => Page::Traffic(id),
         Command::ViewDiff => Page::Diff(id),
         _ => Page::Inspect(id),
     };
@@ -365,6 +387,7 @@ fn next_container(app: &mut App, command: Command) -> Vec<Step> {
     let (view, id): (fn(Id) -> Page, Id) = match &app.page {
         Page::Logs(id) => (Page::Logs, id.clone()),
         Page::Charts(id) => (Page::Charts, id.clone()),
+        Page::Traffic(id) => (Page::Traffic, id.clone()),
         Page::Inspect(id) => (Page::Inspect, id.clone()),
         Page::Diff(id) => (Page::Diff, id.clone()),
         _ => return Vec::new(),
@@ -405,7 +428,8 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
         let is_click = matches!(event.kind, MouseEventKind::Down(MouseButton::Left));
         // A click beside the dialog hits the screen below: it closes.
         let inside = hit.map(|(_, target)| target).filter(|_| app.seen.in_dialog(event.column, event.row));
-        return if is_click { dialog.click(inside) } else { Vec::new() };
+        let world = World { data: &app.data, keymap: &app.keymap };
+        return if is_click { dialog.click(inside, world) } else { Vec::new() };
     }
     if let Some((area, Target::Pane(pane))) = hit {
         app.dirty |= !matches!(event.kind, MouseEventKind::Moved);
@@ -437,6 +461,7 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
                 steps.extend(told::image_wish(app));
                 steps
             }
+            Page::Networks => app.networks.click(target, &app.data),
             Page::Diff(_) => app.diff.click(target),
             Page::Files(_) => app.files.click(target),
             Page::Usage => app.usage.click(target),
@@ -452,13 +477,16 @@ fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
     let command = if lines < 0 { Command::Up } else { Command::Down };
     match app.page {
         Page::Logs(_) => app.logs.wheel(lines, app.seen.text_height),
-        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.scroll(lines, app.seen.text_height),
-        Page::Containers | Page::Images | Page::Search => return on_command(app, command),
+        Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) => {
+            app.inspect.scroll(lines, app.seen.text_height)
+        }
+        Page::Containers | Page::Images | Page::Networks | Page::Search => return on_command(app, command),
         Page::Transfers => app.transfers.wheel(lines, app.seen.text_height),
         Page::Diff(_) => app.diff.wheel(lines),
         Page::Files(_) => app.files.wheel(lines, app.seen.text_height, app.size.columns),
         Page::Usage => app.usage.wheel(lines),
         Page::Layers(_) => return app.layers.wheel(lines, app.seen.list_height),
+        Page::Traffic(_) => app.traffic.wheel(lines),
         Page::Charts(_) | Page::Shells => {}
     }
     Vec::new()

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::app::App;
 use super::canvas::{Canvas, Seen, Target};
 use super::commands::{COMMANDS, Command, entry_of};
-use super::figures;
+use super::header;
 use super::step::{Page, World};
 use super::theme::Role;
 use super::widgets::{fade, write};
@@ -35,7 +35,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
         draw_too_small(&mut canvas, area, app);
         return seen;
     }
-    draw_header(&mut canvas, Rect { height: 1, ..area }, app);
+    header::draw(&mut canvas, Rect { height: 1, ..area }, app);
     draw_place(&mut canvas, Rect { y: area.y + 1, height: 1, ..area }, app);
     let body = body(Size { columns: area.width, rows: area.height });
     match &app.page {
@@ -52,13 +52,15 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
             }
         }
         Page::Transfers => app.transfers.draw(&mut canvas, body),
+        Page::Networks => app.networks.draw(&mut canvas, body, &app.data),
         Page::Layers(_) => app.layers.draw(&mut canvas, body),
         Page::Diff(_) => app.diff.draw(&mut canvas, body),
         Page::Usage => app.usage.draw(&mut canvas, body),
         Page::Shells => app.shells.draw(&mut canvas, body),
         Page::Logs(_) => app.logs.draw(&mut canvas, body),
         Page::Charts(id) => app.charts.draw(&mut canvas, body, &app.data, id),
-        Page::Inspect(_) | Page::InspectImage(_) => app.inspect.draw(&mut canvas, body),
+        Page::Traffic(id) => app.traffic.draw(&mut canvas, body, &app.data, id),
+        Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) => app.inspect.draw(&mut canvas, body),
     }
     draw_hints(&mut canvas, Rect { y: area.bottom() - 1, height: 1, ..area }, app);
     let world = World { data: &app.data, keymap: &app.keymap };
@@ -87,83 +89,27 @@ fn draw_too_small(canvas: &mut Canvas, area: Rect, app: &App) {
     }
 }
 
-/// The name, the five tabs, and the machine at the right.
-fn draw_header(canvas: &mut Canvas, area: Rect, app: &App) {
-    canvas.ground(area, Role::Surface);
-    let mut x = area.x + 1;
-    // The five tabs need all of the least width.
-    if area.width > LEAST.columns + 4 {
-        x += canvas.text(x, area.y, 3, "teu", Role::Accent);
-        canvas.tint(Rect { x: area.x + 1, width: 3, ..area }, ratatui::style::Style::new().bold());
-        x += 2;
-    }
-    let shells = app.shells.count();
-    let count = |count: Option<usize>| count.filter(|count| *count > 0);
-    let tabs = [
-        (Command::ShowContainers, "Containers", count(app.data.containers.as_ref().map(Vec::len))),
-        (Command::ShowImages, "Images", count(app.data.images.as_ref().map(Vec::len))),
-        (Command::ShowSearch, "Search", None),
-        (Command::ShowShells, "Shells", count(Some(shells))),
-        (Command::ShowTransfers, "Transfers", count(Some(app.transfers.count_running()))),
-    ];
-    let active = match app.page {
-        Page::Containers | Page::Logs(_) | Page::Charts(_) | Page::Inspect(_) | Page::Diff(_) | Page::Files(_) => {
-            Command::ShowContainers
-        }
-        Page::Images | Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Command::ShowImages,
-        Page::Search => Command::ShowSearch,
-        Page::Shells => Command::ShowShells,
-        Page::Transfers => Command::ShowTransfers,
-    };
-    for (command, title, count) in tabs {
-        let key = app.keymap.label(command).unwrap_or_default();
-        let number = count.filter(|_| area.width >= 76).map_or_else(String::new, |count| format!(" {count}"));
-        let text = format!(" {key} {title}{number} ");
-        let width = write::width(&text);
-        let place = Rect { x, width, ..area }.intersection(area);
-        let role = if command == active { Role::TabActive } else { Role::Tab };
-        if command == active {
-            canvas.ground(place, Role::TabActive);
-        }
-        canvas.text(x, area.y, width.min(area.right().saturating_sub(x)), &text, role);
-        canvas.hit(place, Target::Command(command));
-        x += width;
-    }
-    draw_machine(canvas, Rect { x, width: area.right().saturating_sub(x + 1), ..area }, app);
-}
-
-fn draw_machine(canvas: &mut Canvas, area: Rect, app: &App) {
-    let Some(view) = app.data.machine else { return };
-    let machine = view.machine;
-    let cpu = view.cpu_percent.map_or_else(|| "–".to_owned(), |percent| format!("{percent:.0} %"));
-    let used = figures::bytes(machine.memory_used_bytes);
-    let all = figures::bytes(machine.memory_bytes);
-    let texts = [
-        format!("{} cpus {cpu:>5}   mem {used:>5} of {all}   load {:.2}", machine.cpus, machine.load),
-        format!("cpu {cpu:>5}  mem {used:>5} of {all}"),
-        format!("cpu {cpu:>5}"),
-    ];
-    if let Some(text) = texts.iter().find(|text| write::width(text) + 2 <= area.width) {
-        canvas.text_right(area.right(), area.y, area.width, text, Role::Dim);
-    }
-}
-
 /// The line below the tabs: where one is, when that is not a tab.
 fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
     let views = [
         (Command::ViewLogs, "Logs", matches!(app.page, Page::Logs(_))),
         (Command::ViewCharts, "Charts", matches!(app.page, Page::Charts(_))),
+        (Command::ViewTraffic, "Traffic", matches!(app.page, Page::Traffic(_))),
         (Command::ViewInspect, "Inspect", matches!(app.page, Page::Inspect(_))),
         (Command::ViewDiff, "Changed files", matches!(app.page, Page::Diff(_))),
     ];
     let (name, is_container) = match &app.page {
-        Page::Logs(id) | Page::Charts(id) | Page::Inspect(id) | Page::Diff(id) => {
+        Page::Logs(id) | Page::Charts(id) | Page::Traffic(id) | Page::Inspect(id) | Page::Diff(id) => {
             let name =
                 app.data.container(id).map_or_else(|| id.short().to_owned(), |container| container.name.to_string());
             (name, true)
         }
         Page::InspectImage(image) | Page::Layers(image) => (image.clone(), false),
         Page::Files(place) => (place_name(app, place), false),
+        Page::InspectNetwork(id) => {
+            let name = app.data.network(id).map_or_else(|| id.short().to_owned(), |it| it.network.name.to_string());
+            (name, false)
+        }
         _ => return,
     };
     let mut x = area.x + 2;
@@ -173,13 +119,19 @@ fn draw_place(canvas: &mut Canvas, area: Rect, app: &App) {
             Page::Layers(_) => "layer by layer",
             Page::Files(FilePlace::Container(_)) => "files of this container",
             Page::Files(FilePlace::Volume(_)) => "files of this volume",
+            Page::InspectNetwork(_) => "network",
             _ => "image",
         };
         canvas.text(x, area.y, area.right().saturating_sub(x), what, Role::Dim);
         return;
     }
+    let key = |command| app.keymap.label(command).unwrap_or_default();
+    let all: u16 = views.iter().map(|(command, title, _)| write::width(&key(*command)) + write::width(title) + 3).sum();
+    // Where there is no room for all of them, the others are their keys.
+    let is_narrow = x + all > area.right() + 4;
     for (command, title, here) in views {
         let begin = x;
+        let title = if is_narrow && !here { "" } else { title };
         if let Some(key) = app.keymap.label(command).filter(|_| !here) {
             x += canvas.text(x, area.y, area.right().saturating_sub(x), &key, Role::Key) + 1;
         }
@@ -226,14 +178,15 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
         Page::Containers => app.containers.list.marked().len(),
         Page::Images => app.images.list.marked().len(),
         Page::Files(_) => app.files.count_marked(),
+        Page::Networks => app.networks.list.marked().len(),
         _ => 0,
     };
     if marked > 0 {
         x += canvas.text(x, area.y, 14, &format!("◆ {marked} marked"), Role::Accent) + 3;
     }
     let mut hinted = Vec::new();
-    let is_list = matches!(app.page, Page::Containers | Page::Images | Page::Search | Page::Layers(_))
-        || matches!(app.page, Page::Files(_)) && !app.files.is_viewing();
+    let lists = matches!(app.page, Page::Containers | Page::Images | Page::Networks | Page::Search | Page::Layers(_));
+    let is_list = lists || matches!(app.page, Page::Files(_)) && !app.files.is_viewing();
     for scope in app.scopes() {
         for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
             if matches!(entry.command, Command::Help | Command::Quit) {
@@ -242,7 +195,8 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
             let Some(key) = app.keymap.label(entry.command) else { continue };
             // A key that an inner scope has taken does what that says; and only lists are sorted.
             let is_of_lists = entry.command == Command::SortNext
-                || (entry.command == Command::Filter && matches!(app.page, Page::Transfers | Page::Usage));
+                || (entry.command == Command::Filter
+                    && matches!(app.page, Page::Transfers | Page::Usage | Page::Traffic(_)));
             if hinted.contains(&key) || (is_of_lists && !is_list) {
                 continue;
             }
@@ -273,12 +227,13 @@ fn typing_hint(app: &App) -> Option<&'static str> {
     match app.page {
         Page::Containers if app.containers.list.filtering => Some(FILTER_HINT),
         Page::Images if app.images.list.filtering => Some(FILTER_HINT),
+        Page::Networks if app.networks.list.filtering => Some(FILTER_HINT),
         Page::Search if app.search.is_filtering() => Some(FILTER_HINT),
         Page::Search if app.search.is_asking() => {
             Some("type a name   ↓ or enter to the results   esc leaves the field")
         }
         Page::Logs(_) if app.logs.typing => Some("type what to find   enter finds   esc forgets it"),
-        Page::Inspect(_) | Page::InspectImage(_) if app.inspect.typing => Some(FILTER_HINT),
+        Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) if app.inspect.typing => Some(FILTER_HINT),
         Page::Layers(_) if app.layers.typing => Some(FILTER_HINT),
         Page::Diff(_) if app.diff.typing => Some(FILTER_HINT),
         Page::Files(_) if app.files.is_finding() => Some("type what to find   enter finds   esc forgets it"),

@@ -24,7 +24,7 @@ use plan::Plan;
 /// One folder for all stores of the machine: links and ports are the machine's.
 const MACHINE: &str = "/run/teu/network";
 /// How a running container is connected, in its run folder.
-const CONNECTED: &str = "network.json";
+pub(super) const CONNECTED: &str = "network.json";
 
 /// The hidden verb `monitor`.
 pub fn monitor_verb() -> i32 {

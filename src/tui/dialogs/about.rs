@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::form::{Form, Row, Wrong};
+use super::network_forms::{self, NetworkForm};
 use super::{files, prune};
 use crate::engine::{ArchiveFormat, Compression};
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ pub enum About {
     Prune,
     CopyOut { place: FilePlace, paths: Vec<OsString>, bytes: Option<u64> },
     CopyIn { place: FilePlace, folder: OsString },
+    Network(NetworkForm),
 }
 
 /// Gives an image another name.
@@ -148,6 +150,7 @@ impl About {
             Self::Prune => prune::apply(form),
             Self::CopyOut { place, paths, bytes } => files::apply_copy_out(form, place, paths, *bytes),
             Self::CopyIn { place, folder } => files::apply_copy_in(form, place, folder),
+            Self::Network(about) => about.apply(form),
         }
     }
 
@@ -155,8 +158,22 @@ impl About {
     pub fn changed(&self, form: &Form) -> Vec<Step> {
         match self {
             Self::Prune => prune::changed(form),
+            Self::Network(NetworkForm::Prune) => network_forms::preview(form),
             _ => Vec::new(),
         }
+    }
+
+    /// What the form comes to as it is filled in; none leaves what is said.
+    pub fn notes(&self, form: &Form) -> Option<Vec<(String, Role)>> {
+        match self {
+            Self::Network(about) => about.notes(form),
+            _ => None,
+        }
+    }
+
+    /// Whether the form stays until what it asks for is done, so that what is refused can be mended in it.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Network(about) if *about != NetworkForm::Prune)
     }
 }
 

@@ -3,15 +3,13 @@
 //! What a form is about, and what Enter comes to, is its [`About`]'s; the form knows rows only.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use ratatui::layout::Rect;
 
-use super::{About, buttons, window};
-use crate::tui::canvas::{Canvas, Target};
+use super::About;
+use crate::tui::action::Problem;
 use crate::tui::effect::Effect;
 use crate::tui::field::Field;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::toast::wrap;
 
 /// What stands in a row.
 #[derive(Clone, Debug)]
@@ -23,6 +21,12 @@ pub enum Input {
     Choice {
         words: &'static [&'static str],
         chosen: usize,
+    },
+    /// One of many: letters go to the next that contains them.
+    List {
+        names: Vec<String>,
+        chosen: usize,
+        typed: String,
     },
 }
 
@@ -52,6 +56,10 @@ impl Row {
     pub fn choice(label: &'static str, words: &'static [&'static str], chosen: usize, help: &'static str) -> Self {
         Self { label, placeholder: "", help, input: Input::Choice { words, chosen } }
     }
+
+    pub fn list(label: &'static str, names: Vec<String>, help: &'static str) -> Self {
+        Self { label, placeholder: "", help, input: Input::List { names, chosen: 0, typed: String::new() } }
+    }
 }
 
 /// What is wrong with a row, by its place.
@@ -61,24 +69,21 @@ pub type Wrong = (usize, String);
 #[derive(Clone, Debug)]
 pub struct Form {
     pub about: About,
-    title: String,
+    pub(super) title: String,
     /// The verb on the button.
-    verb: &'static str,
+    pub(super) verb: &'static str,
     pub rows: Vec<Row>,
-    focus: usize,
-    problems: Vec<Wrong>,
+    pub(super) focus: usize,
+    pub(super) problems: Vec<Wrong>,
     /// Files that the path being typed may become.
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// What it comes to, told while it is filled in.
     pub notes: Vec<(String, Role)>,
+    /// It has been sent off, and what comes of it is waited for.
+    pub(super) is_sent: bool,
+    /// Why what was sent off was refused.
+    pub(super) refusal: Vec<(String, Role)>,
 }
-
-/// Cells of labels with their mark.
-const LABEL: u16 = 15;
-const WIDTH: u16 = 74;
-/// Lines for the sentence below the rows, and for names or notes.
-const SENTENCE_LINES: u16 = 2;
-const NOTE_LINES: u16 = 4;
 
 impl Form {
     pub fn new(about: About, title: impl Into<String>, verb: &'static str, rows: Vec<Row>) -> Self {
@@ -91,6 +96,8 @@ impl Form {
             problems: Vec::new(),
             names: Vec::new(),
             notes: Vec::new(),
+            is_sent: false,
+            refusal: Vec::new(),
         }
     }
 
@@ -108,7 +115,7 @@ impl Form {
 
     pub fn chosen(&self, row: usize) -> usize {
         match self.rows.get(row).map(|row| &row.input) {
-            Some(Input::Choice { chosen, .. }) => *chosen,
+            Some(Input::Choice { chosen, .. } | Input::List { chosen, .. }) => *chosen,
             _ => 0,
         }
     }
@@ -130,16 +137,33 @@ impl Form {
     /// What is wrong with the row that is typed in is said at once; with others only after Enter.
     fn typed(&mut self) {
         self.names.clear();
+        self.refusal.clear();
         let focus = self.focus;
         self.problems.retain(|(row, _)| *row != focus);
         if !self.text(focus).is_empty() {
             let wrong = self.about.apply(self).err().unwrap_or_default();
             self.problems.extend(wrong.into_iter().filter(|(row, _)| *row == focus));
         }
+        self.note();
+    }
+
+    fn note(&mut self) {
+        if let Some(notes) = self.about.notes(self) {
+            self.notes = notes;
+        }
     }
 
     fn apply(&mut self) -> Vec<Step> {
+        if self.is_sent {
+            return Vec::new();
+        }
         match self.about.apply(self) {
+            Ok(steps) if self.about.waits() => {
+                self.is_sent = true;
+                self.problems.clear();
+                self.refusal.clear();
+                steps
+            }
             Ok(steps) => std::iter::once(Step::CloseDialog).chain(steps).collect(),
             Err(problems) => {
                 if let Some((first, _)) = problems.first() {
@@ -149,6 +173,18 @@ impl Form {
                 Vec::new()
             }
         }
+    }
+
+    /// What it was sent off for was refused: it stays, with the reason.
+    pub fn refused(&mut self, problem: &Problem) {
+        self.is_sent = false;
+        self.refusal = vec![(problem.message.clone(), Role::Error)];
+        self.refusal.extend(problem.hint.iter().map(|hint| (hint.clone(), Role::Text)));
+    }
+
+    /// Whether what comes of it is waited for.
+    pub fn is_sent(&self) -> bool {
+        self.is_sent
     }
 
     fn go(&mut self, rows: usize) {
@@ -164,10 +200,33 @@ impl Form {
                 let step = if back { words.len() - 1 } else { 1 };
                 *chosen = (*chosen + step) % words.len();
             }
+            Input::List { names, chosen, typed } => {
+                let step = if back { names.len().saturating_sub(1) } else { 1 };
+                *chosen = (*chosen + step) % names.len().max(1);
+                typed.clear();
+            }
             Input::Text(_) | Input::Path(_) => return Vec::new(),
         }
         self.problems.clear();
+        self.refusal.clear();
+        self.note();
         self.about.changed(self)
+    }
+
+    /// Goes to the first name of a list that contains what is typed; a letter that fits none is not taken.
+    fn jump(&mut self, letter: Option<char>) {
+        let Input::List { names, chosen, typed } = &mut self.rows[self.focus].input else { return };
+        let Some(letter) = letter else {
+            typed.pop();
+            return;
+        };
+        let wanted = format!("{typed}{}", letter.to_lowercase());
+        let begins = names.iter().position(|name| name.to_lowercase().starts_with(&wanted));
+        if let Some(at) = begins.or_else(|| names.iter().position(|name| name.to_lowercase().contains(&wanted))) {
+            (*chosen, *typed) = (at, wanted);
+            self.refusal.clear();
+            self.note();
+        }
     }
 
     pub fn key(&mut self, key: &KeyEvent) -> Vec<Step> {
@@ -188,6 +247,10 @@ impl Form {
                     }
                 } else if let KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right = key.code {
                     return self.change(key.code == KeyCode::Left);
+                } else if let KeyCode::Char(letter) = key.code {
+                    self.jump(Some(letter));
+                } else if key.code == KeyCode::Backspace {
+                    self.jump(None);
                 }
             }
         }
@@ -214,68 +277,5 @@ impl Form {
     pub fn click_field(&mut self, index: usize) -> Vec<Step> {
         self.focus = index.min(self.rows.len() - 1);
         self.change(false)
-    }
-
-    fn has_notes(&self) -> bool {
-        !self.notes.is_empty() || self.rows.iter().any(|row| matches!(row.input, Input::Path(_)))
-    }
-
-    pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
-        let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
-        let notes = if self.has_notes() { NOTE_LINES } else { 0 };
-        let height = rows + SENTENCE_LINES + notes + 6;
-        let title = crate::model::printable_line(&self.title).into_owned();
-        let inner = window(canvas, area, (WIDTH, height), &title, Role::BorderFocused);
-        for (index, y) in (0..self.rows.len()).zip(inner.y + 1..inner.bottom()) {
-            self.draw_row(canvas, Rect { y, height: 1, ..inner }, index);
-        }
-        let here = self.problems.iter().find(|(row, _)| *row == self.focus);
-        let (text, role) = match here.or(self.problems.first()) {
-            Some((_, text)) => (text.as_str(), Role::Error),
-            None => (self.rows[self.focus].help, Role::Dim),
-        };
-        let room = usize::from(inner.width.saturating_sub(3));
-        let buttons_y = inner.bottom().saturating_sub(1);
-        let top = inner.y + rows + 2;
-        for (line, y) in wrap(text, room).iter().zip(top..buttons_y).take(usize::from(SENTENCE_LINES)) {
-            canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), line, role);
-        }
-        let mut lines: Vec<(String, Role)> = self.notes.clone();
-        if !self.names.is_empty() {
-            lines.extend(wrap(&self.names.join("  "), room).into_iter().map(|line| (line, Role::Info)));
-        }
-        for ((line, role), y) in lines.iter().take(usize::from(NOTE_LINES)).zip(top + SENTENCE_LINES..buttons_y) {
-            canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), line, *role);
-        }
-        let place = Rect { y: buttons_y, height: 1, ..inner };
-        buttons(canvas, place, &["Cancel (esc)", &format!("{} (enter)", self.verb)], Some(1));
-    }
-
-    fn draw_row(&self, canvas: &mut Canvas, line: Rect, index: usize) {
-        let row = &self.rows[index];
-        canvas.hit(line, Target::Field(index));
-        let focused = index == self.focus;
-        let wrong = self.problems.iter().any(|(at, _)| *at == index);
-        let (mark, role) = match (wrong, focused) {
-            (true, _) => ("✗", Role::Error),
-            (false, true) => ("▸", Role::Accent),
-            (false, false) => (" ", Role::Dim),
-        };
-        canvas.text(line.x, line.y, 1, mark, role);
-        canvas.text(line.x + 2, line.y, LABEL - 3, row.label, role);
-        let place = Rect { x: line.x + LABEL, width: line.width.saturating_sub(LABEL + 1), ..line };
-        let circle = |on: bool| if on { "◉" } else { "○" };
-        match &row.input {
-            Input::Text(field) | Input::Path(field) => field.draw(canvas, place, row.placeholder, focused),
-            Input::Switch(on) => {
-                let text = format!("{} {}", circle(*on), if *on { "yes" } else { "no" });
-                canvas.text(place.x, place.y, place.width, &text, Role::Text);
-            }
-            Input::Choice { words, chosen } => {
-                let words = words.iter().enumerate().map(|(at, word)| format!("{} {word}", circle(at == *chosen)));
-                let text = words.collect::<Vec<_>>().join("   ");
-                canvas.text(place.x, place.y, place.width, &text, Role::Text);
-            }
-        }
     }
 }

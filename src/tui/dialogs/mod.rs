@@ -4,15 +4,18 @@ mod about;
 mod confirm;
 pub mod files;
 mod form;
+mod form_draw;
 mod help;
 mod limits_form;
 mod limits_wish;
+pub mod network_forms;
 mod palette;
 mod prompt;
 pub mod prune;
 mod run_form;
 mod run_wish;
 mod security;
+mod wires;
 
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
@@ -31,6 +34,7 @@ pub use prompt::Prompt;
 pub use run_form::RunForm;
 pub use run_wish::join as join_words;
 pub use security::Security;
+pub use wires::Wires;
 
 /// One dialog.
 #[derive(Clone, Debug)]
@@ -41,6 +45,7 @@ pub enum Dialog {
     Run(Box<RunForm>),
     Limits(Box<LimitsForm>),
     Security(Security),
+    Wires(Box<Wires>),
     Help(Help),
     Palette(Palette),
 }
@@ -54,6 +59,7 @@ impl Dialog {
             Self::Run(dialog) => dialog.key(key),
             Self::Limits(dialog) => dialog.key(key),
             Self::Security(dialog) => dialog.key(key),
+            Self::Wires(dialog) => dialog.key(key, world),
             Self::Help(dialog) => dialog.key(key, world.keymap),
             Self::Palette(dialog) => dialog.key(key),
         }
@@ -66,12 +72,12 @@ impl Dialog {
             Self::Run(dialog) => dialog.paste(text),
             Self::Limits(dialog) => dialog.paste(text),
             Self::Palette(dialog) => dialog.paste(text),
-            Self::Confirm(_) | Self::Help(_) | Self::Security(_) => {}
+            Self::Confirm(_) | Self::Help(_) | Self::Security(_) | Self::Wires(_) => {}
         }
     }
 
     /// A click on a part of the dialog; none is a click outside, which closes it.
-    pub fn click(&mut self, target: Option<Target>) -> Vec<Step> {
+    pub fn click(&mut self, target: Option<Target>, world: World) -> Vec<Step> {
         match (target, self) {
             (None, _) => vec![Step::CloseDialog],
             (Some(Target::Button(index)), Self::Confirm(dialog)) => dialog.click(index),
@@ -81,6 +87,7 @@ impl Dialog {
             (Some(Target::Field(index)), Self::Run(dialog)) => dialog.click_field(index),
             (Some(Target::Button(index)), Self::Limits(dialog)) => dialog.click_button(index),
             (Some(Target::Field(index)), Self::Limits(dialog)) => dialog.click_field(index),
+            (Some(target), Self::Wires(dialog)) => dialog.click(target, world),
             (Some(Target::Row(index)), Self::Palette(dialog)) => dialog.click(index),
             _ => Vec::new(),
         }
@@ -91,6 +98,7 @@ impl Dialog {
             Self::Help(dialog) => dialog.scroll(lines),
             Self::Security(dialog) => dialog.scroll(lines),
             Self::Palette(dialog) => dialog.go(lines),
+            Self::Wires(dialog) => dialog.go(lines),
             Self::Confirm(_) | Self::Form(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
         }
     }
@@ -104,6 +112,7 @@ impl Dialog {
             Self::Run(dialog) => dialog.draw(canvas, area),
             Self::Limits(dialog) => dialog.draw(canvas, area, world.data),
             Self::Security(dialog) => dialog.draw(canvas, area),
+            Self::Wires(dialog) => dialog.draw(canvas, area, world.data),
             Self::Help(dialog) => dialog.draw(canvas, area, world.keymap),
             Self::Palette(dialog) => dialog.draw(canvas, area, world.keymap),
         }

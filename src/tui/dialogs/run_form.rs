@@ -3,9 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
-use super::run_wish::{Problem, Texts, wish};
+use super::run_wish::{HOST_NETWORK, NO_NETWORK, Problem, Texts, wish};
 use super::{buttons, window};
-use crate::model::{Name, NetworkMode};
+use crate::model::Name;
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::field::Field;
 use crate::tui::step::Step;
@@ -19,18 +19,20 @@ pub enum Row {
     Memory,
     Cpus,
     Network,
+    Ports,
     Volumes,
     Env,
     Terminal,
     AutoRemove,
 }
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     Row::Command,
     Row::Name,
     Row::Memory,
     Row::Cpus,
     Row::Network,
+    Row::Ports,
     Row::Volumes,
     Row::Env,
     Row::Terminal,
@@ -45,6 +47,7 @@ impl Row {
             Self::Memory => "Memory",
             Self::Cpus => "CPUs",
             Self::Network => "Network",
+            Self::Ports => "Ports",
             Self::Volumes => "Volumes",
             Self::Env => "Environment",
             Self::Terminal => "Terminal",
@@ -57,7 +60,7 @@ impl Row {
             Self::Command => "the image's own",
             Self::Name => "generated",
             Self::Memory | Self::Cpus => "no limit",
-            Self::Volumes | Self::Env => "none",
+            Self::Ports | Self::Volumes | Self::Env => "none",
             Self::Network | Self::Terminal | Self::AutoRemove => "",
         }
     }
@@ -68,7 +71,8 @@ impl Row {
             Self::Name => "2 to 128 letters, digits, and _ . -",
             Self::Memory => "such as 512m or 2g; empty is no limit",
             Self::Cpus => "such as 1.5; empty is no limit",
-            Self::Network => "space changes it: none is loopback only, host is this machine's own",
+            Self::Network => "space changes it: none is loopback only, host this machine's own; 6 makes more",
+            Self::Ports => "such as 8080:80 or 53:53/udp, this machine's first; several divided by blanks",
             Self::Volumes => "/on/host:/inside or /on/host:/inside:ro, several divided by blanks",
             Self::Env => "KEY=value, several divided by blanks",
             Self::Terminal => "space changes it: with a terminal it opens as a shell in a pane",
@@ -82,7 +86,9 @@ impl Row {
 pub struct RunForm {
     image: String,
     texts: [Field; ROWS.len()],
-    network: NetworkMode,
+    /// What can be chosen: none, host, and networks by their names.
+    networks: Vec<String>,
+    network: usize,
     terminal: bool,
     auto_remove: bool,
     focus: usize,
@@ -96,7 +102,8 @@ impl RunForm {
         Self {
             image,
             texts: Default::default(),
-            network: NetworkMode::None,
+            networks: [NO_NETWORK, HOST_NETWORK].map(str::to_owned).into(),
+            network: 0,
             terminal: true,
             auto_remove: false,
             focus: 0,
@@ -116,6 +123,15 @@ impl RunForm {
         if !self.touched[Row::Name as usize] {
             self.texts[Row::Name as usize] = Field::new(name.as_str());
         }
+    }
+
+    /// Takes the networks that there are, and which of them is the usual one.
+    pub fn know_networks(&mut self, names: impl Iterator<Item = String>, usual: &str) {
+        let chosen = self.networks[self.network].clone();
+        self.networks.truncate(2);
+        self.networks.extend(names);
+        let wanted = if self.touched[Row::Network as usize] { &chosen } else { usual };
+        self.network = self.networks.iter().position(|known| known == wanted).unwrap_or(0);
     }
 
     pub fn paste(&mut self, text: &str) {
@@ -145,7 +161,8 @@ impl RunForm {
             cpus: text(Row::Cpus),
             volumes: text(Row::Volumes),
             env: text(Row::Env),
-            network: self.network.clone(),
+            network: self.networks[self.network].clone(),
+            ports: text(Row::Ports),
             terminal: self.terminal,
             auto_remove: self.auto_remove,
         }
@@ -168,13 +185,13 @@ impl RunForm {
         self.focus = (self.focus + rows) % ROWS.len();
     }
 
-    fn change(&mut self) {
+    fn change(&mut self, back: bool) {
         match ROWS[self.focus] {
             Row::Network => {
-                self.network = match self.network {
-                    NetworkMode::None => NetworkMode::Host,
-                    _ => NetworkMode::None,
-                }
+                let step = if back { self.networks.len() - 1 } else { 1 };
+                self.network = (self.network + step) % self.networks.len();
+                self.touched[Row::Network as usize] = true;
+                self.problems.retain(|problem| problem.row != Row::Ports);
             }
             Row::Terminal => self.terminal = !self.terminal,
             Row::AutoRemove => self.auto_remove = !self.auto_remove,
@@ -191,7 +208,7 @@ impl RunForm {
             KeyCode::BackTab | KeyCode::Up => self.step(ROWS.len() - 1),
             _ if self.is_text() && self.texts[self.focus].key(key) => self.typed(),
             _ if self.is_text() => {}
-            KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right => self.change(),
+            KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right => self.change(key.code == KeyCode::Left),
             _ => {}
         }
         Vec::new()
@@ -204,18 +221,25 @@ impl RunForm {
     /// A click on a field: it gets the keys; one that is not typed in changes at once.
     pub fn click_field(&mut self, index: usize) -> Vec<Step> {
         self.focus = index.min(ROWS.len() - 1);
-        self.change();
+        self.change(false);
         Vec::new()
     }
 
-    fn value(&self, row: Row) -> Option<String> {
+    /// All networks side by side, or the chosen one where there are too many.
+    fn network_value(&self, width: u16) -> String {
+        let circle = |at: usize| if at == self.network { "◉" } else { "○" };
+        let all = self.networks.iter().enumerate().map(|(at, name)| format!("{} {name}", circle(at)));
+        let all = all.collect::<Vec<_>>().join("   ");
+        if crate::tui::widgets::write::width(&all) <= width {
+            return all;
+        }
+        format!("◂ {} ▸  {} of {}", self.networks[self.network], self.network + 1, self.networks.len())
+    }
+
+    fn value(&self, row: Row, width: u16) -> Option<String> {
         let switch = |on: bool, word: &str| format!("{} {word}", if on { "◉" } else { "○" });
         match row {
-            Row::Network => Some(format!(
-                "{}   {}",
-                switch(self.network == NetworkMode::None, "none"),
-                switch(self.network == NetworkMode::Host, "host")
-            )),
+            Row::Network => Some(self.network_value(width)),
             Row::Terminal => Some(switch(self.terminal, if self.terminal { "yes" } else { "no" })),
             Row::AutoRemove => Some(switch(self.auto_remove, if self.auto_remove { "yes" } else { "no" })),
             _ => None,
@@ -224,7 +248,7 @@ impl RunForm {
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
         let title = format!("Run {}", crate::model::printable_line(&self.image));
-        let inner = window(canvas, area, (74, 16), &title, Role::BorderFocused);
+        let inner = window(canvas, area, (74, 17), &title, Role::BorderFocused);
         const LABEL: u16 = 14;
         for (index, row) in ROWS.into_iter().enumerate() {
             let y = inner.y + 1 + u16::try_from(index).unwrap_or(0);
@@ -252,14 +276,14 @@ impl RunForm {
             canvas.text(line.x, y, 1, mark, role);
             canvas.text(line.x + 2, y, LABEL - 3, row.label(), role);
             let place = Rect { x: line.x + LABEL + 1, width: line.width.saturating_sub(LABEL + 2), ..line };
-            match self.value(row) {
+            match self.value(row, place.width) {
                 Some(text) => {
                     canvas.text(place.x, y, place.width, &text, Role::Text);
                 }
                 None => self.texts[index].draw(canvas, place, row.placeholder(), focused),
             }
         }
-        let y = inner.y + 11;
+        let y = inner.y + 12;
         let here = self.problems.iter().find(|problem| problem.row == ROWS[self.focus]);
         let (text, role) = match here.or(self.problems.first()) {
             Some(problem) => (problem.text.as_str(), Role::Error),
@@ -289,10 +313,12 @@ mod tests {
     fn run_form_starts_with_what_it_is_filled_with() {
         let mut form = RunForm::new("host".to_owned());
         form.fill("host", &"brave_hopper".parse().expect("valid"), &["/bin/bash".to_owned(), "-l".to_owned()]);
+        form.know_networks(["bridge", "lan"].map(str::to_owned).into_iter(), "bridge");
         let request = started(form.key(&KeyCode::Enter.into()));
         assert_eq!(request.command, ["/bin/bash", "-l"]);
         assert_eq!(request.name.expect("filled").as_str(), "brave_hopper");
         assert!(request.tty && request.stdin_open && !request.auto_remove);
+        assert_eq!(request.networks[0].network, "bridge");
     }
 
     #[test]
@@ -317,5 +343,20 @@ mod tests {
         form.key(&KeyEvent::new(KeyCode::Char('u'), KeyModifiers::CONTROL));
         form.paste("64m");
         assert_eq!(started(form.key(&KeyCode::Enter.into())).limits.memory_bytes, Some(64 << 20));
+    }
+
+    #[test]
+    fn run_form_publishes_ports_only_in_a_network() {
+        let mut form = RunForm::new("host".to_owned());
+        form.know_networks(["bridge", "lan"].map(str::to_owned).into_iter(), "none");
+        form.focus = Row::Ports as usize;
+        form.paste("8080:80 53:53/udp");
+        assert!(form.key(&KeyCode::Enter.into()).is_empty());
+        assert_eq!((ROWS[form.focus], form.problems.len()), (Row::Ports, 1));
+        form.focus = Row::Network as usize;
+        form.key(&KeyCode::Left.into());
+        let request = started(form.key(&KeyCode::Enter.into()));
+        assert_eq!((request.networks[0].network.as_str(), request.ports.len()), ("lan", 2));
+        assert_eq!(request.network, Some(crate::model::NetworkMode::Networks));
     }
 }

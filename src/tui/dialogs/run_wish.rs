@@ -1,7 +1,12 @@
 //! From the run form's texts to a wish for a container, or what is wrong with each text.
 
+use super::network_forms::read_ports;
 use super::run_form::Row;
-use crate::model::{CreateRequest, Limits, Mount, NetworkMode, parse_bytes, parse_cpus};
+use crate::model::{CreateRequest, EndpointWish, Limits, Mount, NetworkMode, parse_bytes, parse_cpus};
+
+/// What a container without a network is said to have, and one with this machine's.
+pub const NO_NETWORK: &str = "none";
+pub const HOST_NETWORK: &str = "host";
 
 /// What stands in the form.
 #[derive(Clone, Debug)]
@@ -13,7 +18,9 @@ pub struct Texts {
     pub cpus: String,
     pub volumes: String,
     pub env: String,
-    pub network: NetworkMode,
+    /// [`NO_NETWORK`], [`HOST_NETWORK`], or a network's name.
+    pub network: String,
+    pub ports: String,
     pub terminal: bool,
     pub auto_remove: bool,
 }
@@ -34,6 +41,19 @@ pub fn wish(texts: &Texts) -> Result<CreateRequest, Vec<Problem>> {
     let cpu_milli = check(&mut problems, Row::Cpus, optional(&texts.cpus, parse_cpus)).flatten();
     let mounts = check(&mut problems, Row::Volumes, volumes(&texts.volumes)).unwrap_or_default();
     let env = check(&mut problems, Row::Env, environment(&texts.env)).unwrap_or_default();
+    let (network, networks) = match texts.network.as_str() {
+        NO_NETWORK => (NetworkMode::None, Vec::new()),
+        HOST_NETWORK => (NetworkMode::Host, Vec::new()),
+        name => {
+            let wish = EndpointWish { network: name.to_owned(), ..EndpointWish::default() };
+            (NetworkMode::Networks, vec![wish])
+        }
+    };
+    let ports = check(&mut problems, Row::Ports, read_ports(&texts.ports)).unwrap_or_default();
+    if !ports.is_empty() && network != NetworkMode::Networks {
+        let text = format!("with the network {} there is nothing to publish: choose another", texts.network);
+        problems.push(Problem { row: Row::Ports, text });
+    }
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -45,7 +65,9 @@ pub fn wish(texts: &Texts) -> Result<CreateRequest, Vec<Problem>> {
         command,
         env,
         mounts,
-        network: Some(texts.network.clone()),
+        network: Some(network),
+        networks,
+        ports,
         tty: texts.terminal,
         stdin_open: texts.terminal,
         auto_remove: texts.auto_remove,
@@ -156,7 +178,8 @@ mod tests {
             cpus: String::new(),
             volumes: String::new(),
             env: String::new(),
-            network: NetworkMode::Host,
+            network: HOST_NETWORK.to_owned(),
+            ports: String::new(),
             terminal: true,
             auto_remove: true,
         }
@@ -203,9 +226,10 @@ mod tests {
             volumes: "rel:/x".to_owned(),
             env: "=x".to_owned(),
             command: "'".to_owned(),
+            ports: "80:".to_owned(),
             ..texts()
         })
         .expect_err("all wrong");
-        assert_eq!(problems.len(), 6);
+        assert_eq!(problems.len(), 7);
     }
 }

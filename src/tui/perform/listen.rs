@@ -37,7 +37,7 @@ fn watch(engine: &Engine, teller: &Teller) {
         Err(error) => return teller.tell(problem(error)),
     };
     // What changed before the watch began would be missed.
-    teller.tell(Told::Changed(crate::engine::Changes { containers: true, images: true, volumes: true }));
+    teller.tell(Told::Changed(crate::engine::Changes::ALL));
     while !teller.0.is_closed() {
         match watch.next(None) {
             Ok(Some(changes)) => teller.tell(Told::Changed(changes)),

@@ -5,6 +5,7 @@ mod copies;
 mod files;
 mod images;
 mod listen;
+mod network;
 mod panes;
 mod search;
 mod transfers;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::action::{Action, Problem, Told};
 use super::effect::{Effect, Verb};
+use super::network_deed::{NetworkDeed, NetworkTold};
 use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::{ColorDepth, Theme};
@@ -65,6 +67,7 @@ pub struct Performer {
 struct Lists {
     containers: AtomicU8,
     images: AtomicU8,
+    networks: AtomicU8,
 }
 
 impl Performer {
@@ -135,7 +138,8 @@ impl Performer {
             }),
             Effect::FillForm { image } => self.ask(move |engine| {
                 let (name, command) = (engine.suggest_name(), engine.default_command(&image));
-                Told::FormFilled { image, name, command }
+                let network = engine.default_network().to_owned();
+                Told::FormFilled { image, name, command, network }
             }),
             Effect::Run { request, pane: None } => self.ask(move |engine| {
                 let result = engine.run(&request, None).map(|started| Box::new(started.summary)).map_err(Problem::from);
@@ -193,6 +197,14 @@ impl Performer {
             Effect::CancelDetails => self.search.cancel_details(),
             Effect::Transfer { id, wish } => self.transfers.start(id, wish),
             Effect::CancelTransfer { id } => self.transfers.cancel(id),
+            Effect::Network(NetworkDeed::List) => self.list(
+                |lists| &lists.networks,
+                |engine| {
+                    let result = engine.networks_overview().map_err(Problem::from);
+                    Told::Network(NetworkTold::Networks(result))
+                },
+            ),
+            Effect::Network(deed) => self.ask(move |engine| Told::Network(network::perform(engine, deed))),
             Effect::LoadTheme { after } => self.next_theme(&after),
         }
     }

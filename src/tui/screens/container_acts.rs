@@ -3,7 +3,7 @@
 use super::image_acts::form;
 use crate::model::{ContainerState, ContainerSummary, FilePlace, Id, Name, Signal};
 use crate::tui::commands::Command;
-use crate::tui::dialogs::{self, Answer, Confirm, Dialog, LimitsForm, Prompt, Security};
+use crate::tui::dialogs::{self, Answer, Confirm, Dialog, LimitsForm, Prompt, Security, Wires};
 use crate::tui::effect::{Effect, Verb};
 use crate::tui::step::{Page, Step};
 use crate::tui::toast::Toast;
@@ -27,6 +27,8 @@ pub fn on_one(command: Command, container: &ContainerSummary) -> Vec<Step> {
         Command::OpenLogs => vec![Step::Show(Page::Logs(id))],
         Command::OpenCharts => vec![Step::Show(Page::Charts(id))],
         Command::OpenFiles => vec![Step::Show(Page::Files(FilePlace::Container(id.to_string())))],
+        Command::OpenTraffic => vec![Step::Show(Page::Traffic(id))],
+        Command::OpenWires => Wires::open(container),
         Command::OpenDiff => vec![Step::Show(Page::Diff(id))],
         Command::OpenInspect => vec![Step::Show(Page::Inspect(id))],
         Command::StartStop if running => ask(Confirm::light(

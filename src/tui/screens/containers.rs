@@ -16,6 +16,7 @@ use crate::tui::figures;
 use crate::tui::filter::Matched;
 use crate::tui::list::{List, Sort};
 use crate::tui::list_keys;
+use crate::tui::ports;
 use crate::tui::step::{Page, Step, World};
 use crate::tui::table::{Align, Cell, Column, Rows};
 use crate::tui::theme::Role;
@@ -41,23 +42,31 @@ const IMAGE: usize = 7;
 const PIDS: usize = 8;
 const NETWORK: usize = 9;
 const DISK: usize = 10;
+const PORTS: usize = 11;
 
 /// Cells of the little cpu history in a row.
 const SPARK_CELLS: u16 = 10;
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     Column { title: "NAME", min: 16, max: 26, align: Align::Left, priority: 0 },
     Column { title: "STATE", min: 12, max: 12, align: Align::Left, priority: 0 },
     Column { title: "CPU %", min: 6, max: 6, align: Align::Right, priority: 0 },
     Column { title: "", min: SPARK_CELLS, max: SPARK_CELLS, align: Align::Left, priority: 5 },
     Column { title: "MEMORY", min: 7, max: 7, align: Align::Right, priority: 0 },
-    Column { title: "LIMIT", min: 6, max: 6, align: Align::Right, priority: 4 },
+    Column { title: "LIMIT", min: 6, max: 6, align: Align::Right, priority: 6 },
     Column { title: "UPTIME", min: 7, max: 7, align: Align::Right, priority: 2 },
     Column { title: "IMAGE", min: 13, max: 32, align: Align::Left, priority: 3 },
-    Column { title: "PIDS", min: 5, max: 5, align: Align::Right, priority: 6 },
-    Column { title: "NET ↓ ↑ /s", min: 11, max: 11, align: Align::Right, priority: 7 },
-    Column { title: "DISK r w /s", min: 11, max: 11, align: Align::Right, priority: 8 },
+    Column { title: "PIDS", min: 5, max: 5, align: Align::Right, priority: 7 },
+    Column { title: "NET ↓ ↑ /s", min: 11, max: 11, align: Align::Right, priority: 8 },
+    Column { title: "DISK r w /s", min: 11, max: 11, align: Align::Right, priority: 9 },
+    Column { title: "PORTS", min: 11, max: 36, align: Align::Left, priority: 4 },
 ];
+
+/// Ports take their room only where any is published.
+fn columns(data: &Data) -> &'static [Column] {
+    let publishes = data.containers.iter().flatten().any(|container| !container.ports.is_empty());
+    if publishes { &COLUMNS } else { &COLUMNS[..PORTS] }
+}
 
 /// A row that is shown, and where the filter matched.
 type Shown<'a> = (&'a ContainerSummary, Matched);
@@ -120,7 +129,12 @@ impl Containers {
 
     pub fn command(&mut self, command: Command, world: World) -> Vec<Step> {
         let keys = self.keys(world.data);
-        if list_keys::command(&mut self.list, command, &keys, list_keys::Columns(&COLUMNS, &DESCENDING_FIRST)) {
+        if list_keys::command(
+            &mut self.list,
+            command,
+            &keys,
+            list_keys::Columns(columns(world.data), &DESCENDING_FIRST),
+        ) {
             self.settle(world.data);
             return Vec::new();
         }
@@ -148,7 +162,7 @@ impl Containers {
     pub fn click(&mut self, target: Target, data: &Data) -> Vec<Step> {
         // The little curve stands for the figure beside it.
         let target = if target == Target::Column(SPARK) { Target::Column(CPU) } else { target };
-        let columns = list_keys::Columns(&COLUMNS, &DESCENDING_FIRST);
+        let columns = list_keys::Columns(columns(data), &DESCENDING_FIRST);
         let keys = self.keys(data);
         let opens = list_keys::click(&mut self.list, target, &keys, columns);
         self.settle(data);
@@ -167,7 +181,7 @@ impl Containers {
             return;
         }
         let first = self.list.offset_for(shown.len(), usize::from(table.height.saturating_sub(1)));
-        let rows = Rows { columns: &COLUMNS, sort: self.list.sort, len: shown.len(), first, selected };
+        let rows = Rows { columns: columns(data), sort: self.list.sort, len: shown.len(), first, selected };
         rows.draw_marked(
             canvas,
             table,
@@ -214,6 +228,7 @@ fn compare(column: usize, data: &Data, a: &ContainerSummary, b: &ContainerSummar
         UPTIME => since(b).cmp(&since(a)),
         IMAGE => a.image.cmp(&b.image),
         PIDS => by(|usage| usage.sample.pids.map(|pids| pids as f64)),
+        PORTS => a.ports.first().map(|port| port.host_port).cmp(&b.ports.first().map(|port| port.host_port)),
         NETWORK => by(|usage| Some(usage.net_received_rate? + usage.net_sent_rate?)),
         _ => by(|usage| Some(usage.disk_read_rate? + usage.disk_written_rate?)),
     }
@@ -278,6 +293,7 @@ fn cells(canvas: &Canvas, data: &Data, (container, matched): &Shown) -> Vec<Cell
         _ => String::new(),
     };
     cells[UPTIME] = cell(uptime, Role::Text);
+    cells[PORTS] = cell(ports::short(&container.ports), Role::Info);
     if let (true, Some(track)) = (live, track) {
         usage_cells(canvas, &mut cells, container, track);
     }

@@ -86,6 +86,16 @@ pub fn network(canvas: &mut Canvas, area: Rect, track: &Track, container: &Conta
     );
 }
 
+/// One interface in bytes a second, received and sent, with where it leads.
+pub fn interface(canvas: &mut Canvas, area: Rect, track: &Track, (name, place): (&str, &str), span_seconds: f64) {
+    let rates = track.latest.interfaces.iter().find(|rates| rates.name == name);
+    let newest = (rates.map(|rates| rates.received), rates.map(|rates| rates.sent));
+    let nothing = VecDeque::new();
+    let history = track.interfaces.get(name).unwrap_or(&nothing);
+    let name = crate::model::printable_line(name);
+    two(canvas, area, (&name, place, Role::ChartNetwork, Role::Ok), ["↓", "↑"], history, newest, span_seconds);
+}
+
 /// Disk in bytes a second, read and written.
 pub fn disk(canvas: &mut Canvas, area: Rect, track: &Track, span_seconds: f64) {
     let newest = (track.latest.disk_read_rate, track.latest.disk_written_rate);

@@ -8,6 +8,7 @@ use crate::model::{ContainerState, ContainerSummary, Limits, NetworkMode, Restar
 use crate::tui::canvas::Canvas;
 use crate::tui::data::{Data, Track};
 use crate::tui::figures;
+use crate::tui::ports;
 use crate::tui::theme::Role;
 
 /// Seconds that the small charts show.
@@ -114,7 +115,12 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             lines.push(("figures", "from /proc: no cgroup was given to this user".to_owned()));
         }
     }
-    lines.push((
+    lines.extend(container.networks.iter().map(|endpoint| {
+        let addresses: Vec<String> = endpoint.addresses.iter().map(ToString::to_string).collect();
+        ("network", format!("{}  {}  {}", endpoint.network_name, addresses.join("  "), endpoint.link))
+    }));
+    lines.extend(ports::lines(&container.ports).into_iter().map(|port| ("port", port)));
+    let unconnected = (
         "network",
         match &container.network {
             NetworkMode::None => "none: loopback only".to_owned(),
@@ -122,7 +128,8 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             NetworkMode::Networks => "its own networks".to_owned(),
             NetworkMode::Container(_) => "another container's".to_owned(),
         },
-    ));
+    );
+    lines.extend(container.networks.is_empty().then_some(unconnected));
     let limits: Vec<String> = limits(&container.limits).iter().map(|(name, value)| format!("{name} {value}")).collect();
     lines.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }));
     if container.restart != RestartPolicy::No {

@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::Rect;
 
+use crate::engine::NetworkInspect;
 use crate::model::{ContainerInspect, ImageInspect};
 use crate::tui::action::Problem;
 use crate::tui::canvas::Canvas;
@@ -12,6 +13,7 @@ use crate::tui::step::{Page, Step};
 use crate::tui::theme::Role;
 
 use super::inspect_lines::{Line, of_container, of_image, of_json};
+use super::inspect_network::{json as network_json, of_network};
 
 /// The screen's state.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,18 @@ impl Inspect {
     pub fn told_image(&mut self, page: &Page, result: Result<Box<ImageInspect>, Problem>) {
         if self.page.as_ref() == Some(page) {
             self.take(result.map(|inspect| (of_image(&inspect), of_json(&image_json(&inspect)))));
+        }
+    }
+
+    /// A network as the list has it; none if it is gone.
+    pub fn told_network(&mut self, page: &Page, network: Option<&NetworkInspect>) {
+        if self.page.as_ref() == Some(page) {
+            let gone = || Problem {
+                message: "this network is gone".to_owned(),
+                hint: None,
+                kind: crate::model::ErrorKind::NotFound,
+            };
+            self.take(network.map(|it| (of_network(it), of_json(&network_json(it)))).ok_or_else(gone));
         }
     }
 

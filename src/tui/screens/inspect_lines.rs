@@ -33,7 +33,7 @@ impl Line {
         Self { kind: Kind::Title, label: text.to_owned(), value: String::new() }
     }
 
-    fn pair(label: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn pair(label: impl Into<String>, value: impl Into<String>) -> Self {
         Self { kind: Kind::Pair, label: label.into(), value: value.into() }
     }
 
@@ -80,7 +80,7 @@ impl Line {
 }
 
 /// Lines with a title before and a blank behind; nothing if there are none.
-fn section(lines: &mut Vec<Line>, title: &str, content: Vec<Line>) {
+pub fn section(lines: &mut Vec<Line>, title: &str, content: Vec<Line>) {
     if content.is_empty() {
         return;
     }

@@ -164,7 +164,12 @@ fn run_form() -> Buffer {
     let mut scene = Scene::new("dark");
     scene.keys("2 enter");
     let name: Name = "brisk_lovelace".parse().expect("a name");
-    scene.told(Told::FormFilled { image: "host".to_owned(), name, command: vec!["/bin/bash".to_owned()] });
+    scene.told(Told::FormFilled {
+        image: "host".to_owned(),
+        name,
+        command: vec!["/bin/bash".to_owned()],
+        network: "bridge".to_owned(),
+    });
     scene.frame()
 }
 
@@ -284,6 +289,9 @@ fn pictures() -> Vec<(&'static str, Buffer)> {
         ("logs", logs()),
         ("inspect", scene("inspect", SIZE)),
         ("palette", scene("palette", SIZE)),
+        ("networks", scene("networks", SIZE)),
+        ("wires", scene("wires", SIZE)),
+        ("traffic", scene("traffic", SIZE)),
         ("wide", scene("containers", Size { columns: 180, rows: 44 })),
         ("confirm", confirm()),
         ("help", help()),

@@ -92,7 +92,7 @@ fn enter_on_a_container_that_is_down_starts_it_in_a_pane() {
 #[test]
 fn back_leads_where_one_came_from() {
     let mut app = app();
-    press(&mut app, "l tab tab");
+    press(&mut app, "l tab tab tab");
     assert!(matches!(app.page, Page::Inspect(_)));
     press(&mut app, "c");
     assert!(matches!(app.page, Page::Charts(_)));

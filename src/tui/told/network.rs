@@ -1,0 +1,71 @@
+//! What came of deeds about networks, put where it belongs.
+
+use crate::tui::app::App;
+use crate::tui::dialogs::{Dialog, network_forms};
+use crate::tui::effect::Effect;
+use crate::tui::network_deed::{NetworkDeed, NetworkTold};
+use crate::tui::step::{Page, Step};
+use crate::tui::toast::Toast;
+
+pub fn told(app: &mut App, told: NetworkTold) -> Vec<Step> {
+    match told {
+        NetworkTold::Networks(Ok(networks)) => {
+            app.data.networks = Some(networks);
+            app.data.networks_problem = None;
+            app.networks.list.keep_marks(|id| app.data.network(id).is_some());
+            app.networks.settle(&app.data);
+            if let Page::InspectNetwork(id) = &app.page {
+                app.inspect.told_network(&app.page, app.data.network(id));
+            }
+        }
+        NetworkTold::Networks(Err(problem)) => {
+            // What was listed before may be old, and is better than nothing; the reason is told once.
+            let is_new = app.data.networks_problem.as_ref() != Some(&problem);
+            app.data.networks_problem = Some(problem.clone());
+            if is_new && app.page == Page::Networks {
+                return vec![Step::Toast(problem.into())];
+            }
+        }
+        NetworkTold::Done(result) => return done(app, result),
+        NetworkTold::WouldPrune { label, result } => {
+            for dialog in &mut app.dialogs {
+                if let Dialog::Form(form) = dialog {
+                    network_forms::told(form, &label, &result);
+                }
+            }
+        }
+        NetworkTold::Looked { id, result } => {
+            for dialog in &mut app.dialogs {
+                if let Dialog::Wires(panel) = dialog {
+                    panel.told(&id, result.clone());
+                }
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// A form that waits for it closes, or stays with the reason.
+fn done(app: &mut App, result: Result<String, crate::tui::action::Problem>) -> Vec<Step> {
+    let again = [Effect::Network(NetworkDeed::List), Effect::ListContainers];
+    let look = app.dialogs.iter().find_map(|dialog| match dialog {
+        Dialog::Wires(panel) => Some(Effect::Network(NetworkDeed::Look(panel.id().clone()))),
+        _ => None,
+    });
+    let mut steps: Vec<Step> = again.into_iter().chain(look).map(Step::Do).collect();
+    let waiting = app.dialogs.last_mut().and_then(|dialog| match dialog {
+        Dialog::Form(form) if form.is_sent() => Some(form),
+        _ => None,
+    });
+    match (result, waiting) {
+        (Ok(text), waiting) => {
+            if waiting.is_some() {
+                steps.push(Step::CloseDialog);
+            }
+            steps.push(Step::Toast(Toast::good(text)));
+        }
+        (Err(problem), Some(form)) => form.refused(&problem),
+        (Err(problem), None) => steps.push(Step::Toast(problem.into())),
+    }
+    steps
+}
