@@ -96,7 +96,7 @@ pub use wires::{Connected, monitor_verb};
 
 use crate::config::Folders;
 use crate::image::Registries;
-use crate::model::{RegistrySettings, UnpackLimits};
+use crate::model::{DEFAULT_NETWORK, RegistrySettings, UnpackLimits};
 
 /// What every verb returns.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -138,6 +138,12 @@ struct Inner {
     publish_address: IpAddr,
 }
 
+/// The network of containers where neither a flag nor the configuration says one.
+fn usual_network() -> String {
+    let has_bridges = rustix::process::geteuid().is_root();
+    if has_bridges { DEFAULT_NETWORK.to_owned() } else { "none".to_owned() }
+}
+
 impl Engine {
     /// Opens the folders, making them if they are missing. Takes well under a millisecond and looks at no container.
     pub fn open(options: EngineOptions) -> Result<Self> {
@@ -150,7 +156,7 @@ impl Engine {
             log: options.log,
             registries,
             unpack: options.unpack,
-            default_network: options.network.unwrap_or_else(|| "none".to_owned()),
+            default_network: options.network.unwrap_or_else(usual_network),
             publish_address: options.publish_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         })))
     }

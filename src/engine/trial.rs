@@ -20,7 +20,9 @@ impl Trial {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (root, runroot) = (Some(folder.path().join("data")), Some(folder.path().join("run")));
-        let engine = Engine::open(EngineOptions { root, runroot, ..EngineOptions::default() }).expect("open");
+        let engine =
+            Engine::open(EngineOptions { root, runroot, network: Some("none".to_owned()), ..EngineOptions::default() })
+                .expect("open");
         Self { engine, _folder: folder }
     }
 

@@ -190,7 +190,12 @@ mod tests {
     fn watch_reports_containers_images_and_states_and_nothing_else() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (root, runroot) = (folder.path().join("data"), folder.path().join("run"));
-        let options = EngineOptions { root: Some(root), runroot: Some(runroot), ..EngineOptions::default() };
+        let options = EngineOptions {
+            root: Some(root),
+            runroot: Some(runroot),
+            network: Some("none".to_owned()),
+            ..EngineOptions::default()
+        };
         let engine = Engine::open(options).expect("open");
         let mut watch = engine.watch().expect("watch");
         let nothing = Some(Duration::from_millis(5));

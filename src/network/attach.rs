@@ -64,7 +64,11 @@ fn configure(endpoint: &Endpoint, ways_out: &[IpAddr]) -> Result<()> {
 
 fn add_ways_out(links: &mut Links, link: &Link, ways_out: &[IpAddr]) -> Result<()> {
     for gateway in ways_out {
-        links.add_route(&Route { to: None, gateway: Some(*gateway), link: Some(link.index) })?;
+        match links.add_route(&Route { to: None, gateway: Some(*gateway), link: Some(link.index) }) {
+            // A container that may change its network has made its own way out.
+            Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == rustix::io::Errno::EXIST => {}
+            result => result?,
+        }
     }
     Ok(())
 }

@@ -123,12 +123,16 @@ impl Wires {
     }
 
     /// Ports go to the container's address of the same family in its first network that anybody outside may reach by this
-    /// machine.
+    /// machine; else in one that only the machine itself reaches.
     pub(super) fn target(&self, port: &PublishedPort) -> Option<IpAddr> {
-        let joined = self.plan.networks.iter().zip(&self.endpoints);
-        let open = joined.filter(|((network, _), _)| network.driver == NetworkDriver::Bridge && !network.internal);
-        let addresses = open.flat_map(|(_, endpoint)| &endpoint.addresses).map(|it| it.addr());
-        addresses.into_iter().find(|address| address.is_ipv6() == port.host.is_ipv6())
+        let in_networks = |internal: bool| {
+            let joined = self.plan.networks.iter().zip(&self.endpoints);
+            let bridges = joined.filter(move |((network, _), _)| {
+                network.driver == NetworkDriver::Bridge && network.internal == internal
+            });
+            bridges.flat_map(|(_, endpoint)| &endpoint.addresses).map(|address| address.addr())
+        };
+        in_networks(false).chain(in_networks(true)).find(|address| address.is_ipv6() == port.host.is_ipv6())
     }
 }
 
