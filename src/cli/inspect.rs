@@ -291,6 +291,7 @@ mod tests {
             exposed: vec![],
             publish_all: false,
             extra_hosts: vec![],
+            dns: crate::model::DnsWish::default(),
             mounts: vec![crate::model::Mount::bind("/a", "/b").read_only()],
             cap_add: vec!["CAP_NET_ADMIN".to_owned()],
             cap_drop: Vec::new(),

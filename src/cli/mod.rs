@@ -26,6 +26,7 @@ mod login;
 mod logs;
 mod machine;
 mod mounts;
+mod naming;
 mod network;
 mod network_settings;
 mod networking;

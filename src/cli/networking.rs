@@ -37,9 +37,6 @@ pub struct NetworkFlags {
     /// A further name of the container in its network
     #[arg(long, alias = "net-alias", value_name = "NAME")]
     network_alias: Vec<String>,
-    /// A line of /etc/hosts; host-gateway stands for this machine
-    #[arg(long, value_name = "NAME:ADDRESS")]
-    add_host: Vec<String>,
 }
 
 pub type Mac = [u8; 6];
@@ -53,7 +50,6 @@ pub struct Networking {
     pub ports: Vec<PortWish>,
     pub exposed: Vec<ExposedPort>,
     pub publish_all: bool,
-    pub extra_hosts: Vec<String>,
 }
 
 impl NetworkFlags {
@@ -69,7 +65,6 @@ impl NetworkFlags {
         if alone.is_some() && networks.len() > 1 {
             return Err(Failure::usage("--network none, host and container:NAME go with no other network"));
         }
-        let extra_hosts = self.add_host.iter().map(|text| host_line(text)).collect::<Result<_, _>>()?;
         let wanted = [
             ("--publish", !ports.is_empty()),
             ("--publish-all", self.publish_all),
@@ -87,7 +82,7 @@ impl NetworkFlags {
             if mode == NetworkMode::Container(String::new()) {
                 return Err(Failure::usage("--network container: names no container"));
             }
-            return Ok(Networking { mode: Some(mode), exposed, extra_hosts, ..Networking::default() });
+            return Ok(Networking { mode: Some(mode), exposed, ..Networking::default() });
         }
         let mode = (!networks.is_empty()).then_some(NetworkMode::Networks);
         // Without a name it is the default one.
@@ -101,7 +96,7 @@ impl NetworkFlags {
             first.aliases.extend(self.network_alias.iter().cloned());
             check_families(first)?;
         }
-        Ok(Networking { mode, networks, ports, exposed, publish_all: self.publish_all, extra_hosts })
+        Ok(Networking { mode, networks, ports, exposed, publish_all: self.publish_all })
     }
 }
 
@@ -152,19 +147,6 @@ fn endpoint(text: &str) -> Result<EndpointWish, Failure> {
 
 pub fn mac(text: &str) -> Result<Mac, String> {
     parse_mac(text)
-}
-
-/// `NAME:ADDRESS` or `NAME=ADDRESS` as a line of /etc/hosts.
-fn host_line(text: &str) -> Result<String, Failure> {
-    let bad = || {
-        Failure::usage(format!("invalid --add-host {text:?}"))
-            .with_hint("write NAME:ADDRESS, such as db:10.0.0.5 or gateway:host-gateway")
-    };
-    let (name, address) = text.split_once('=').or_else(|| text.split_once(':')).ok_or_else(bad)?;
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let known = address == "host-gateway" || address.parse::<IpAddr>().is_ok();
-    let clean = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    if known && clean { Ok(format!("{address}\t{name}")) } else { Err(bad()) }
 }
 
 /// `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, where both ports may be ranges of the same length.
@@ -223,9 +205,6 @@ mod tests {
         assert_eq!(of(published.clone()).expect("a port").networks, [EndpointWish::default()]);
         assert!(of(NetworkFlags { network: vec!["container:web".to_owned()], ..published.clone() }).is_err());
         assert!(of(NetworkFlags { network: vec!["none".to_owned()], ..published }).is_err());
-        assert_eq!(host_line("db:10.0.0.5").expect("a line"), "10.0.0.5\tdb");
-        assert_eq!(host_line("six=::1").expect("a line"), "::1\tsix");
-        assert!(host_line("db").is_err() && host_line("d b:1.2.3.4").is_err() && host_line("db:nowhere").is_err());
         assert_eq!(mac("02:42:0a:00:00:02"), Ok([2, 0x42, 10, 0, 0, 2]));
         assert!(mac("01:00:5e:00:00:01").is_err() && mac("2:42").is_err());
     }

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::isolation::{IsolationFlags, Opened};
 use super::limits::{DeviceFlags, LimitFlags, restart_policy};
 use super::mounts::MountFlags;
+use super::naming::NamingFlags;
 use super::networking::NetworkFlags;
 use crate::model::{CreateRequest, Limits, Name, PullPolicy, RestartPolicy, Rlimit, Signal};
 
@@ -56,6 +57,8 @@ pub struct Wish {
     pub network: NetworkFlags,
     #[command(flatten)]
     pub mounts: MountFlags,
+    #[command(flatten)]
+    pub naming: NamingFlags,
     /// Make the root file system read-only
     #[arg(long)]
     pub read_only: bool,
@@ -158,7 +161,8 @@ impl Wish {
             publish_all: networking.publish_all,
             networks: networking.networks,
             ports: networking.ports,
-            extra_hosts: networking.extra_hosts,
+            extra_hosts: self.naming.extra_hosts()?,
+            dns: self.naming.dns(),
             mounts: mounts.mounts,
             volumes_from: mounts.volumes_from,
             cap_add: self.cap_add.iter().map(|name| capability(name)).collect(),

@@ -33,6 +33,7 @@ pub(super) struct Surroundings {
 /// The complete, valid configuration; or the first thing that is wrong, in one line.
 pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surroundings) -> Result<ContainerConfig> {
     limits::check_restart(request.restart, request.auto_remove)?;
+    super::naming::check(request)?;
     let hostname = hostname(request, around)?;
     let user = request.user.clone().or_else(|| image.user.clone()).unwrap_or_default();
     checked_user(&user)?;
@@ -54,6 +55,7 @@ pub(super) fn merge(request: &CreateRequest, image: &ImageConfig, around: &Surro
         exposed,
         publish_all: request.publish_all,
         extra_hosts: request.extra_hosts.clone(),
+        dns: request.dns.clone(),
         mounts: mounts(&request.mounts)?,
         cap_add: capabilities(&request.cap_add)?,
         cap_drop: capabilities(&request.cap_drop)?,

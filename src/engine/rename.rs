@@ -1,7 +1,8 @@
 //! `rename`: the new name is taken before the old one is let go, so a kill between leaves a name too many, never one too few.
 
+use super::wires::Change;
 use super::{Engine, EngineError, Result};
-use crate::model::{ContainerRecord, EventAction, Name};
+use crate::model::{ContainerRecord, EventAction, Name, NetworkMode};
 
 impl Engine {
     /// Gives a container another name, whether it runs or not.
@@ -21,6 +22,13 @@ impl Engine {
             return Err(error);
         }
         engine.free_name(&old.name, &id)?;
+        // Where it runs, other containers know it by its new name from now on; if its monitor is of an older teu, from its next
+        // start on.
+        if new.config.network == NetworkMode::Networks
+            && let Ok(mut client) = engine.client(&new)
+        {
+            let _ = client.rewire(serde_json::to_value(Change::Rename { name: name.clone() }).expect("plain values"));
+        }
         engine.tell(EventAction::Rename, &new, Some(old.name.to_string()));
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Digest, Endpoint, EndpointWish, ExposedPort, Id, IdRange, Isolation, Limits, Mount, Name, PortWish, PublishedPort,
-    Reference, RestartPolicy, SessionId, Signal, Timestamp, VolumeName,
+    Digest, DnsWish, Endpoint, EndpointWish, ExposedPort, Id, IdRange, Isolation, Limits, Mount, Name, PortWish,
+    PublishedPort, Reference, RestartPolicy, SessionId, Signal, Timestamp, VolumeName,
 };
 
 /// How a container reaches the network.
@@ -94,6 +94,9 @@ pub struct ContainerConfig {
     /// Further lines of /etc/hosts, each an address and a name.
     #[serde(default)]
     pub extra_hosts: Vec<String>,
+    /// How it asks for names.
+    #[serde(default, skip_serializing_if = "DnsWish::is_default")]
+    pub dns: DnsWish,
     pub mounts: Vec<Mount>,
     /// `CAP_…` names added to the default set; `ALL` for every one.
     pub cap_add: Vec<String>,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    EndpointWish, ExposedPort, Isolation, Limits, Mount, Name, NetworkMode, PortWish, PullPolicy, RestartPolicy,
-    Rlimit, SeccompChoice, Signal,
+    DnsWish, EndpointWish, ExposedPort, Isolation, Limits, Mount, Name, NetworkMode, PortWish, PullPolicy,
+    RestartPolicy, Rlimit, SeccompChoice, Signal,
 };
 
 /// A wish for a container. `None` and empty mean "as the image says, else Docker's default".
@@ -38,6 +38,7 @@ pub struct CreateRequest {
     /// Publish each exposed port on a free one (`-P`).
     pub publish_all: bool,
     pub extra_hosts: Vec<String>,
+    pub dns: DnsWish,
     pub mounts: Vec<Mount>,
     /// Containers, by name or id, whose binds and volumes it gets too; with `:ro`, read-only.
     pub volumes_from: Vec<String>,

@@ -56,8 +56,8 @@ pub use limits::{DeviceRate, Limits, UpdateRequest};
 pub use log::{LogEntry, LogStream};
 pub use mount::{Mount, MountPropagation, MountSource, MountsBelow, PinnedImage};
 pub use network::{
-    DEFAULT_NETWORK, Endpoint, EndpointWish, ExposedPort, Network, NetworkDriver, PortWish, Protocol, PublishedPort,
-    Subnet,
+    DEFAULT_NETWORK, DnsWish, Endpoint, EndpointWish, ExposedPort, Network, NetworkDriver, PortWish, Protocol,
+    PublishedPort, Subnet,
 };
 pub use printable::{printable, printable_line};
 pub use publish::{parse_mac, parse_ports};

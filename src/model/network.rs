@@ -183,6 +183,24 @@ pub struct EndpointWish {
     pub aliases: Vec<String>,
 }
 
+/// How a container asks for names. Empty parts are as on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DnsWish {
+    /// Servers; asked for everything that is no container's name.
+    pub servers: Vec<IpAddr>,
+    /// Domains that are put behind short names; a lone `.` is none.
+    pub search: Vec<String>,
+    /// As in resolv.conf(5).
+    pub options: Vec<String>,
+}
+
+impl DnsWish {
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How a container is in a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {

@@ -82,7 +82,7 @@ fn distrust_routers(endpoint: &Endpoint) {
 }
 
 /// Does something in another network namespace and comes back. Only the calling thread goes there.
-fn within<T>(namespace: BorrowedFd<'_>, act: impl FnOnce() -> T) -> Result<T> {
+pub(super) fn within<T>(namespace: BorrowedFd<'_>, act: impl FnOnce() -> T) -> Result<T> {
     let own = std::path::Path::new("/proc/thread-self/ns/net");
     let home = std::fs::File::open(own).map_err(|error| NetworkError::io("open", own, error))?;
     let enter = |fd: BorrowedFd<'_>| move_into_link_name_space(fd, Some(LinkNameSpaceType::Network));

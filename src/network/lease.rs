@@ -57,6 +57,12 @@ impl Lease {
         }
     }
 
+    /// Whether an address is leased now. One that cannot be looked for is not.
+    pub fn is_held(file: &Path, subnet: &Subnet, address: IpAddr) -> bool {
+        let number = number_of(subnet.subnet, address);
+        matches!(ByteLock::first_held(file, number, number), Ok(Some(_)))
+    }
+
     /// The addresses that are leased now.
     pub fn held(file: &Path, subnet: &Subnet) -> Result<Vec<IpAddr>> {
         let failed = |error| NetworkError::io("look for leases in", file, error);

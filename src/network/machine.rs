@@ -5,6 +5,7 @@
 //! - `links/<link>.json`: the networks that are up, as the firewall knows them.
 //! - `ports/<container>.json`: what containers publish, for making a flushed table anew.
 //! - `leases/<link>.<4|6>`: locks on bytes, see [`Lease`].
+//! - `names/<network>/<container>.json`: who is called what, see [`Listing`].
 
 use std::fs;
 use std::io;
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use super::firewall::{Firewall, Whole};
 use super::link::{Link, Links, Mac};
-use super::{Lease, NetworkError, NetworkRules, PortRule, Result, conntrack};
+use super::{Lease, Listing, NetworkError, NetworkRules, PortRule, Result, conntrack};
 use crate::model::{Id, Network, NetworkDriver, Protocol, Subnet};
 use crate::sys::file::{Lock, write_atomically};
 
@@ -31,6 +32,13 @@ pub struct Machine {
     /// Open from its first use to the end: closing a socket that removed elements waits until the kernel has freed them, which
     /// takes some 15 ms.
     firewall: Mutex<Option<Firewall>>,
+}
+
+/// A copy has a socket of its own.
+impl Clone for Machine {
+    fn clone(&self) -> Self {
+        Self { folder: self.folder.clone(), firewall: Mutex::new(None) }
+    }
 }
 
 impl Machine {
@@ -110,6 +118,7 @@ impl Machine {
 
     /// Takes the network's bridge away, with its rules. What is not there is passed over.
     pub fn take_down(&self, network: &Network) -> Result<()> {
+        self.listing().forget_network(&network.id)?;
         if network.driver != NetworkDriver::Bridge {
             return Ok(());
         }
@@ -141,6 +150,17 @@ impl Machine {
     pub fn leased(&self, network: &Network) -> Result<Vec<std::net::IpAddr>> {
         let held = network.subnets.iter().map(|subnet| Lease::held(&self.lease_file(network, subnet), subnet));
         Ok(held.collect::<Result<Vec<_>>>()?.concat())
+    }
+
+    /// Whether an address of a network, with its subnet's length, is leased now.
+    pub fn is_leased(&self, network: &Network, address: IpNet) -> bool {
+        let subnet = network.subnets.iter().find(|subnet| subnet.subnet.contains(&address.addr()));
+        subnet.is_some_and(|subnet| Lease::is_held(&self.lease_file(network, subnet), subnet, address.addr()))
+    }
+
+    /// Who is called what in which network.
+    pub fn listing(&self) -> Listing {
+        Listing::at(self.folder.join("names"))
     }
 
     fn lease_file(&self, network: &Network, subnet: &Subnet) -> PathBuf {

@@ -10,6 +10,7 @@ mod link;
 mod machine;
 pub mod pasta;
 mod ports;
+mod resolver;
 
 use std::net::IpAddr;
 
@@ -21,11 +22,12 @@ use crate::model::Protocol;
 pub use attach::{attach, detach, lead_out, mac_of};
 pub use book::{Book, Collision, NetworkWish};
 pub use error::NetworkError;
-pub use firewall::{Firewall, ForeignChain, Whole};
+pub use firewall::{Firewall, ForeignChain, Redirect, Whole, redirect};
 pub use lease::{Lease, check_wish, leasable};
 pub use link::{Inner, Link, Links, Mac, Route, Shared};
 pub use machine::Machine;
 pub use ports::{HeldPort, hold};
+pub use resolver::{Fit, Listed, Listing, Resolver, ResolverWish};
 
 /// What every function of this room returns.
 pub type Result<T> = std::result::Result<T, NetworkError>;

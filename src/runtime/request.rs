@@ -86,6 +86,9 @@ pub struct Seen {
 pub struct NameFiles {
     /// Further lines of /etc/hosts. With any of the container's own addresses among them, its name stands there.
     pub hosts: Vec<String>,
+    /// All of /etc/hosts but those lines, in the place of what all say.
+    #[serde(default)]
+    pub hosts_file: Option<String>,
     /// All of /etc/resolv.conf; the machine's if none.
     pub resolver: Option<String>,
 }

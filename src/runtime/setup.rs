@@ -178,7 +178,12 @@ impl Setup<'_> {
     }
 
     fn bind_etc_files(&self, root: &OwnedFd) -> Result<(), RuntimeError> {
-        let Rootfs::Overlay { .. } = &self.request.rootfs else { return Ok(()) };
+        match &self.request.rootfs {
+            Rootfs::Overlay { .. } => {}
+            // The machine's own files, unless the container has other surroundings.
+            Rootfs::Host { .. } if self.request.names != crate::runtime::NameFiles::default() => {}
+            Rootfs::Host { .. } | Rootfs::Folder { .. } => return Ok(()),
+        }
         // Without a name of its own the container has the machine's.
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let wish = files::Wish {

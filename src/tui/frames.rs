@@ -169,6 +169,7 @@ fn record() -> ContainerRecord {
             exposed: vec![],
             publish_all: false,
             extra_hosts: vec![],
+            dns: crate::model::DnsWish::default(),
             mounts: summary.mounts,
             cap_add: Vec::new(),
             cap_drop: vec!["CAP_NET_RAW".to_owned()],

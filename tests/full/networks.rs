@@ -6,6 +6,7 @@ mod faults;
 mod isolation;
 mod lab;
 mod live;
+mod names;
 mod traffic;
 
 use std::fs;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::take::{namespace_of, shown};
 use super::{Connected, Wires};
-use crate::model::{Endpoint, EndpointWish, Id, Network, PortWish};
+use crate::model::{Endpoint, EndpointWish, Id, Name, Network, PortWish};
 use crate::network::{self, HeldPort, Lease, NetworkError};
 
 /// Links of one container are numbered in two digits, as their outer ends' names have 15 characters.
@@ -28,6 +28,9 @@ pub enum Change {
         /// Places among the ports there are, and what is there.
         remove: Vec<(usize, PortWish)>,
     },
+    Rename {
+        name: Name,
+    },
 }
 
 impl Wires {
@@ -37,6 +40,7 @@ impl Wires {
             Change::Connect { network, wish } => self.enter(pid, network, wish)?,
             Change::Disconnect { network } => self.leave(pid, &network)?,
             Change::Ports { add, remove } => self.change_ports(add, &remove)?,
+            Change::Rename { name } => self.plan.names.name = name,
         }
         Ok(self.connected())
     }

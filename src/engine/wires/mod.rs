@@ -8,7 +8,9 @@ mod take;
 
 use std::fs;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,7 @@ use crate::monitor::{Lent, MakeWire, Wire, WireError, serve};
 use crate::network::{HeldPort, Lease, Machine, NetworkError};
 use crate::runtime::StartRequest;
 pub(super) use change::Change;
+use names::Names;
 use plan::Plan;
 
 /// One folder for all stores of the machine: links and ports are the machine's.
@@ -55,11 +58,12 @@ impl Inner {
         }
     }
 
-    /// Takes back what a container published whose monitor was killed. Its links went with its network namespace.
+    /// Takes back a container's names and what it published whose monitor was killed. Its links went with its network namespace.
     pub(super) fn withdraw_ports(&self, id: &Id) -> Result<()> {
         if !rustix::process::geteuid().is_root() || !Path::new(MACHINE).exists() {
             return Ok(());
         }
+        names::forget_names(id)?;
         Ok(Machine::open(Path::new(MACHINE))?.publish(id, &[])?)
     }
 }
@@ -85,24 +89,26 @@ struct Wires {
     leases: Vec<Vec<Lease>>,
     held: Vec<HeldPort>,
     endpoints: Vec<Endpoint>,
+    names: Names,
 }
 
 impl Wires {
     fn new(plan: Plan) -> std::result::Result<Self, WireError> {
         let machine = Machine::open(Path::new(MACHINE)).map_err(refused)?;
-        Ok(Self { plan, machine, taken: false, leases: Vec::new(), held: Vec::new(), endpoints: Vec::new() })
+        let names = Names::new(&plan.names, &machine).map_err(refused)?;
+        Ok(Self { plan, machine, taken: false, leases: Vec::new(), held: Vec::new(), endpoints: Vec::new(), names })
     }
 }
 
 impl Wire for Wires {
     fn prepare(&mut self, start: &mut StartRequest) -> std::result::Result<(), WireError> {
         self.take().map_err(refused)?;
-        start.names = self.names(&start.names);
+        start.names = self.name_files(&start.names)?;
         Ok(())
     }
 
     fn connect(&mut self, pid: i32) -> std::result::Result<(), WireError> {
-        self.join(pid).map_err(refused)
+        self.join(pid).and_then(|()| self.open_names(pid)).map_err(refused)
     }
 
     fn change(&mut self, pid: i32, change: serde_json::Value) -> std::result::Result<serde_json::Value, WireError> {
@@ -111,12 +117,26 @@ impl Wire for Wires {
             message: format!("this change of networks is not known ({error}); restart the container"),
         };
         let connected = self.alter(pid, serde_json::from_value(change).map_err(unknown)?).map_err(refused)?;
+        self.change_names(pid).map_err(refused)?;
         Ok(serde_json::to_value(connected).expect("plain values"))
+    }
+
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.names.resolver.watched())
+    }
+
+    fn serve(&mut self) {
+        self.names.resolver.serve();
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.names.resolver.deadline()
     }
 
     fn disconnect(&mut self) {
         // A firewall that cannot be reached has no rule of ours either.
         let _ = self.machine.publish(&self.plan.id, &[]);
+        self.close_names();
         let _ = fs::remove_file(self.plan.run_folder.join(CONNECTED));
     }
 

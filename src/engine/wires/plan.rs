@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::NamesPlan;
 use crate::engine::{Inner, Result};
 use crate::model::{ContainerRecord, EndpointWish, Id, Network, NetworkMode, PortWish};
 
@@ -18,6 +19,7 @@ pub(super) struct Plan {
     pub ports: Vec<PortWish>,
     /// For ports that name no address.
     pub usual_host: IpAddr,
+    pub names: NamesPlan,
 }
 
 impl Inner {
@@ -36,6 +38,7 @@ impl Inner {
             networks: found.collect::<Result<_>>()?,
             ports: config.ports.clone(),
             usual_host: self.publish_address,
+            names: NamesPlan { name: record.name.clone(), dns: config.dns.clone() },
         };
         Ok(Some(serde_json::to_value(plan).expect("plain values")))
     }

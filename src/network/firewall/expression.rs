@@ -78,6 +78,24 @@ impl Expressions {
         })
     }
 
+    /// Puts a value into the first register.
+    pub(super) fn value(self, value: &[u8]) -> Self {
+        self.put("immediate", |it| it.network_number(1, FIRST).nest(2, |data| data.bytes(VALUE, value)))
+    }
+
+    /// Writes the first register into the transport header and mends the checksum there (`NFT_PAYLOAD_CSUM_INET`).
+    pub(super) fn put_payload(self, offset: u32, length: u32, checksum_offset: u32) -> Self {
+        const CHECKSUM: u32 = 1;
+        self.put("payload", |it| {
+            it.network_number(5, FIRST)
+                .network_number(2, Header::Transport as u32)
+                .network_number(3, offset)
+                .network_number(4, length)
+                .network_number(6, CHECKSUM)
+                .network_number(7, checksum_offset)
+        })
+    }
+
     /// Goes on if the first register begins with `value`.
     pub(super) fn equals(self, value: &[u8]) -> Self {
         self.compare(0, value)

@@ -6,12 +6,14 @@
 mod element;
 mod expression;
 mod others;
+mod redirect;
 mod table;
 
 use rustix::io::Errno;
 
 use self::element::Element;
 pub use self::others::ForeignChain;
+pub use self::redirect::{Redirect, redirect};
 use self::table::{SUBSYSTEM, TABLE, Verb, message};
 use super::{NetworkError, NetworkRules, PortRule, Result};
 use crate::sys::netlink::{Message, Netlink, Refusal};

@@ -251,6 +251,7 @@ mod tests {
             exposed: vec![],
             publish_all: false,
             extra_hosts: vec![],
+            dns: crate::model::DnsWish::default(),
             mounts: Vec::new(),
             cap_add: Vec::new(),
             cap_drop: Vec::new(),

@@ -1,7 +1,7 @@
 //! /etc/hostname, /etc/hosts and /etc/resolv.conf, made for each container and bound over the image's.
 //!
 //! They live in a tmpfs of the container's own, so that starting one writes nothing to disk. They can be written to,
-//! and are made anew at the next start. The host image keeps the machine's own files.
+//! and are made anew at the next start. The host image keeps the machine's own files while it has the machine's surroundings.
 
 use std::fs;
 use std::io::{self, Write};
@@ -65,16 +65,18 @@ fn bind_one(root: BorrowedFd<'_>, folder: &OwnedFd, name: &str, text: &str) -> i
 }
 
 fn hosts(wish: &Wish<'_>) -> String {
-    if wish.host_network
-        && let Ok(text) = fs::read_to_string("/etc/hosts")
-    {
-        return text;
+    let machines = || wish.host_network.then(|| fs::read_to_string("/etc/hosts").ok()).flatten();
+    let lines: String = wish.names.hosts.iter().map(|line| format!("{line}\n")).collect();
+    if let Some(mut text) = wish.names.hosts_file.clone().or_else(machines) {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        return text + &lines;
     }
-    if wish.names.hosts.is_empty() {
-        return format!("{LOCAL_NAMES}127.0.1.1\t{}\n", wish.hostname);
-    }
-    let lines = wish.names.hosts.iter().map(|line| format!("{line}\n"));
-    LOCAL_NAMES.to_owned() + &lines.collect::<String>()
+    // In a network its own addresses are among the lines.
+    let named = wish.names.hosts.iter().any(|line| line.split('\t').nth(1) == Some(wish.hostname));
+    let own = if named { String::new() } else { format!("127.0.1.1\t{}\n", wish.hostname) };
+    LOCAL_NAMES.to_owned() + &own + &lines
 }
 
 fn resolver(wish: &Wish<'_>) -> String {
