@@ -240,7 +240,7 @@ mod tests {
             "teu rm",
             "teu kill -s NOPE x",
             "teu run --stop-timeout soon x",
-            "teu inspect --type volume x",
+            "teu inspect --type pot x",
             "teu logs --since yesterday x",
             "teu ps --format {{.Names",
             "teu ps extra",
