@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::oci::{Entry, tar_of};
+use crate::support::oci::{Entry, Image, Layer, Packing, tar_of};
 use crate::support::user::Range;
-use crate::support::{SECOND, Teu, User, need, tiny, wait_for};
+use crate::support::{Registry, SECOND, Teu, User, need, tiny, wait_for};
 
 /// Imports busybox with these files and a volume at /data.
 fn import(teu: &Teu, name: &str, more: &[Entry], volumes: &str) {
@@ -132,6 +132,64 @@ fn volumes_of_users_begin_with_the_images_content() {
 #[test]
 fn volumes_of_users_with_one_id_begin_with_the_images_content() {
     first_use(&Teu::of_user(&Arc::new(User::new(Range::Missing))), ["0:0", "0:0", "0:0"]);
+}
+
+/// What several layers have at one place comes together, what an upper one removed stays away, and attributes come along.
+fn several_layers(teu: &Teu) {
+    let first = vec![
+        Entry::folder("data/").owner(5),
+        Entry::file("data/low", b"low\n"),
+        Entry::file("data/gone", b"x"),
+        Entry::folder("only/").mode(0o711).owner(9),
+        Entry::file("only/low", b"x"),
+        Entry::folder("hidden/"),
+        Entry::file("hidden/low", b"x"),
+    ];
+    let second = vec![
+        Entry::folder("data/").mode(0o750).owner(6),
+        Entry::file("data/high", b"high\n"),
+        Entry::file("data/.wh.gone", b""),
+        Entry::folder("hidden/"),
+        Entry::file("hidden/.wh..wh..opq", b""),
+        Entry::file("hidden/high", b"x"),
+    ];
+    let mut base = tiny::busybox_tar();
+    base.truncate(base.len() - 1024);
+    let mut noted = tar::Builder::new(Vec::new());
+    noted.append_pax_extensions([("SCHILY.xattr.user.note", &b"kept"[..])]).expect("memory");
+    let mut header = tar::Header::new_ustar();
+    header.set_size(2);
+    header.set_mode(0o640);
+    noted.append_data(&mut header, "data/noted", &b"n\n"[..]).expect("memory");
+    // Without its end mark, so that other entries can follow.
+    base.extend(noted.get_ref());
+    base.extend(tar_of(&first));
+    let config = serde_json::json!({
+        "Cmd": ["sh"], "Env": ["PATH=/bin"], "Volumes": { "/data": {}, "/only": {}, "/hidden": {}, "/none": {} },
+    });
+    let layers = vec![Layer::new(&base, Packing::Gzip), Layer::new(&tar_of(&second), Packing::Gzip)];
+    let registry = Registry::empty();
+    registry.push(&Image::new(config, layers), "layered");
+    let image = registry.reference("layered");
+    teu.ok(&["pull", &image]);
+    let script = "cd /; stat -c '%n %u %a' data only none; ls data only hidden none; cat data/noted";
+    let told = "data 6 750\nonly 9 711\nnone 0 755\ndata:\nhigh\nlow\nnoted\n\nhidden:\nhigh\n\nnone:\n\nonly:\nlow\nn";
+    assert_eq!(teu.ok(&["run", "--name", "layered", &image, "sh", "-c", script]), told);
+    let mounts = teu.inspect("layered")["Mounts"].as_array().expect("mounts").clone();
+    let at = |mount: &&serde_json::Value| mount["Destination"] == "/data";
+    let source = mounts.iter().find(at).and_then(|mount| mount["Source"].as_str()).expect("its folder").to_owned();
+    let mut value = [0; 16];
+    let length = rustix::fs::lgetxattr(format!("{source}/noted"), "user.note", &mut value[..]).expect("the attribute");
+    assert_eq!(&value[..length], b"kept");
+    teu.ok(&["rm", "-v", "layered"]);
+    assert!(on_disk(teu).is_empty());
+}
+
+#[test]
+fn volumes_begin_with_what_all_layers_have_and_its_attributes() {
+    need::root();
+    several_layers(&Teu::new());
+    several_layers(&Teu::of_user(&Arc::new(User::new(Range::Given))));
 }
 
 /// Owners go out and come back by the ids that containers see.
