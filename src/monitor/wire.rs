@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use crate::model::ErrorKind;
-use crate::runtime::StartRequest;
+use crate::runtime::{Entrance, StartRequest};
 
 /// A container's connections. Dropping it lets go of whatever it holds.
 pub trait Wire: fmt::Debug + Send {
@@ -14,8 +14,9 @@ pub trait Wire: fmt::Debug + Send {
     fn prepare(&mut self, start: &mut StartRequest) -> Result<(), WireError>;
 
     /// Its namespaces are there, and `pid` is a process in them that is setting up the rest at the same time; its command does
-    /// not run yet. If that fails, or this does, [`disconnect`](Self::disconnect) follows.
-    fn connect(&mut self, pid: i32) -> Result<(), WireError>;
+    /// not run yet. If that fails, or this does, [`disconnect`](Self::disconnect) follows. `entrance` is an ordinary user's, who
+    /// cannot open the process's namespaces meanwhile.
+    fn connect(&mut self, pid: i32, entrance: Option<Entrance>) -> Result<(), WireError>;
 
     /// Changes the connections of a running container, in whose namespaces `pid` is: all of it or, after an error, nothing.
     /// What is asked and answered is between the engine and whoever it lends.

@@ -66,6 +66,27 @@ pub enum NetworkError {
     NoWayIn { port: String },
     #[error("the container's ports were changed by another meanwhile; try again")]
     PortsChanged,
+    #[error(
+        "cannot publish {address}/{protocol}: low ports are root's; choose a higher one, or: sudo sysctl -w net.ipv4.ip_unprivileged_port_start={}",
+        address.port()
+    )]
+    LowPort { protocol: Protocol, address: SocketAddr },
+    #[error(
+        "an ordinary user's containers reach networks by pasta, which is not installed: sudo apt-get install passt (Debian, Ubuntu), sudo dnf install passt (Fedora); or use --network none or host"
+    )]
+    NoPasta,
+    #[error(
+        "network {network} needs root: an ordinary user may not share this machine's devices, which driver {driver} does; driver bridge can be had"
+    )]
+    RootsOnly { network: String, driver: &'static str },
+    #[error("pasta cannot make links: /dev/net/tun is missing or closed to this user; {cure}")]
+    NoTun { cure: &'static str },
+    #[error("pasta cannot publish {what}: root's containers can")]
+    PastaKnowsNot { what: String },
+    #[error("cannot publish {address}: this machine has no way out by IPv6, and without one pasta does not speak it")]
+    NoIpv6Out { address: SocketAddr },
+    #[error("pasta cannot connect the container: {why}")]
+    Pasta { why: String },
     #[error("all addresses of {range} are leased")]
     NoAddressLeft { range: IpNet },
     #[error("cannot {action} {}: {source}", path.display())]
@@ -102,7 +123,10 @@ impl NetworkError {
             Self::NotIn { .. } => ErrorKind::NotFound,
             Self::NoWayIn { .. } => ErrorKind::InvalidInput,
             Self::AddressTaken { .. } | Self::NoAddressLeft { .. } => ErrorKind::Conflict,
-            Self::AddressUnfit { .. } => ErrorKind::InvalidInput,
+            Self::AddressUnfit { .. } | Self::PastaKnowsNot { .. } => ErrorKind::InvalidInput,
+            Self::LowPort { .. } | Self::NoTun { .. } | Self::RootsOnly { .. } => ErrorKind::Permission,
+            Self::NoPasta | Self::NoIpv6Out { .. } => ErrorKind::NotFound,
+            Self::Pasta { .. } => ErrorKind::Network,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Io { .. } => ErrorKind::Other,
         }

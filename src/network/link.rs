@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use rustix::io::Errno;
 
 use super::{NetworkError, Result};
+use crate::sys::inside::open_inside;
 use crate::sys::netlink::{CREATE, Message, Netlink, Refusal, attribute, attributes};
 
 const NEW_LINK: u16 = 16;
@@ -99,6 +100,16 @@ impl Links {
     pub fn open() -> Result<Self> {
         let netlink = Netlink::route().map_err(|error| failure("cannot reach rtnetlink", "", error))?;
         Ok(Self { netlink })
+    }
+
+    /// Those of a network namespace of this user's that this process is not in; see [`open_inside`].
+    pub fn inside(user: BorrowedFd<'_>, network: BorrowedFd<'_>) -> Result<Self> {
+        let open = || Ok(vec![Netlink::route().map_err(std::io::Error::other)?.into_socket()]);
+        let opened = open_inside(user, network, open);
+        let opened = opened.and_then(|mut all| all.pop().ok_or_else(|| std::io::ErrorKind::BrokenPipe.into()));
+        let socket =
+            opened.map_err(|error| NetworkError::io("reach rtnetlink", "in a user namespace".as_ref(), error))?;
+        Ok(Self { netlink: Netlink::of(socket) })
     }
 
     /// The link of this name, if there is one.

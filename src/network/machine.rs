@@ -284,7 +284,7 @@ fn rules(network: &Network) -> NetworkRules {
 }
 
 /// Made of the network's id, so that the bridge's address outlives its links, and locally administered (RFC 7042, 2.1).
-fn bridge_mac(network: &Network) -> Mac {
+pub(super) fn bridge_mac(network: &Network) -> Mac {
     let digits = network.id.as_str().as_bytes();
     let byte = |at: usize| {
         let nibble = |digit: u8| (digit as char).to_digit(16).unwrap_or(0) as u8;

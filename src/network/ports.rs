@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::net::sockopt::set_ipv6_v6only;
+use rustix::net::sockopt::{set_ipv6_v6only, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, ipproto, socket_with};
 
 use super::{NetworkError, Result};
@@ -15,11 +15,17 @@ use crate::model::{PortWish, Protocol, PublishedPort};
 #[derive(Debug)]
 pub struct HeldPort {
     pub port: PublishedPort,
-    /// None for SCTP on a kernel that has no such sockets: then no other program can take the port either.
+    /// None for SCTP on a kernel that has no such sockets: then no other program can take the port either; and once somebody
+    /// else holds it for the container.
     socket: Option<OwnedFd>,
 }
 
 impl HeldPort {
+    /// Leaves the port to a program that serves it for the container.
+    pub fn let_go(&mut self) {
+        self.socket = None;
+    }
+
     /// The same port for another one of the container: who holds it lets go when both are dropped.
     pub fn also_for(&self, container_port: u16) -> Result<Self> {
         let failed = |error: Errno| NetworkError::Port {
@@ -36,16 +42,12 @@ impl HeldPort {
 /// Takes a port, or any free one where the wish names none. `usual` is the address for wishes without one.
 pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
     let host = wish.host.unwrap_or(usual);
-    if host == IpAddr::V6(Ipv6Addr::LOCALHOST) && bridges_pass_the_firewall() {
+    let by_firewall = rustix::process::geteuid().is_root();
+    if by_firewall && host == IpAddr::V6(Ipv6Addr::LOCALHOST) && bridges_pass_the_firewall() {
         return Err(NetworkError::LoopbackBridged);
     }
     let address = SocketAddr::new(host, wish.host_port.unwrap_or(0));
-    let held = take(wish.protocol, address).map_err(|source| NetworkError::Port {
-        protocol: wish.protocol,
-        address,
-        holder: holder_of(wish.protocol, address.port()),
-        source,
-    });
+    let held = take(wish.protocol, address).map_err(|source| refused(wish.protocol, address, source));
     let (socket, host_port) = held?;
     let port = PublishedPort { protocol: wish.protocol, host, host_port, container_port: wish.container_port };
     Ok(HeldPort { port, socket })
@@ -54,6 +56,14 @@ pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
 /// Then the kernel puts [::1] back into answers before it looks whether anything from outside is for [::1], which it drops.
 fn bridges_pass_the_firewall() -> bool {
     std::fs::read("/proc/sys/net/bridge/bridge-nf-call-ip6tables").is_ok_and(|value| value.starts_with(b"1"))
+}
+
+/// Why a port cannot be had, and who has it.
+pub(super) fn refused(protocol: Protocol, address: SocketAddr, source: io::Error) -> NetworkError {
+    if source.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root() {
+        return NetworkError::LowPort { protocol, address };
+    }
+    NetworkError::Port { protocol, address, holder: holder_of(protocol, address.port()), source }
 }
 
 fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(Option<OwnedFd>, u16)> {
@@ -74,6 +84,10 @@ fn take(protocol: Protocol, address: SocketAddr) -> io::Result<(Option<OwnedFd>,
         }
         socket => socket?,
     };
+    if protocol == Protocol::Tcp && !rustix::process::geteuid().is_root() {
+        // pasta's connections that ended a moment ago keep nobody from serving the port anew; who listens there does.
+        set_socket_reuseaddr(&socket, true)?;
+    }
     if address.is_ipv6() {
         // Or [::] would have the port of IPv4 too.
         set_ipv6_v6only(&socket, true)?;

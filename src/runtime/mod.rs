@@ -40,8 +40,8 @@ pub use process::capabilities::names_of as capability_names;
 pub use read::{ReadSpec, read_process, read_spec};
 pub use remove::{remove_tree, remove_tree_verb};
 pub use request::{
-    ExecRequest, NameFiles, Origin, ProcessIo, RootChange, Rootfs, Seen, Shows, StartRequest, Started, StdinWish,
-    Stdio, Whose,
+    Entrance, ExecRequest, NameFiles, Origin, ProcessIo, RootChange, Rootfs, Seen, Shows, StartRequest, Started,
+    StdinWish, Stdio, Whose,
 };
 pub use resources::{block_device, changes, resources};
 pub use start::{start, start_with};

@@ -221,3 +221,22 @@ impl Whose {
 fn yes() -> bool {
     true
 }
+
+/// A container's namespaces, open to be entered.
+#[derive(Debug)]
+pub struct Entrance {
+    pub user: OwnedFd,
+    pub network: OwnedFd,
+}
+
+impl Entrance {
+    /// Those of a process that has not become undumpable yet, or not any more.
+    pub fn of(pid: i32) -> Result<Self, super::RuntimeError> {
+        let open = |name: &str| {
+            let path = format!("/proc/{pid}/ns/{name}");
+            let file = std::fs::File::open(&path);
+            file.map(OwnedFd::from).map_err(|error| super::RuntimeError::step(format!("open {path}"), error))
+        };
+        Ok(Self { user: open("user")?, network: open("net")? })
+    }
+}

@@ -1,5 +1,6 @@
 //! Starts a container: clones its first process, which sets itself up and executes the command.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,7 +23,7 @@ use super::seccomp::{Agent, Told};
 use super::setup::Setup;
 use super::stage;
 use super::validate;
-use super::{Held, RuntimeError, StartRequest, Started, Stdio};
+use super::{Entrance, Held, RuntimeError, StartRequest, Started, Stdio};
 use crate::sys::clone::{CloneOptions, Cloned, clone3};
 use crate::sys::program;
 
@@ -31,15 +32,16 @@ use crate::sys::program;
 /// The caller must have a single thread and owns the process: it reaps it and removes its cgroup in the end.
 /// A caller that is killed takes the container with it (parent death signal).
 pub fn start(request: &StartRequest, stdio: &Stdio) -> Result<Started, RuntimeError> {
-    start_with(request, stdio, &mut |_| {})
+    start_with(request, stdio, &mut |_, _| {})
 }
 
 /// As [`start()`], and calls `meanwhile` with the process's id once its namespaces are there, while it sets itself up: with
-/// [`StartRequest::hold`] its command does not run before whatever that does is done.
+/// [`StartRequest::hold`] its command does not run before whatever that does is done. An ordinary user also gets the
+/// namespaces, which only root can open by the id until the command runs.
 pub fn start_with(
     request: &StartRequest,
     stdio: &Stdio,
-    meanwhile: &mut dyn FnMut(i32),
+    meanwhile: &mut dyn FnMut(i32, Option<Entrance>),
 ) -> Result<Started, RuntimeError> {
     validate::spec(&request.spec)?;
     let namespaces = Namespaces::of(&request.spec)?;
@@ -78,10 +80,11 @@ pub fn start_with(
         (pid, pidfd)
     };
     let begun = Begun { pid, pidfd, line: upper };
+    let entrance = Cell::new(None);
     let finished = begun
-        .enter_user_namespace(request, &namespaces, maps, &streams)
+        .enter_user_namespace(request, &namespaces, maps, &streams, &entrance)
         .and_then(|maps| begun.hand_mounts(request, &plan, maps.as_ref()))
-        .and_then(|()| begun.guide(request, &mut membership, meanwhile));
+        .and_then(|()| begun.guide(request, &mut membership, &mut |pid| meanwhile(pid, entrance.take())));
     let place = membership.into_place(pid, namespaces.own_network());
     match finished.and_then(|terminal| streams.into_io(terminal).map_err(|e| RuntimeError::step("receive", e))) {
         Ok(io) => {
@@ -161,6 +164,7 @@ impl Begun {
         namespaces: &Namespaces,
         wanted: Option<IdMaps>,
         streams: &Streams,
+        entrance: &Cell<Option<Entrance>>,
     ) -> Result<Option<IdMaps>, RuntimeError> {
         let maps = match wanted {
             Some(maps) => {
@@ -175,6 +179,9 @@ impl Begun {
             streams.give_pipes_to(uid);
         }
         if namespaces.new_user() {
+            if request.hold && !rustix::process::geteuid().is_root() {
+                entrance.set(Some(Entrance::of(self.pid)?));
+            }
             self.go()?;
         }
         Ok(Some(maps))

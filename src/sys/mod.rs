@@ -10,6 +10,7 @@ pub mod file_owner;
 pub mod idle;
 pub mod in_root;
 pub mod inotify;
+pub mod inside;
 pub mod interface;
 pub mod keyring;
 pub mod mount;

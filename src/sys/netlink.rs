@@ -204,6 +204,15 @@ impl Netlink {
         Self::open(Some(NETFILTER))
     }
 
+    /// The socket of another process, or for one: see [`inside`](super::inside).
+    pub fn of(socket: OwnedFd) -> Self {
+        Self { socket, sequence: 0, buffer: vec![0; ANSWER_BYTES] }
+    }
+
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+
     fn open(protocol: Option<Protocol>) -> Result<Self> {
         let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         bind(&socket, &SocketAddrNetlink::new(0, 0))?;
@@ -211,7 +220,7 @@ impl Netlink {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK] {
             set_option(&socket, option)?;
         }
-        Ok(Self { socket, sequence: 0, buffer: vec![0; ANSWER_BYTES] })
+        Ok(Self::of(socket))
     }
 
     /// Sends one request and waits for its acknowledgement.

@@ -82,6 +82,20 @@ pub fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Has the kernel kill the command's process when the calling thread ends (PR_SET_PDEATHSIG), whatever the reason. To be used
+/// by processes of one thread.
+pub fn die_with_parent(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    let parent = rustix::process::getpid();
+    let ask = move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+        // The parent may have died before: then nobody would ever kill this process.
+        if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+    };
+    // SAFETY: between fork and exec only prctl(2) and getppid(2) are called, and no memory is allocated.
+    unsafe { command.pre_exec(ask) };
+}
+
 /// This program's own file through a read-only mount of it, to be executed as `/proc/self/fd/N`.
 ///
 /// A process started that way has an exe link that nobody can open for writing, whatever its capabilities, so that a

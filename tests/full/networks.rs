@@ -7,6 +7,7 @@ mod isolation;
 mod lab;
 mod live;
 mod names;
+mod rootless;
 mod traffic;
 
 use std::fs;

@@ -57,14 +57,19 @@ impl Wires {
         let entered = self.attach_last(namespace.as_fd()).and_then(|()| self.tell());
         entered.inspect_err(|_| {
             if let Some((_, endpoint)) = self.pop(self.endpoints.len() - 1) {
-                let _ = network::detach(&endpoint, namespace.as_fd());
+                if self.way_out.is_none() {
+                    let _ = network::detach(&endpoint, namespace.as_fd());
+                }
             }
             let _ = self.tell();
         })
     }
 
-    fn attach_last(&self, namespace: std::os::fd::BorrowedFd<'_>) -> network::Result<()> {
+    fn attach_last(&mut self, namespace: std::os::fd::BorrowedFd<'_>) -> network::Result<()> {
         let index = self.endpoints.len() - 1;
+        if self.way_out.is_some() {
+            return self.attach_as_user(index);
+        }
         let network = &self.plan.networks[index].0;
         let hub = self.machine.bring_up(network)?;
         network::attach(network, &hub, &self.endpoints[index], namespace, &self.ways_out(index))
@@ -74,7 +79,10 @@ impl Wires {
         let index = self.endpoints.iter().position(|endpoint| endpoint.network == *network);
         let index = index.ok_or_else(|| NetworkError::NotIn { network: network.short().to_owned() })?;
         let namespace = namespace_of(pid)?;
-        network::detach(&self.endpoints[index], namespace.as_fd())?;
+        match self.way_out {
+            Some(_) => self.detach_as_user(index)?,
+            None => network::detach(&self.endpoints[index], namespace.as_fd())?,
+        }
         // From here on it is out: what fails now is told, and the rest done all the same.
         let before: Vec<_> = (0..self.endpoints.len()).map(|index| self.ways_out(index)).collect();
         let gone = self.pop(index);
@@ -83,7 +91,7 @@ impl Wires {
         for (now, endpoint) in self.endpoints.iter().enumerate() {
             let had = &before[if now < index { now } else { now + 1 }];
             let more: Vec<_> = self.ways_out(now).into_iter().filter(|gateway| !had.contains(gateway)).collect();
-            if !more.is_empty() {
+            if !more.is_empty() && self.way_out.is_none() {
                 done = done.and(network::lead_out(endpoint, namespace.as_fd(), &more));
             }
         }
@@ -129,8 +137,11 @@ impl Wires {
     }
 
     /// Brings the firewall to what is so now, and tells it to others.
-    fn tell(&self) -> network::Result<()> {
-        self.machine.publish(&self.plan.id, &self.rules())?;
+    fn tell(&mut self) -> network::Result<()> {
+        match self.way_out {
+            Some(_) => self.carry()?,
+            None => self.machine.publish(&self.plan.id, &self.rules())?,
+        }
         self.write_connected()
     }
 

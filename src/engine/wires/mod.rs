@@ -3,6 +3,7 @@
 
 mod change;
 mod names;
+mod pasta;
 mod plan;
 mod take;
 
@@ -19,9 +20,10 @@ use super::{EngineError, Inner, Result};
 use crate::model::{Endpoint, ErrorKind, Id, PublishedPort};
 use crate::monitor::{Lent, MakeWire, Wire, WireError, serve};
 use crate::network::{HeldPort, Lease, Machine, NetworkError};
-use crate::runtime::StartRequest;
+use crate::runtime::{Entrance, StartRequest};
 pub(super) use change::Change;
 use names::Names;
+use pasta::WayOut;
 use plan::Plan;
 
 /// One folder for all stores of the machine: links and ports are the machine's.
@@ -60,11 +62,14 @@ impl Inner {
 
     /// Takes back a container's names and what it published whose monitor was killed. Its links went with its network namespace.
     pub(super) fn withdraw_ports(&self, id: &Id) -> Result<()> {
-        if !rustix::process::geteuid().is_root() || !Path::new(MACHINE).exists() {
+        let folder = self.machine_folder();
+        if !folder.exists() {
             return Ok(());
         }
-        names::forget_names(id)?;
-        Ok(Machine::open(Path::new(MACHINE))?.publish(id, &[])?)
+        let machine = Machine::open(&folder)?;
+        machine.listing().forget(id)?;
+        // Only root's are there as rules.
+        Ok(machine.publish(id, &[])?)
     }
 }
 
@@ -90,25 +95,37 @@ struct Wires {
     held: Vec<HeldPort>,
     endpoints: Vec<Endpoint>,
     names: Names,
+    /// Of an ordinary user's container.
+    way_out: Option<WayOut>,
 }
 
 impl Wires {
     fn new(plan: Plan) -> std::result::Result<Self, WireError> {
-        let machine = Machine::open(Path::new(MACHINE)).map_err(refused)?;
+        let machine = Machine::open(&plan.machine).map_err(refused)?;
         let names = Names::new(&plan.names, &machine).map_err(refused)?;
-        Ok(Self { plan, machine, taken: false, leases: Vec::new(), held: Vec::new(), endpoints: Vec::new(), names })
+        let way_out = WayOut::of_this_user();
+        let (leases, held, endpoints) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { plan, machine, taken: false, leases, held, endpoints, names, way_out })
     }
 }
 
 impl Wire for Wires {
     fn prepare(&mut self, start: &mut StartRequest) -> std::result::Result<(), WireError> {
         self.take().map_err(refused)?;
+        self.leave_ports_to_pasta();
         start.names = self.name_files(&start.names)?;
         Ok(())
     }
 
-    fn connect(&mut self, pid: i32) -> std::result::Result<(), WireError> {
-        self.join(pid).and_then(|()| self.open_names(pid)).map_err(refused)
+    fn connect(&mut self, pid: i32, entrance: Option<Entrance>) -> std::result::Result<(), WireError> {
+        let joined = match &mut self.way_out {
+            Some(way_out) => {
+                way_out.open(pid, entrance)?;
+                self.join_as_user()
+            }
+            None => self.join(pid),
+        };
+        joined.and_then(|()| self.open_names(pid)).map_err(refused)
     }
 
     fn change(&mut self, pid: i32, change: serde_json::Value) -> std::result::Result<serde_json::Value, WireError> {
@@ -137,6 +154,7 @@ impl Wire for Wires {
         // A firewall that cannot be reached has no rule of ours either.
         let _ = self.machine.publish(&self.plan.id, &[]);
         self.close_names();
+        self.way_out.iter_mut().for_each(WayOut::end);
         let _ = fs::remove_file(self.plan.run_folder.join(CONNECTED));
     }
 

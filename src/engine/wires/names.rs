@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Wires;
+use super::pasta::WayOut;
 use super::take::namespace_of;
-use super::{MACHINE, Wires};
 use crate::engine::naming::{HOST_GATEWAY, RESOLV_CONF, resolv_conf};
 use crate::model::{DEFAULT_NETWORK, DnsWish, ErrorKind, Id, Name, Network, NetworkDriver};
 use crate::monitor::WireError;
@@ -56,7 +57,10 @@ impl Wires {
         let now = self.own_lines();
         let before = std::mem::replace(&mut self.names.own_lines, now);
         let bridges = self.plan.networks.iter().filter(|(network, _)| network.driver == NetworkDriver::Bridge);
-        let gateways: Vec<_> = bridges.take(1).flat_map(|(network, _)| &network.subnets).map(|it| it.gateway).collect();
+        let gateways: Vec<_> = match &self.way_out {
+            Some(_) => self.this_machine().into_iter().collect(),
+            None => bridges.take(1).flat_map(|(network, _)| &network.subnets).map(|it| it.gateway).collect(),
+        };
         let mut hosts = self.names.own_lines.clone();
         for line in wanted
             .hosts
@@ -80,7 +84,10 @@ impl Wires {
     /// The container is connected: others may know its name, and it may ask for theirs.
     pub(super) fn open_names(&mut self, pid: i32) -> network::Result<()> {
         self.list()?;
-        self.names.resolver.open(OwnedFd::from(namespace_of(pid)?))
+        match self.way_out.as_ref().and_then(WayOut::entrance) {
+            Some(entrance) => self.names.resolver.open_inside(entrance.user.as_fd(), entrance.network.as_fd()),
+            None => self.names.resolver.open(OwnedFd::from(namespace_of(pid)?)),
+        }
     }
 
     /// Its connections or its name have changed while it runs.
@@ -131,11 +138,6 @@ impl Wires {
         let addresses = self.endpoints.iter().flat_map(|endpoint| &endpoint.addresses);
         addresses.map(|address| format!("{}\t{}", address.addr(), self.plan.hostname)).collect()
     }
-}
-
-/// Takes back the names of a container whose monitor was killed.
-pub(super) fn forget_names(container: &Id) -> network::Result<()> {
-    Machine::open(Path::new(MACHINE))?.listing().forget(container)
 }
 
 /// As with Docker, the containers of the default network do not know each other by name.

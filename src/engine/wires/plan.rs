@@ -15,6 +15,8 @@ pub(super) struct Plan {
     pub id: Id,
     pub hostname: String,
     pub run_folder: PathBuf,
+    /// What this machine, or this user's part of it, has of teu's networks.
+    pub machine: PathBuf,
     pub networks: Vec<(Network, EndpointWish)>,
     pub ports: Vec<PortWish>,
     /// For ports that name no address.
@@ -35,11 +37,20 @@ impl Inner {
             id: record.id.clone(),
             hostname: config.hostname.clone(),
             run_folder: self.life_folder(&record.id),
+            machine: self.machine_folder(),
             networks: found.collect::<Result<_>>()?,
             ports: config.ports.clone(),
             usual_host: self.publish_address,
             names: NamesPlan { name: record.name.clone(), dns: config.dns.clone() },
         };
         Ok(Some(serde_json::to_value(plan).expect("plain values")))
+    }
+
+    /// Root's networks are the machine's, a user's are the user's.
+    pub(super) fn machine_folder(&self) -> PathBuf {
+        match rustix::process::geteuid().is_root() {
+            true => PathBuf::from(super::MACHINE),
+            false => self.folders.run.join("network"),
+        }
     }
 }

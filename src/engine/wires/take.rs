@@ -24,6 +24,7 @@ impl Wires {
         if let Some(lost) = self.held.iter().find(|held| self.target(&held.port).is_none()) {
             return Err(NetworkError::NoWayIn { port: shown(&lost.port) });
         }
+        self.check_way_out()?;
         self.taken = true;
         Ok(())
     }
@@ -35,7 +36,10 @@ impl Wires {
         wish: &EndpointWish,
         number: usize,
     ) -> network::Result<(Vec<Lease>, Endpoint)> {
-        self.machine.bring_up(network)?;
+        match &self.way_out {
+            Some(_) => super::pasta::check_network(network)?,
+            None => drop(self.machine.bring_up(network)?),
+        }
         let leases = network.subnets.iter().map(|subnet| {
             let v6 = subnet.subnet.addr().is_ipv6();
             let wanted = if v6 { wish.address6 } else { wish.address };
@@ -48,7 +52,8 @@ impl Wires {
             network: network.id.clone(),
             network_name: network.name.clone(),
             link: format!("eth{number}"),
-            outer: bridge.then(|| format!("teu{}{}", &self.plan.id.as_str()[..10], number)),
+            outer: (bridge && (self.way_out.is_none() || !super::pasta::is_carried(network)))
+                .then(|| format!("teu{}{}", &self.plan.id.as_str()[..10], number)),
             mac: wish.mac.unwrap_or_else(|| network::mac_of(&addresses)),
             addresses,
             gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
@@ -61,7 +66,11 @@ impl Wires {
     pub(super) fn hold(&self, wish: &PortWish) -> network::Result<HeldPort> {
         network::hold(wish, self.plan.usual_host).map_err(|error| match error {
             NetworkError::Port { protocol, address, holder, source } => {
-                let container = self.machine.publisher(protocol, address).and_then(|id| {
+                let found = match &self.way_out {
+                    Some(_) => self.publisher_by_pasta(protocol, address),
+                    None => self.machine.publisher(protocol, address),
+                };
+                let container = found.and_then(|id| {
                     let lives = self.plan.run_folder.parent()?;
                     let state = State::read(&lives.join(id.as_str())).ok().flatten();
                     Some(format!("container {}", state.map_or(id.short().to_owned(), |state| state.name.to_string())))

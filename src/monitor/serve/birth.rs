@@ -166,7 +166,9 @@ pub(super) fn start_wired(
     wire.prepare(request)?;
     request.hold = true;
     let mut connected = Ok(());
-    let started = runtime::start_with(request, stdio, &mut |pid| connected = wire.connect(pid));
+    let started = runtime::start_with(request, stdio, &mut |pid, entrance| {
+        connected = wire.connect(pid, entrance);
+    });
     request.hold = false;
     let mut started = started.inspect_err(|_| wire.disconnect())?;
     let released = connected.map_err(MonitorError::from).and_then(|()| match started.held.take() {

@@ -108,7 +108,16 @@ impl Resolver {
     /// Answers in this network namespace from now on, until [`close`](Self::close): it is kept for as long.
     pub fn open(&mut self, namespace: OwnedFd) -> Result<()> {
         self.close();
-        let place = Place::in_namespace(namespace)?;
+        self.settle(Place::in_namespace(namespace)?)
+    }
+
+    /// The same for an ordinary user's container, whose namespaces this process cannot enter.
+    pub fn open_inside(&mut self, user: BorrowedFd<'_>, network: BorrowedFd<'_>) -> Result<()> {
+        self.close();
+        self.settle(Place::inside(user, network)?)
+    }
+
+    fn settle(&mut self, place: Place) -> Result<()> {
         let failed = |error| NetworkError::io("wait for questions for names at", "127.0.0.11".as_ref(), error);
         self.epoll.add(&place.datagrams, DATAGRAMS << 32, Interest::READ).map_err(failed)?;
         self.epoll.add(&place.connections, CONNECTIONS << 32, Interest::READ).map_err(failed)?;
@@ -288,7 +297,7 @@ impl Resolver {
     fn ask_next(&mut self, number: u32) {
         let place = self.place.as_ref().filter(|_| self.upstream.are_named());
         let Some(forward) = self.forwards.get_mut(&number) else { return };
-        let asked = forward.ask_next(place.map(|place| place.namespace.as_fd()));
+        let asked = forward.ask_next(place.and_then(|place| place.namespace.as_ref()).map(AsFd::as_fd));
         let token = FORWARD << 32 | u64::from(number);
         let watched = match forward.watch().filter(|_| asked) {
             Some((socket, interest)) => self.epoll.add(socket, token, interest).is_ok(),

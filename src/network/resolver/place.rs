@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::sockopt::set_ip_freebind;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
@@ -11,6 +11,7 @@ use crate::model::Protocol;
 use crate::network::attach::within;
 use crate::network::firewall::{Redirect, redirect};
 use crate::network::{NetworkError, Result};
+use crate::sys::inside::open_inside;
 
 /// Docker's address for it.
 const ASKED: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 11), 53);
@@ -19,7 +20,8 @@ const WAITING_CONNECTIONS: i32 = 32;
 /// The sockets. They keep the network namespace for as long as they are open.
 #[derive(Debug)]
 pub struct Place {
-    pub namespace: OwnedFd,
+    /// From where servers are asked that the container's user has named; none is this machine's network.
+    pub namespace: Option<OwnedFd>,
     pub datagrams: UdpSocket,
     pub connections: TcpListener,
 }
@@ -28,7 +30,23 @@ impl Place {
     /// Everything is ready before the container's command runs; its loopback link need not be up yet.
     pub fn in_namespace(namespace: OwnedFd) -> Result<Self> {
         let (datagrams, connections) = within(namespace.as_fd(), sockets)??;
-        Ok(Self { namespace, datagrams, connections })
+        Ok(Self { namespace: Some(namespace), datagrams, connections })
+    }
+
+    /// In namespaces of an ordinary user's, which this process cannot enter.
+    pub fn inside(user: BorrowedFd<'_>, network: BorrowedFd<'_>) -> Result<Self> {
+        let open = || {
+            let (datagrams, connections) = sockets().map_err(io::Error::other)?;
+            Ok(vec![datagrams.into(), connections.into()])
+        };
+        let failed = |error| NetworkError::io("listen for questions for names at", "127.0.0.11".as_ref(), error);
+        let mut opened = open_inside(user, network, open).map_err(failed)?;
+        match (opened.pop(), opened.pop()) {
+            (Some(connections), Some(datagrams)) => {
+                Ok(Self { namespace: None, datagrams: datagrams.into(), connections: connections.into() })
+            }
+            _ => Err(failed(io::ErrorKind::BrokenPipe.into())),
+        }
     }
 }
 
