@@ -83,8 +83,8 @@ impl Inner {
                 }
                 MountSource::Tmpfs { .. } => continue,
             };
+            shown.origins.push(Origin { target: mount.target.clone(), source: path.clone(), shows });
             shown.sources.insert(mount.target.clone(), path);
-            shown.origins.push(Origin { target: mount.target.clone(), shows });
         }
         Ok(shown)
     }

@@ -58,8 +58,9 @@ impl StartRequest {
 /// What one bind of the specification shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The mount's destination, as the specification has it.
+    /// The mount's destination and source, as the specification has them: others may go to the same place.
     pub target: PathBuf,
+    pub source: PathBuf,
     pub shows: Shows,
 }
 

@@ -27,6 +27,26 @@ struct Spelled {
     own_keys: Vec<(&'static str, String)>,
 }
 
+/// Those that need a value.
+const KEYS: [&str; 16] = [
+    "type",
+    "source",
+    "src",
+    "target",
+    "destination",
+    "dst",
+    "consistency",
+    "bind-propagation",
+    "bind-recursive",
+    "volume-subpath",
+    "volume-driver",
+    "volume-label",
+    "volume-opt",
+    "image-subpath",
+    "tmpfs-size",
+    "tmpfs-mode",
+];
+
 const LONG: &str = "write type=bind|volume|tmpfs|image,source=…,target=…, then readonly, bind-propagation=…, bind-recursive=…, \
                     volume-subpath=…, volume-nocopy, image-subpath=…, tmpfs-size=…, tmpfs-mode=…";
 
@@ -59,8 +79,9 @@ impl Spelled {
             "volume-nocopy" => return set(&mut self.no_copy, flag(&key, value)?),
             _ => {}
         }
-        let Some(value) = value else {
-            return refuse(format!("{field:?} has no value"), LONG);
+        let Some(value) = value.filter(|_| KEYS.contains(&key.as_str())) else {
+            let why = if KEYS.contains(&key.as_str()) { "has no value" } else { "is no key" };
+            return refuse(format!("{key:?} {why}"), LONG);
         };
         let whole = || match value {
             "" => refuse(format!("{key}= has no value"), LONG),
@@ -92,7 +113,7 @@ impl Spelled {
                 Ok(mode) if mode <= 0o7777 => self.mode = Some(mode),
                 _ => return refuse(format!("tmpfs-mode {value:?} is no octal mode"), "such as tmpfs-mode=1770"),
             },
-            _ => return refuse(format!("there is no key {key:?}"), LONG),
+            _ => return refuse(format!("{key:?} is no key"), LONG),
         }
         Ok(())
     }

@@ -13,6 +13,12 @@ const SHORT: &str = "write SOURCE:TARGET[:OPTIONS], NAME:TARGET[:OPTIONS] or TAR
 pub fn parse_volume(text: &str, folder: &Path) -> Result<Mount, MountTextError> {
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts[..] {
+        [name] if !name.is_empty() && !name.starts_with('/') => {
+            return refuse(
+                format!("it says not where {name:?} is to be seen"),
+                format!("write {name}:/PATH/INSIDE, or only an absolute path for a new volume"),
+            );
+        }
         [target] => (None, target, ""),
         [target, options] if target.starts_with('/') && are_options(options) => {
             return refuse(

@@ -85,11 +85,13 @@ pub(super) fn mounts(
     // Parents before what is mounted below them, whatever the order on the command line.
     let listed = config.mounts.iter().map(|mount| (mount.target.as_path(), Wished::Mount(mount)));
     let memory = config.isolation.tmpfs.iter().map(|tmpfs| (tmpfs.target.as_path(), Wished::Memory(tmpfs)));
+    // A device node in a bind is the machine's. A privileged container may have all of these anyway.
+    let nodes = if config.isolation.privileged { Nodes::AsTheyAre } else { Nodes::Inert };
     let mut wished: Vec<_> = listed.chain(memory).collect();
     wished.sort_by_key(|(target, _)| target.components().count());
     for (_, wish) in wished {
         mounts.push(match wish {
-            Wished::Mount(wish) => of_wish(wish, kind, sources)?,
+            Wished::Mount(wish) => of_wish(wish, nodes, kind, sources)?,
             Wished::Memory(wish) => tmpfs(wish).map_err(malformed)?,
         });
     }
@@ -123,6 +125,13 @@ fn kernel_mounts(config: &ContainerConfig, kind: &Kind) -> Result<Vec<Mount>, Oc
     Ok(mounts)
 }
 
+/// What device nodes in binds are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nodes {
+    Inert,
+    AsTheyAre,
+}
+
 enum Wished<'a> {
     Mount(&'a model::Mount),
     Memory(&'a TmpfsMount),
@@ -141,15 +150,20 @@ fn tmpfs(wish: &TmpfsMount) -> Result<Mount, OciSpecError> {
     MountBuilder::default().destination(&wish.target).typ("tmpfs").source("tmpfs").options(options).build()
 }
 
-fn of_wish(wish: &model::Mount, kind: &Kind, sources: &BTreeMap<PathBuf, PathBuf>) -> Result<Mount, RuntimeError> {
+fn of_wish(
+    wish: &model::Mount,
+    nodes: Nodes,
+    kind: &Kind,
+    sources: &BTreeMap<PathBuf, PathBuf>,
+) -> Result<Mount, RuntimeError> {
     let target = &wish.target;
     match &wish.source {
-        MountSource::Bind { path, propagation, below, .. } => bind(wish, path, (*propagation, *below), kind),
+        MountSource::Bind { path, propagation, below, .. } => bind(wish, path, (*propagation, *below), (nodes, kind)),
         MountSource::Tmpfs { size_bytes, mode } => memory(wish, *size_bytes, *mode),
         MountSource::Volume { .. } | MountSource::Image { .. } => {
             let unknown = || RuntimeError::InvalidRequest(format!("where is what {} shows?", target.display()));
             let source = sources.get(target).ok_or_else(unknown)?;
-            bind(wish, source, Default::default(), kind)
+            bind(wish, source, Default::default(), (nodes, kind))
         }
     }
     .map_err(malformed)
@@ -163,12 +177,12 @@ fn memory(wish: &model::Mount, size_bytes: Option<u64>, mode: Option<u32>) -> Re
     MountBuilder::default().destination(&wish.target).typ("tmpfs").source("tmpfs").options(options).build()
 }
 
-/// `nodev`, as a device node in a bind would be the machine's; read-only with all that is mounted below.
+/// Read-only with all that is mounted below, unless that is wished otherwise.
 fn bind(
     wish: &model::Mount,
     source: &Path,
     (propagation, below): (MountPropagation, MountsBelow),
-    kind: &Kind,
+    (nodes, kind): (Nodes, &Kind),
 ) -> Result<Mount, OciSpecError> {
     let depth = if below == MountsBelow::Hidden { "bind" } else { "rbind" };
     let access = match (wish.read_only, below) {
@@ -176,7 +190,8 @@ fn bind(
         (true, MountsBelow::Shown | MountsBelow::ReadOnly) => "rro",
         (true, MountsBelow::Hidden | MountsBelow::Writable) => "ro",
     };
-    let mut options: Vec<String> = [depth, propagation.word(), "nodev", access].map(str::to_owned).to_vec();
+    let mut options: Vec<String> = [depth, propagation.word(), access].map(str::to_owned).to_vec();
+    options.extend((nodes == Nodes::Inert).then(|| "nodev".to_owned()));
     if matches!(kind, Kind::Leased(_)) && !is_unmappable(source) {
         options.push(if below == MountsBelow::Hidden { "idmap" } else { "ridmap" }.to_owned());
     }

@@ -188,8 +188,13 @@ fn attach_one(
     // CVE-2019-19921: an image's link would lead the kernel's own file systems astray.
     let is_kernels = !is_bind(mount) && matches!(mount.typ().as_deref(), Some("proc" | "sysfs"));
     let symlinks = if is_kernels { Symlinks::Refused } else { Symlinks::InsideRoot };
-    let target = inside::find_or_make(root, destination, shape, symlinks)
-        .map_err(|error| RuntimeError::step(format!("make the mount point {}", destination.display()), error))?;
+    let target = inside::find_or_make(root, destination, shape, symlinks).map_err(|error| match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => RuntimeError::InvalidRequest(format!(
+            "cannot make the mount point {}: what it would be in is mounted read-only; make it there first",
+            destination.display()
+        )),
+        _ => RuntimeError::step(format!("make the mount point {}", destination.display()), error),
+    })?;
     if inside::is_folder(&target).map_err(failed)? != (shape == Shape::Folder) {
         let (is, wanted) = if shape == Shape::Folder { ("a file", "a folder") } else { ("a folder", "a file") };
         return Err(RuntimeError::InvalidRequest(format!(

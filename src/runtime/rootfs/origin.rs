@@ -46,7 +46,9 @@ impl<'a> Sources<'a> {
     }
 
     pub fn origin(&self, mount: &Mount) -> Option<&'a Shows> {
-        self.origins.iter().find(|origin| origin.target == *mount.destination()).map(|origin| &origin.shows)
+        let is_its =
+            |origin: &&Origin| origin.target == *mount.destination() && Some(&origin.source) == mount.source().as_ref();
+        self.origins.iter().find(is_its).map(|origin| &origin.shows)
     }
 
     /// A bind's source; a relative one is in the bundle.

@@ -175,6 +175,32 @@ fn memory_has_its_size_mode_and_access() {
     }
 }
 
+/// What the container has there by itself, or through another flag, is covered.
+#[test]
+fn bind_over_something_of_the_containers_own_is_what_is_seen() {
+    let teu = teu();
+    let source = folder(&teu, "src", "mine");
+    let shm = ["run", "--rm", "--ipc", "host", "-v", "./src:/dev/shm", "tiny", "cat", "/dev/shm/file"];
+    assert_eq!(teu.ok(&shm), "mine");
+    let file = format!("{}:/dev/both", source.join("file").display());
+    let both = ["run", "--rm", "--device", "/dev/null:/dev/both", "-v", &file, "tiny", "true"];
+    teu.ok(&both);
+    let hosts = format!("{}:/etc/hosts", source.join("file").display());
+    assert_eq!(teu.ok(&["run", "--rm", "-v", &hosts, "tiny", "cat", "/etc/hosts"]), "mine");
+    let closed = teu.run(&["run", "--rm", "-v", "./src:/x:ro", "-v", "./src:/x/new", "tiny", "true"]);
+    closed.returns(125).explains(&["mount point /x/new", "read-only", "make it there first"]);
+}
+
+/// Nodes of the machine are inert, unless the container may have them anyway.
+#[test]
+fn device_nodes_in_a_bind_open_for_privileged_containers_only() {
+    let teu = teu();
+    let script = "mkdir nodes; mknod nodes/null c 1 3; chmod 666 nodes/null; \
+        $TEU run --rm --userns host -v ./nodes:/n tiny sh -c 'echo x > /n/null' 2>/dev/null || echo inert; \
+        $TEU run --rm --privileged -v ./nodes:/n tiny sh -c 'echo x > /n/null' && echo opens; rm -r nodes";
+    assert_eq!(scene(&teu, script).ok().text(), "inert\nopens");
+}
+
 #[test]
 fn one_place_takes_one_mount() {
     let teu = teu();
