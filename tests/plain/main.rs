@@ -16,6 +16,7 @@ mod interface;
 mod interface_files;
 mod interface_images;
 mod lifecycle;
+mod mounts;
 mod pulls;
 mod registries;
 mod resumed_pulls;
