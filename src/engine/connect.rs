@@ -1,11 +1,13 @@
 //! `network connect`, `network disconnect`, and published ports that come and go: of containers that run or not.
 
+use std::net::IpAddr;
+
 use super::state::Life;
 use super::wires::Change;
 use super::{Connected, Engine, EngineError, Inner, Result};
 use crate::model::{
-    ContainerRecord, CreateRequest, DEFAULT_NETWORK, EndpointWish, EventAction, Network, NetworkMode, PortWish,
-    PublishedPort,
+    ContainerConfig, ContainerRecord, CreateRequest, DEFAULT_NETWORK, EndpointWish, EventAction, Network,
+    NetworkDriver, NetworkMode, PortWish, PublishedPort,
 };
 use crate::monitor::MonitorError;
 use crate::network::{self, NetworkError};
@@ -102,6 +104,7 @@ impl Engine {
                 }
                 new.config.ports.push(wish.clone());
             }
+            self.0.check_ways_in(&old.config, add)?;
             let remove = gone.into_iter().map(|index| (index, ports[index].clone())).collect();
             Ok((new, Change::Ports { add: add.to_vec(), remove }))
         };
@@ -173,6 +176,23 @@ impl Inner {
                 done.or_else(|_| self.connected(&new.id))
             }
         }
+    }
+
+    /// Whether one of the container's networks leads from each port of the machine to the container. Who takes a container out of
+    /// its networks later leaves it with ports that nobody reaches, as Docker does.
+    pub(super) fn check_ways_in(&self, config: &ContainerConfig, ports: &[PortWish]) -> Result<()> {
+        // Ordinary users' ports go another way.
+        if ports.is_empty() || !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let book = self.networks()?;
+        let networks: Vec<Network> = config.networks.iter().filter_map(|wish| book.find(&wish.network).ok()).collect();
+        let leads = |v6: bool| {
+            let bridges = networks.iter().filter(|network| network.driver == NetworkDriver::Bridge);
+            bridges.flat_map(|network| &network.subnets).any(|subnet| subnet.subnet.addr().is_ipv6() == v6)
+        };
+        let lost = ports.iter().find(|wish| !leads(wish.host.unwrap_or(self.publish_address).is_ipv6()));
+        lost.map_or(Ok(()), |wish| Err(NetworkError::NoWayIn { port: shown(wish) }.into()))
     }
 
     /// The wish with the engine's defaults in it, its networks looked up and its other container found.
@@ -272,7 +292,11 @@ fn check_mode(record: &ContainerRecord, runs: bool) -> Result<()> {
 }
 
 fn shown(wish: &PortWish) -> String {
-    let host = wish.host.map(|host| format!("{host}:")).unwrap_or_default();
+    let host = match wish.host {
+        Some(IpAddr::V6(host)) => format!("[{host}]:"),
+        Some(host) => format!("{host}:"),
+        None => String::new(),
+    };
     let port = wish.host_port.map(|port| format!("{port}:")).unwrap_or_default();
     format!("{host}{port}{}/{}", wish.container_port, wish.protocol)
 }

@@ -60,6 +60,7 @@ impl Inner {
         let basis = self.basis(&request.image)?;
         let request = &self.with_networks(request)?;
         let mut config = merge(request, &basis.config, &surroundings(&id))?;
+        self.check_ways_in(&config, &config.ports)?;
         let _images = self.settle_mounts(&mut config.mounts)?;
         let mut claim = self.claim_volumes(&mut config, &basis.config, &request.volumes_from)?;
         let needs_ids = config.isolation.user_namespace == UserNamespaceMode::Private && can_lease();

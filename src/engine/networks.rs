@@ -136,6 +136,7 @@ impl Inner {
                 members.push((record.id, record.name, endpoint));
             }
         }
+        members.sort_by(|(_, a, _), (_, b, _)| a.cmp(b));
         Ok(members)
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
-use super::take::{namespace_of, shown};
+use super::take::namespace_of;
 use super::{Connected, Wires};
 use crate::model::{Endpoint, EndpointWish, Id, Name, Network, PortWish};
 use crate::network::{self, HeldPort, Lease, NetworkError};
@@ -104,9 +104,6 @@ impl Wires {
         }
         let goes = |index: usize| remove.iter().any(|(gone, _)| *gone == index);
         let added = add.iter().map(|wish| self.hold_or_keep(wish, &goes)).collect::<network::Result<Vec<_>>>()?;
-        if let Some(lost) = added.iter().find(|held| self.target(&held.port).is_none()) {
-            return Err(NetworkError::NoWayIn { port: shown(&lost.port) });
-        }
         let before = std::mem::take(&mut self.plan.ports).into_iter().zip(std::mem::take(&mut self.held)).enumerate();
         let (gone, kept): (Vec<_>, Vec<_>) = before.partition(|(index, _)| goes(*index));
         let places: Vec<usize> = kept.iter().map(|(index, _)| *index).collect();

@@ -1,7 +1,7 @@
 //! What a container's connections hold, and how they are made: addresses, ports, links, rules.
 
 use std::fs::File;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -21,8 +21,11 @@ impl Wires {
         let claimed = self.plan.networks.iter().enumerate().map(claim).collect::<network::Result<Vec<_>>>()?;
         (self.leases, self.endpoints) = claimed.into_iter().unzip();
         self.held = self.plan.ports.iter().map(|wish| self.hold(wish)).collect::<network::Result<_>>()?;
-        if let Some(lost) = self.held.iter().find(|held| self.target(&held.port).is_none()) {
-            return Err(NetworkError::NoWayIn { port: shown(&lost.port) });
+        // Of root's containers the engine has seen to it when it made them.
+        let lost = self.held.iter().find(|held| self.target(&held.port).is_none());
+        if let Some(lost) = lost.filter(|_| self.way_out.is_some() && !self.endpoints.is_empty()) {
+            let port = format!("{}/{}", SocketAddr::new(lost.port.host, lost.port.host_port), lost.port.protocol);
+            return Err(NetworkError::NoWayIn { port });
         }
         self.check_way_out()?;
         self.taken = true;
@@ -143,11 +146,6 @@ impl Wires {
         };
         in_networks(false).chain(in_networks(true)).find(|address| address.is_ipv6() == port.host.is_ipv6())
     }
-}
-
-/// A published port for people: `127.0.0.1:8080/tcp`.
-pub(super) fn shown(port: &PublishedPort) -> String {
-    format!("{}/{}", std::net::SocketAddr::new(port.host, port.host_port), port.protocol)
 }
 
 /// The network namespace of a process.
