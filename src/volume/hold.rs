@@ -16,7 +16,7 @@ pub struct Hold {
     pub volume: Volume,
 }
 
-/// The right to fill a volume. Dropped without [`Filling::settle`] the volume counts as half filled.
+/// The right to fill a volume. Dropped between [`Filling::start`] and [`Filling::settle`] the volume counts as half filled.
 #[derive(Debug)]
 pub struct Filling {
     _lock: Lock,
@@ -57,7 +57,6 @@ impl Hold {
                     filling.settle()?;
                     return Ok(None);
                 }
-                filling.put(Content::Filling)?;
                 Ok(Some(filling))
             }
         }
@@ -83,6 +82,11 @@ impl Hold {
 }
 
 impl Filling {
+    /// Before the first file comes: from now on what is in it may be half of it.
+    pub fn start(&self) -> Result<()> {
+        self.put(Content::Filling)
+    }
+
     /// The content is there, or there is none: it is never filled again.
     pub fn settle(&self) -> Result<()> {
         self.put(Content::Settled)
@@ -109,7 +113,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let shelf = Shelf::at(folder.path());
         let hold = held(&shelf);
-        let broken = hold.begin_filling().expect("look").expect("fresh");
+        drop(hold.begin_filling().expect("look").expect("fresh"));
+        let broken = hold.begin_filling().expect("look").expect("still fresh");
+        broken.start().expect("started");
         fs::write(hold.data().join("half"), "x").expect("write");
         drop(broken);
         fs::write(folder.path().join("v/.volume.json.0.tmp"), "x").expect("write");

@@ -16,6 +16,14 @@ use crate::model::{ContainerRecord, HOST_IMAGE, MountSource, VolumeName};
 use crate::runtime::{Place, own_maps};
 use crate::sys::file::enlarge_pipe;
 use crate::sys::in_root::Folder;
+use crate::volume::Filling;
+
+/// A volume that is being filled.
+struct Half<'a> {
+    filling: &'a Filling,
+    volume: &'a VolumeName,
+    data: &'a Path,
+}
 
 impl Inner {
     /// Fills the container's volumes that nobody has used yet. Under the container's lock, before its command runs.
@@ -31,26 +39,26 @@ impl Inner {
             let hold = self.shelf().hold(name).map_err(|error| self.named_nearest(error))?;
             let Some(filling) = hold.begin_filling()? else { continue };
             let data = self.shelf().data(&hold.volume)?;
-            self.copy_from_image(record, &mount.target, name, &data)?;
+            self.copy_from_image(record, &mount.target, &Half { filling: &filling, volume: name, data: &data })?;
             filling.settle()?;
         }
         Ok(())
     }
 
-    fn copy_from_image(&self, record: &ContainerRecord, target: &Path, volume: &VolumeName, data: &Path) -> Result<()> {
+    fn copy_from_image(&self, record: &ContainerRecord, target: &Path, half: &Half<'_>) -> Result<()> {
         // An ordinary user may not be allowed to read all of a layer, and what was copied into the container counts, too.
         if !rustix::process::geteuid().is_root() || self.upper(&record.id).exists() {
-            return self.copy_from_overlay(record, target, volume, data);
+            return self.copy_from_overlay(record, target, half);
         }
         let layers = self.lower_folders(record)?;
         match layers::find(&layers, target).map_err(EngineError::io("look into the layers for", target))? {
             Whereabouts::Nowhere => Ok(()),
-            Whereabouts::In(folder, path) => self.copy_from_folder(&folder, &path, volume, data),
-            Whereabouts::Unclear => self.copy_from_overlay(record, target, volume, data),
+            Whereabouts::In(folder, path) => self.copy_from_folder(&folder, &path, half),
+            Whereabouts::Unclear => self.copy_from_overlay(record, target, half),
         }
     }
 
-    fn copy_from_folder(&self, folder: &Folder, path: &Path, volume: &VolumeName, data: &Path) -> Result<()> {
+    fn copy_from_folder(&self, folder: &Folder, path: &Path, half: &Half<'_>) -> Result<()> {
         let (reader, writer) = io::pipe().map_err(EngineError::io("copy", path))?;
         enlarge_pipe(&writer);
         std::thread::scope(|scope| {
@@ -59,7 +67,7 @@ impl Inner {
                 let packed = pack::tree(folder, &PackOptions::default(), out);
                 packed.and_then(|mut out| out.flush().map_err(PackError::Write))
             });
-            let extracted = self.extract_whole(reader, volume, data);
+            let extracted = self.extract_half(reader, half);
             let packed = packing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             match packed {
                 // Who writes the files knows why he has stopped reading.
@@ -72,13 +80,7 @@ impl Inner {
         })
     }
 
-    fn copy_from_overlay(
-        &self,
-        record: &ContainerRecord,
-        target: &Path,
-        volume: &VolumeName,
-        data: &Path,
-    ) -> Result<()> {
+    fn copy_from_overlay(&self, record: &ContainerRecord, target: &Path, half: &Half<'_>) -> Result<()> {
         let place = Place::Stopped(Box::new(self.visit_request(record, Binds::Hidden)?));
         let mut visit = Visit::begin(&place, Flow::FromContainer, Owner::Container(&record.name), None)?;
         let found = visit.look(target.as_os_str().as_encoded_bytes(), true)?;
@@ -86,7 +88,12 @@ impl Inner {
             return Ok(());
         }
         let pack = Ask::Pack { path: found.path, shown: b".".to_vec(), mounts: Mounts::Left };
-        visit.read(pack, |archive| self.extract_whole(archive, volume, data))
+        visit.read(pack, |archive| self.extract_half(archive, half))
+    }
+
+    fn extract_half(&self, archive: impl Read, half: &Half<'_>) -> Result<()> {
+        half.filling.start()?;
+        self.extract_whole(archive, half.volume, half.data)
     }
 
     /// Makes what is in the archive in a volume's folder, whose own owner and mode are those of the archive's first entry.
