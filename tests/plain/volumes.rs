@@ -185,6 +185,11 @@ fn hostile_archives_stay_in_the_volume() {
     teu.run_fed(&["volume", "import", "v"], b"no tar at all, but some text that is longer than nothing").explains(&[]);
     let cut = tar_of(&[Entry::file("big", &[7; 4096])]);
     teu.run_fed(&["volume", "import", "v"], &cut[..2000]).explains(&[]);
+    // Cut between two files, or nothing at all: half a volume does not pass for all of it.
+    let two = tar_of(&[Entry::file("one", b"1"), Entry::file("two", b"2")]);
+    for cut in [&two[..1024], b""] {
+        teu.run_fed(&["volume", "import", "v"], cut).fails(1, &["end mark"]);
+    }
     assert!(on_disk(&teu).is_empty(), "{:?}", on_disk(&teu));
     assert_eq!(fs::read_dir(&outside).expect("list").count(), 0);
     let escape = tar_of(&[Entry::file("a\u{1b}[2J/../b", b"x")]);

@@ -11,6 +11,9 @@ use crate::model::{EventAction, TransferGauge, Volume, VolumeName, VolumeWish};
 use crate::runtime::{Place, remove_tree};
 use crate::volume::VolumeError;
 
+/// One block of zeros. There should be two, but not every program writes both.
+const END_MARK_BYTES: u64 = 512;
+
 impl Engine {
     /// Writes a tar archive of all of a volume's files. Containers may go on writing meanwhile.
     /// Blocks; `gauge` tells how far it is, and ends it.
@@ -39,20 +42,20 @@ impl Engine {
             target.parse().map_err(|error| EngineError::Invalid { what: format!("{target:?}: {error}") })?;
         engine.sweep_volumes();
         let plain = crate::image::inflated(source).map_err(EngineError::io("read", Path::new("the archive")))?;
-        let archive = Watched { inner: plain, gauge };
-        let imported = engine.import_into(&name, archive);
+        let mut archive = Ending { inner: Watched { inner: plain, gauge }, zeros: 0 };
+        let imported = engine.import_into(&name, &mut archive);
         or_cancelled(imported, gauge)
     }
 }
 
 impl Inner {
-    fn import_into(&self, name: &VolumeName, archive: impl Read) -> Result<Volume> {
+    fn import_into(&self, name: &VolumeName, archive: &mut Ending<impl Read>) -> Result<Volume> {
         match self.shelf().hold(name) {
             Ok(hold) => {
                 let data = self.shelf().data(&hold.volume)?;
                 // What comes now is its content, whatever an image would put there.
                 hold.settle()?;
-                self.extract_whole(archive, name, &data)?;
+                self.extract_all(archive, name, &data)?;
                 Ok(hold.volume.clone())
             }
             Err(VolumeError::NoSuchVolume { .. }) => self.import_new(name, archive),
@@ -60,9 +63,19 @@ impl Inner {
         }
     }
 
-    fn import_new(&self, name: &VolumeName, archive: impl Read) -> Result<Volume> {
+    fn extract_all(&self, archive: &mut Ending<impl Read>, name: &VolumeName, data: &Path) -> Result<()> {
+        self.extract_whole(&mut *archive, name, data)?;
+        match archive.has_end_mark() {
+            true => Ok(()),
+            false => {
+                Err(EngineError::Invalid { what: "the archive is cut short, or no tar: it has no end mark".to_owned() })
+            }
+        }
+    }
+
+    fn import_new(&self, name: &VolumeName, archive: &mut Ending<impl Read>) -> Result<Volume> {
         let making = self.shelf().make(&VolumeWish { name: Some(name.clone()), ..VolumeWish::default() })?;
-        let filled = self.extract_whole(archive, name, &making.data()).and_then(|()| Ok(making.settle()?));
+        let filled = self.extract_all(archive, name, &making.data()).and_then(|()| Ok(making.settle()?));
         if let Err(error) = filled {
             // Whoever's files are in it by now.
             let _ = remove_tree(making.path());
@@ -78,10 +91,55 @@ impl Inner {
     }
 }
 
+/// Knows whether what was read ends as a tar does: half of a volume is not to pass for all of it.
+struct Ending<R> {
+    inner: R,
+    /// How many of the last bytes were zeros.
+    zeros: u64,
+}
+
+impl<R> Ending<R> {
+    fn has_end_mark(&self) -> bool {
+        self.zeros >= END_MARK_BYTES
+    }
+}
+
+impl<R: Read> Read for Ending<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        match buffer[..read].iter().rposition(|byte| *byte != 0) {
+            Some(last) => self.zeros = (read - 1 - last) as u64,
+            None => self.zeros += read as u64,
+        }
+        Ok(read)
+    }
+}
+
 /// What was broken off on wish has not failed.
 fn or_cancelled<T>(result: Result<T>, gauge: &TransferGauge) -> Result<T> {
     match result {
         Err(_) if gauge.is_stopped() => Err(EngineError::Image(ImageError::Cancelled)),
         result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn end_mark_is_a_block_of_zeros_at_the_very_end() {
+        for (bytes, marked) in [
+            (vec![], false),
+            (vec![0; 511], false),
+            (vec![0; 1024], true),
+            ([vec![7; 512], vec![0; 512]].concat(), true),
+            ([vec![0; 1024], vec![7]].concat(), false),
+        ] {
+            let mut ending = Ending { inner: bytes.as_slice(), zeros: 0 };
+            let mut small = [0; 100];
+            while ending.read(&mut small).expect("memory") > 0 {}
+            assert_eq!(ending.has_end_mark(), marked, "{} bytes", bytes.len());
+        }
     }
 }
