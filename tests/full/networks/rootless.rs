@@ -311,7 +311,7 @@ fn networks_of_the_users_own_join_containers_and_keep_others_apart() {
     assert!(reached());
     let told = lab.ok(&["exec", "walker", "sh", "-c", ask]);
     assert!(told.contains("hello 192.0.2.10:"), "it has a way out now: {told}");
-    for name in ["first", &*lab.ok(&["inspect", "-f", "{{.Id}}", "first"])[..12]] {
+    for name in ["first", &lab.ok(&["inspect", "-f", "{{.Id}}", "first"])[..12]] {
         assert_eq!(lab.dig("walker", name), "10.200.1.10", "{name} has a name");
     }
     lab.ok(&["network", "disconnect", "one", "walker"]);
