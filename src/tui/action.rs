@@ -15,6 +15,7 @@ use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::Theme;
 use super::transfer::{Progress, TransferId};
+use super::volume_deed::VolumeTold;
 
 /// One thing that happened.
 #[derive(Debug)]
@@ -93,6 +94,7 @@ pub enum Told {
         visit: u64,
         result: Result<Box<FilePart>, Problem>,
     },
+    Volume(VolumeTold),
     DiskUsage(Result<Box<DiskUsage>, Problem>),
     /// Every image's name and layers, lowest first.
     Stacks(Vec<(String, Vec<Digest>)>),

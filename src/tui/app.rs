@@ -6,7 +6,8 @@ use super::data::Data;
 use super::dialogs::Dialog;
 use super::keymap::Keymap;
 use super::screens::{
-    Charts, Containers, Diff, Files, Images, Inspect, Layers, Logs, Networks, Search, Shells, Traffic, Transfers, Usage,
+    Charts, Containers, Diff, Files, Images, Inspect, Layers, Logs, Networks, Search, Shells, Traffic, Transfers,
+    Usage, Volumes,
 };
 use super::step::Page;
 use super::theme::Theme;
@@ -34,6 +35,7 @@ pub struct App {
     pub usage: Usage,
     pub diff: Diff,
     pub files: Files,
+    pub volumes: Volumes,
     /// What takes the keys before the screen; the last is in front.
     pub dialogs: Vec<Dialog>,
     pub toasts: Toasts,
@@ -66,6 +68,7 @@ impl App {
             usage: Usage::default(),
             diff: Diff::default(),
             files: Files::default(),
+            volumes: Volumes::default(),
             dialogs: Vec::new(),
             toasts: Toasts::default(),
             keymap,
@@ -102,6 +105,7 @@ impl App {
             Page::Usage => Usage::SCOPES,
             Page::Diff(_) => Diff::SCOPES,
             Page::Files(_) => self.files.scopes(),
+            Page::Volumes => Volumes::SCOPES,
             Page::Logs(_) => Logs::SCOPES,
             Page::Charts(_) => Charts::SCOPES,
             Page::Traffic(_) => Traffic::SCOPES,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::action::Problem;
 use crate::engine::{Machine, NetworkInspect};
-use crate::model::{ContainerSummary, Id, ImageSummary, Sample, SessionSummary, Timestamp, Usage};
+use crate::model::{
+    ContainerSummary, Id, ImageSummary, Sample, SessionSummary, Timestamp, Usage, VolumeName, VolumeSummary,
+};
 
 /// Samples kept of each container: five minutes at one a second.
 pub const HISTORY: usize = 300;
@@ -86,6 +88,9 @@ pub struct Data {
     pub networks: Option<Vec<NetworkInspect>>,
     /// Why they could not be listed the last time.
     pub networks_problem: Option<Problem>,
+    pub volumes: Option<Vec<VolumeSummary>>,
+    /// What was measured of volumes when that was asked for last.
+    volume_sizes: HashMap<VolumeName, u64>,
     pub usage: HashMap<Id, Track>,
     pub machine: Option<MachineView>,
     /// Living sessions of containers that were looked at.
@@ -115,6 +120,27 @@ impl Data {
 
     pub fn image(&self, label: &str) -> Option<&ImageSummary> {
         self.images.as_ref()?.iter().find(|image| image.label() == label)
+    }
+
+    pub fn volume(&self, name: &VolumeName) -> Option<&VolumeSummary> {
+        self.volumes.as_ref()?.iter().find(|volume| volume.volume.name == *name)
+    }
+
+    /// How much is in a volume, as far as it was ever measured.
+    pub fn volume_bytes(&self, volume: &VolumeSummary) -> Option<u64> {
+        volume.size_bytes.or_else(|| self.volume_sizes.get(&volume.volume.name).copied())
+    }
+
+    /// Takes a list of volumes, measured or not: what is known of those that are still there stays known.
+    pub fn set_volumes(&mut self, volumes: Vec<VolumeSummary>) {
+        let mut sizes = std::mem::take(&mut self.volume_sizes);
+        let mut known = |volume: &VolumeSummary| {
+            let name = volume.volume.name.clone();
+            let bytes = volume.size_bytes.or_else(|| sizes.remove(&name))?;
+            Some((name, bytes))
+        };
+        self.volume_sizes = volumes.iter().filter_map(&mut known).collect();
+        self.volumes = Some(volumes);
     }
 
     pub fn set_containers(&mut self, containers: Vec<ContainerSummary>) {

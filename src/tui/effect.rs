@@ -7,6 +7,7 @@ use crate::model::{CreateRequest, FilePlace, Id, Name, PruneScope, Reference, Se
 use super::network_deed::NetworkDeed;
 use super::shell::{PaneId, SharedTerminal};
 use super::transfer::{TransferId, Wish};
+use super::volume_deed::VolumeDeed;
 
 /// A wish with consequences outside of the interface's own state.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,7 @@ pub enum Effect {
     },
     /// Nobody looks at files any more.
     CloseFiles,
+    Volume(VolumeDeed),
     Inspect(Id),
     Diff(Id),
     DiskUsage,

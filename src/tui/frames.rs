@@ -4,6 +4,7 @@ pub mod files;
 mod images;
 mod networks;
 pub mod search;
+pub mod volumes;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
@@ -420,6 +421,8 @@ pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
         .chain(files::SCENES)
         .chain(search::SCENES)
         .chain(networks::SCENES)
+        .chain(volumes::SCENES)
+        .chain(search::SCENES)
         .map(draw_scene)
         .collect()
 }
@@ -489,6 +492,7 @@ mod tests {
             "networks",
             "traffic",
             "wires",
+            "volumes",
         ];
         for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
             let mut settings = insta::Settings::clone_current();

@@ -60,6 +60,13 @@ pub const TABS: &[Tab] = &[
         short: "Nets",
         count: |app| app.data.networks.as_ref().map(Vec::len),
     },
+    Tab {
+        command: Command::ShowVolumes,
+        page: Page::Volumes,
+        title: "Volumes",
+        short: "Vols",
+        count: |app| app.data.volumes.as_ref().map(Vec::len),
+    },
 ];
 
 /// The tab that a page belongs to.
@@ -69,6 +76,7 @@ pub fn tab_of(page: &Page) -> Page {
         Page::Files(FilePlace::Container(_)) => Page::Containers,
         Page::InspectImage(_) | Page::Layers(_) | Page::Usage => Page::Images,
         Page::InspectNetwork(_) => Page::Networks,
+        Page::Files(FilePlace::Volume(_)) => Page::Volumes,
         page => page.clone(),
     }
 }

@@ -38,6 +38,7 @@ mod told;
 mod transfer;
 mod update;
 mod view;
+mod volume_deed;
 pub mod widgets;
 
 use crate::model::ErrorKind;

@@ -3,6 +3,7 @@
 pub mod files;
 mod images;
 mod networks;
+pub mod volumes;
 
 pub use images::{changes, disk_usage, image_inspect, layer_contents, pruned, stacks};
 pub use networks::networks;
@@ -74,13 +75,31 @@ pub fn restarting(code: u8, seconds: i64) -> ContainerState {
 pub fn containers() -> Vec<ContainerSummary> {
     let limits = Limits { memory_bytes: Some(512 << 20), cpu_milli: Some(1500), pids: Some(100), ..Limits::default() };
     let mount = Mount::bind("/srv/site", "/usr/share/www").read_only();
+    let volume = |name: &str, target: &str| Mount::volume(Some(name.parse().expect("a name")), target);
     let mut all = vec![
-        ContainerSummary { limits, mounts: vec![mount], ..container(1, "brave_hopper", "host", running(4000)) },
-        container(2, "web", "nginx:1.27", running(90_000)),
-        ContainerSummary { network: NetworkMode::Host, ..container(3, "postgres-main", "postgres:17", running(45)) },
+        ContainerSummary {
+            limits,
+            mounts: vec![mount, volume("site", "/srv/site")],
+            ..container(1, "brave_hopper", "host", running(4000))
+        },
+        ContainerSummary {
+            mounts: vec![volume("site", "/usr/share/nginx/html").read_only()],
+            ..container(2, "web", "nginx:1.27", running(90_000))
+        },
+        ContainerSummary {
+            network: NetworkMode::Host,
+            mounts: vec![
+                volume("postgres-data", "/var/lib/postgresql/data"),
+                volume(&"0f3a".repeat(16), "/docker-entrypoint-initdb.d"),
+            ],
+            ..container(3, "postgres-main", "postgres:17", running(45))
+        },
         container(4, "paused_wright", "debian:12", ContainerState::Paused { pid: 77, started: before(300) }),
         container(5, "fresh_noether", "alpine:3.20", ContainerState::Created),
-        container(6, "build", "rust:1.90", exited(0, ExitReason::Exit)),
+        ContainerSummary {
+            mounts: vec![volume("site", "/out"), volume("cargo-registry", "/usr/local/cargo/registry")],
+            ..container(6, "build", "rust:1.90", exited(0, ExitReason::Exit))
+        },
         container(7, "tests", "rust:1.90", exited(101, ExitReason::Exit)),
         container(8, "hungry_turing", "localhost:5000/ml/train:v3", exited(137, ExitReason::OutOfMemory)),
     ];

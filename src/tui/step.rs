@@ -1,6 +1,6 @@
 //! What a screen or a dialog answers to a key: effects for the world outside, and changes that are not its own to make.
 
-use crate::model::{FilePlace, Id};
+use crate::model::{FilePlace, Id, VolumeName};
 
 use super::commands::Command;
 use super::data::Data;
@@ -19,6 +19,7 @@ pub enum Page {
     Shells,
     Transfers,
     Networks,
+    Volumes,
     /// What lies on the disk.
     Usage,
     Logs(Id),
@@ -43,6 +44,8 @@ pub enum Step {
     Show(Page),
     /// The images, with this one selected.
     ShowImage(String),
+    /// The volumes, with this one selected.
+    ShowVolume(VolumeName),
     /// Back to the screen that one came from.
     Back,
     Open(Box<Dialog>),

@@ -8,6 +8,7 @@ use super::effect::Effect;
 use super::network_deed::NetworkDeed;
 use super::step::{Page, Step};
 use super::toast::Toast;
+use super::volume_deed::{VolumeDeed, VolumeTold};
 use crate::model::Pruned;
 
 /// Once a second: figures and ages move on, messages go.
@@ -69,6 +70,7 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         }
         Told::DiskUsage(result) => app.usage.told(result),
         Told::Diffed { id, result } => app.diff.told(&id, result),
+        Told::Volume(told) => return volume_told(app, told),
         Told::Files { visit, page } => app.files.listed(visit, *page),
         Told::FilesEnd { visit, result } => return app.files.list_ended(visit, result),
         Told::FileRead { visit, result } => return app.files.read(visit, result.map(|part| *part)),
@@ -94,6 +96,12 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             }
             if changes.images {
                 steps.push(Step::Do(Effect::ListImages));
+            }
+            if changes.volumes || changes.containers && app.page == Page::Volumes {
+                steps.push(Step::Do(Effect::Volume(VolumeDeed::List)));
+            }
+            if changes.volumes && app.page == Page::Volumes {
+                steps.push(Step::Do(Effect::Volume(VolumeDeed::Measure)));
             }
             return steps;
         }
@@ -173,12 +181,16 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         Told::TransferEnd { id, result, took_ms } => {
             let pulled = app.transfers.pulling(id).map(|wish| wish.reference.clone());
             let is_here = result.is_ok();
+            let volumes = app.transfers.is_about_volumes(id);
             let filled = app.transfers.filling(id).filter(|_| is_here).cloned();
             let mut steps = app.transfers.ended(id, result, took_ms);
             if let Some(place) = filled.filter(|place| app.page == Page::Files(place.clone())) {
                 steps.extend(app.files.changed(&place));
             }
             let more = pulled.map(|reference| app.search.pulled(&reference, is_here)).unwrap_or_default();
+            if volumes {
+                steps.extend([VolumeDeed::List, VolumeDeed::Measure].map(|deed| Step::Do(Effect::Volume(deed))));
+            }
             // Nobody who does something else meanwhile is interrupted by a form.
             if matches!(app.page, Page::Search | Page::Transfers) && app.dialogs.is_empty() {
                 steps.extend(more);
@@ -204,6 +216,38 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
         }
     }
     Vec::new()
+}
+
+fn volume_told(app: &mut App, told: VolumeTold) -> Vec<Step> {
+    let again = || Step::Do(Effect::Volume(VolumeDeed::List));
+    match told {
+        VolumeTold::Volumes(Ok(volumes)) => {
+            app.data.set_volumes(volumes);
+            app.volumes.list.keep_marks(|name| app.data.volume(name).is_some());
+            app.volumes.settle(&app.data);
+            Vec::new()
+        }
+        VolumeTold::Volumes(Err(problem)) => vec![Step::Toast(problem.into())],
+        VolumeTold::Done(result) => {
+            app.volumes.list.clear_marks();
+            vec![Step::Toast(result.map_or_else(Toast::from, Toast::good)), again()]
+        }
+        VolumeTold::WouldPrune { wish, result } => {
+            for dialog in &mut app.dialogs {
+                if let super::dialogs::Dialog::Form(form) = dialog {
+                    super::dialogs::volumes::told(form, wish, &result);
+                }
+            }
+            Vec::new()
+        }
+        VolumeTold::Pruned(result) => {
+            let text = |pruned: Pruned| {
+                let freed = super::figures::bytes_long(pruned.freed_bytes);
+                Toast::good(format!("removed {}: {freed} freed", super::dialogs::prune::parts(&pruned)))
+            };
+            vec![Step::Toast(result.map_or_else(Toast::from, text)), again()]
+        }
+    }
 }
 
 /// What came of a verb on several containers, in one message.
@@ -251,7 +295,9 @@ fn is_seen(app: &App, told: &Told) -> bool {
         Told::Found { .. } | Told::SearchEnd { .. } | Told::Details { .. } | Told::DetailsEnd { .. } => {
             app.page == Page::Search
         }
-        Told::Transfer { .. } => matches!(app.page, Page::Search | Page::Images | Page::Transfers | Page::Files(_)),
+        Told::Transfer { .. } => {
+            matches!(app.page, Page::Search | Page::Images | Page::Transfers | Page::Volumes | Page::Files(_))
+        }
         Told::Changed(_) => false,
         _ => true,
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::engine::{ArchiveFormat, Compression};
 use crate::model::{
     FilePlace, Id, LayerProgress, LayerStage, Name, Platform, PullEvent, PushEvent, PushProgress, PushStage, Reference,
-    Transferred,
+    Transferred, VolumeName,
 };
 
 /// Names a transfer as long as the interface runs.
@@ -95,6 +95,20 @@ pub struct CopyInWish {
     pub from: PathBuf,
 }
 
+/// A volume's files, to be written into a new file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeExportWish {
+    pub name: VolumeName,
+    pub path: PathBuf,
+}
+
+/// An archive to fill a volume from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeImportWish {
+    pub path: PathBuf,
+    pub name: VolumeName,
+}
+
 /// What is to be moved, and where to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -106,6 +120,8 @@ pub enum Wish {
     Commit(CommitWish),
     CopyOut(CopyOutWish),
     CopyIn(CopyInWish),
+    VolumeExport(VolumeExportWish),
+    VolumeImport(VolumeImportWish),
 }
 
 impl Wish {
@@ -133,6 +149,8 @@ impl Wish {
                 paths => format!("{} files and folders → {}", paths.len(), wish.to.display()),
             },
             Self::CopyIn(wish) => format!("{} → {}", wish.from.display(), wish.folder.display()),
+            Self::VolumeExport(wish) => format!("{} → {}", wish.name, wish.path.display()),
+            Self::VolumeImport(wish) => format!("{} → {}", wish.path.display(), wish.name),
         }
     }
 
@@ -143,7 +161,8 @@ impl Wish {
             Self::Push(_) => "Pushing",
             Self::Save(_) => "Saving",
             Self::Load(_) => "Loading",
-            Self::Export(_) => "Exporting",
+            Self::Export(_) | Self::VolumeExport(_) => "Exporting",
+            Self::VolumeImport(_) => "Importing",
             Self::Commit(_) => "Committing",
             Self::CopyOut(_) | Self::CopyIn(_) => "Copying",
         }
@@ -156,7 +175,8 @@ impl Wish {
             Self::Push(_) => "pushed",
             Self::Save(_) => "saved",
             Self::Load(_) => "loaded",
-            Self::Export(_) => "exported",
+            Self::Export(_) | Self::VolumeExport(_) => "exported",
+            Self::VolumeImport(_) => "imported",
             Self::Commit(_) => "committed",
             Self::CopyOut(_) | Self::CopyIn(_) => "copied",
         }
@@ -165,8 +185,8 @@ impl Wish {
     /// Which way it goes: down to this machine, or up from it.
     pub fn arrow(&self) -> &'static str {
         match self {
-            Self::Pull(_) | Self::Load(_) | Self::CopyIn(_) => "↓",
-            Self::Push(_) | Self::Save(_) | Self::Export(_) | Self::CopyOut(_) => "↑",
+            Self::Pull(_) | Self::Load(_) | Self::CopyIn(_) | Self::VolumeImport(_) => "↓",
+            Self::Push(_) | Self::Save(_) | Self::Export(_) | Self::CopyOut(_) | Self::VolumeExport(_) => "↑",
             Self::Commit(_) => "◆",
         }
     }

@@ -14,6 +14,7 @@ use super::network_deed::NetworkDeed;
 use super::step::{Page, Step, World};
 use super::toast::Toast;
 use super::transfer::Wish;
+use super::volume_deed::VolumeDeed;
 use super::{told, view};
 use crate::model::{FilePlace, Id};
 
@@ -84,6 +85,10 @@ fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
             Step::ShowImage(image) => {
                 app.images.list.select(image);
                 show(app, Page::Images, effects);
+            }
+            Step::ShowVolume(name) => {
+                app.volumes.list.select(name);
+                show(app, Page::Volumes, effects);
             }
             Step::Transfer(wish) => {
                 let more = app.transfers.start(wish);
@@ -197,6 +202,7 @@ fn show(app: &mut App, page: Page, effects: &mut Vec<Effect>) {
         Page::Layers(image) => app.layers.open(image),
         Page::Diff(id) => app.diff.open(id),
         Page::Files(place) => app.files.open(place),
+        Page::Volumes => [VolumeDeed::List, VolumeDeed::Measure].map(|deed| Step::Do(Effect::Volume(deed))).into(),
         Page::Usage => vec![Step::Do(Effect::DiskUsage)],
         Page::Images => {
             let mut steps = told::image_wish(app);
@@ -252,6 +258,7 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
         Page::Diff(_) => app.diff.typed(key).then(Vec::new),
         Page::Files(_) => app.files.typed(key, height).then(Vec::new),
         Page::Charts(_) | Page::Traffic(_) | Page::Shells | Page::Transfers | Page::Usage => None,
+        Page::Volumes => app.volumes.typed(key, &app.data).then(Vec::new),
     };
     if let Some(steps) = taken {
         return steps;
@@ -295,6 +302,7 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         Command::ShowImages => return vec![Step::Show(Page::Images)],
         Command::ShowSearch => return vec![Step::Show(Page::Search)],
         Command::ShowShells => return vec![Step::Show(Page::Shells)],
+        Command::ShowVolumes => return vec![Step::Show(Page::Volumes)],
         Command::ShowUsage => return vec![Step::Show(Page::Usage)],
         Command::ShowTransfers => return vec![Step::Show(Page::Transfers)],
         Command::ShowNetworks => return vec![Step::Show(Page::Networks)],
@@ -329,6 +337,10 @@ fn on_command(app: &mut App, command: Command) -> Vec<Step> {
         }
         Page::Layers(_) => app.layers.command(command, app.seen.list_height),
         Page::Diff(_) => app.diff.command(command, app.seen.list_height),
+        Page::Volumes => {
+            app.volumes.list.set_height(app.seen.list_height);
+            app.volumes.command(command, world)
+        }
         Page::Files(_) if app.files.is_viewing() => app.files.command(command, height, app.size.columns),
         Page::Files(_) => app.files.command(command, app.seen.list_height, app.size.columns),
         Page::Usage => app.usage.command(command, app.seen.list_height),
@@ -464,6 +476,7 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
             Page::Networks => app.networks.click(target, &app.data),
             Page::Diff(_) => app.diff.click(target),
             Page::Files(_) => app.files.click(target),
+            Page::Volumes => app.volumes.click(target, &app.data),
             Page::Usage => app.usage.click(target),
             Page::Layers(_) => app.layers.click(target),
             Page::Search => app.search.click(target),
@@ -480,7 +493,9 @@ fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {
         Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) => {
             app.inspect.scroll(lines, app.seen.text_height)
         }
-        Page::Containers | Page::Images | Page::Networks | Page::Search => return on_command(app, command),
+        Page::Containers | Page::Images | Page::Networks | Page::Search | Page::Volumes => {
+            return on_command(app, command);
+        }
         Page::Transfers => app.transfers.wheel(lines, app.seen.text_height),
         Page::Diff(_) => app.diff.wheel(lines),
         Page::Files(_) => app.files.wheel(lines, app.seen.text_height, app.size.columns),

@@ -40,7 +40,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
     let body = body(Size { columns: area.width, rows: area.height });
     match &app.page {
         Page::Containers => app.containers.draw(&mut canvas, body, &app.data),
-        Page::Images | Page::Search | Page::Files(_) => {
+        Page::Images | Page::Search | Page::Files(_) | Page::Volumes => {
             let (above, below) = app.transfers.split(body);
             if let Some(below) = below {
                 app.transfers.draw_below(&mut canvas, below);
@@ -48,6 +48,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) -> Seen {
             match app.page {
                 Page::Images => app.images.draw(&mut canvas, above, &app.data),
                 Page::Files(_) => app.files.draw(&mut canvas, above),
+                Page::Volumes => app.volumes.draw(&mut canvas, above, &app.data),
                 _ => app.search.draw(&mut canvas, above, &app.data),
             }
         }
@@ -179,13 +180,17 @@ fn draw_hints(canvas: &mut Canvas, area: Rect, app: &App) {
         Page::Images => app.images.list.marked().len(),
         Page::Files(_) => app.files.count_marked(),
         Page::Networks => app.networks.list.marked().len(),
+        Page::Volumes => app.volumes.list.marked().len(),
         _ => 0,
     };
     if marked > 0 {
         x += canvas.text(x, area.y, 14, &format!("◆ {marked} marked"), Role::Accent) + 3;
     }
     let mut hinted = Vec::new();
-    let lists = matches!(app.page, Page::Containers | Page::Images | Page::Networks | Page::Search | Page::Layers(_));
+    let lists = matches!(
+        app.page,
+        Page::Containers | Page::Images | Page::Networks | Page::Search | Page::Layers(_) | Page::Volumes
+    );
     let is_list = lists || matches!(app.page, Page::Files(_)) && !app.files.is_viewing();
     for scope in app.scopes() {
         for entry in COMMANDS.iter().filter(|entry| entry.scope == *scope && !entry.hint.is_empty()) {
@@ -236,6 +241,7 @@ fn typing_hint(app: &App) -> Option<&'static str> {
         Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) if app.inspect.typing => Some(FILTER_HINT),
         Page::Layers(_) if app.layers.typing => Some(FILTER_HINT),
         Page::Diff(_) if app.diff.typing => Some(FILTER_HINT),
+        Page::Volumes if app.volumes.list.filtering => Some(FILTER_HINT),
         Page::Files(_) if app.files.is_finding() => Some("type what to find   enter finds   esc forgets it"),
         Page::Files(_) if app.files.is_typing() => Some(FILTER_HINT),
         _ => None,

@@ -33,7 +33,7 @@ fn bare(teu: &Teu) {
     teu.run_fed(&["import", "-c", "CMD [\"/none\"]", "-", "bare"], &tar_of(&entries)).ok();
     teu.ok(&["create", "--name", "box", "bare"]);
     // Images may have no such links, containers may.
-    let out = [Entry::symlink("out", "../../../../../../etc/hostname"), Entry::symlink("up", "../../../../..")];
+    let out = [Entry::symlink("out", "../../../../../../etc/passwd"), Entry::symlink("up", "../../../../..")];
     teu.run_fed(&["cp", "-", "box:/srv"], &tar_of(&out)).ok();
 }
 
@@ -43,29 +43,27 @@ fn files_of_a_container_that_never_ran_are_walked_and_read_and_no_link_leads_out
     bare(&teu);
     let pty = on_files(&teu);
     pty.wait_for("etc/");
-    pty.send(key::ENTER);
+    pty.send("/etc\r\r");
     pty.wait_for("hello");
     pty.send(key::ENTER);
     pty.wait_for("hello from inside");
     pty.send("x");
     pty.wait_for("68 65 6c 6c 6f");
-    pty.send(key::ESCAPE);
+    pty.send("h");
     pty.wait_for("CHANGED");
     // Up, down to srv, and through a link to the folder that it leads to inside.
     pty.send("h");
     pty.wait_for("srv/");
-    pty.send("G");
-    pty.send(key::ENTER);
+    pty.send("/srv\r\r");
     pty.wait_for("inside/ → deep");
     pty.wait_for("up/ → ../../../../..");
     // This machine has such a file; in the container nothing is there.
     pty.send("/out\r\r");
     pty.wait_for("out leads nowhere");
-    pty.send("\x1b\x1b");
-    pty.send("/up\r\r");
+    pty.send("/\u{15}up\r\r");
     pty.wait_for("srv/");
     pty.wait_gone("inside/ → deep");
-    assert!(pty.screen().contains("etc/") && !pty.screen().contains("proc/"), "the container's own root{pty}");
+    assert!(!pty.screen().contains("boot/"), "the container's own root{pty}");
 }
 
 #[test]
@@ -74,7 +72,7 @@ fn names_that_mean_harm_are_shown_harmless_and_can_be_opened_all_the_same() {
     bare(&teu);
     let pty = on_files(&teu);
     pty.wait_for("srv/");
-    pty.send("G\r");
+    pty.send("/srv\r\r");
     pty.wait_for("deep/");
     pty.send("/deep\r\r");
     pty.wait_for("evil␛[2J␛]0;title␇name");
@@ -92,7 +90,7 @@ fn files_are_copied_out_and_in_and_nothing_is_overwritten() {
     fs::write(work.join("taken"), "precious").expect("write");
     let pty = on_files(&teu);
     pty.wait_for("etc/");
-    pty.send(key::ENTER);
+    pty.send("/etc\r\r");
     pty.wait_for("hello");
     pty.send("c");
     pty.wait_for("Copy /etc/hello out");
@@ -129,10 +127,11 @@ fn container_can_be_started_and_removed_while_its_files_are_in_front() {
     pty.send("/made\r\r");
     pty.wait_for("made while it runs");
     teu.ok(&["rm", "-f", "box"]);
-    pty.send(key::ESCAPE);
+    pty.send("h");
+    pty.wait_for("CHANGED");
     pty.send("r");
     pty.wait_for("No such container");
-    pty.send("\x1b\x1b\x1b");
+    pty.send("1");
     pty.wait_for("No containers yet");
 }
 

@@ -15,6 +15,7 @@ mod imports;
 mod interface;
 mod interface_files;
 mod interface_images;
+mod interface_volumes;
 mod lifecycle;
 mod mounts;
 mod pulls;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::protocol::{Answer, Ask};
 use super::{Flow, Visit};
-use crate::engine::{Engine, EngineError, Result};
-use crate::model::{ErrorKind, FileEntry, FilePage, FilePart, FilePlace, printable_line};
+use crate::engine::{Engine, EngineError, Inner, Result};
+use crate::model::{ErrorKind, FileEntry, FilePage, FilePart, FilePlace, Id, Timestamp, printable_line};
 
 /// How long one answer may take: a FUSE file system in a container may never give one.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,15 +20,31 @@ const PAGE: u64 = 10_000;
 #[derive(Debug)]
 pub struct Browser {
     visit: Visit,
+    place: FilePlace,
+    /// What the place was when the visit began.
+    found: Found,
+}
+
+/// What tells a place from another that has its name later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Found {
+    Container(Id, Option<i32>),
+    Volume(Timestamp),
 }
 
 impl Engine {
     /// Goes to the files of a place. A container that does not run cannot be started while the browser lives: see
     /// [`Browser::keeps_from_starting`].
     pub fn browse(&self, place: &FilePlace) -> Result<Browser> {
+        let found = self.0.find_place(place)?;
         let visit = self.0.visit_place(place, Flow::FromContainer)?;
         visit.line.set_patience(PATIENCE).map_err(EngineError::io("speak with", visit.name().as_ref()))?;
-        Ok(Browser { visit })
+        Ok(Browser { visit, place: place.clone(), found })
+    }
+
+    /// Whether a browser still shows what there is: a container that has ended or was started since has another root.
+    pub fn is_current(&self, browser: &Browser) -> bool {
+        self.0.find_place(&browser.place).is_ok_and(|found| found == browser.found)
     }
 
     /// Everything in a folder, ordered by the names' bytes.
@@ -58,6 +74,19 @@ impl Engine {
             bytes.extend(part.bytes);
         }
         Ok(bytes)
+    }
+}
+
+impl Inner {
+    fn find_place(&self, place: &FilePlace) -> Result<Found> {
+        match place {
+            FilePlace::Container(target) => {
+                let record = self.find(target)?;
+                let pid = self.state(&record)?.and_then(|state| state.pid());
+                Ok(Found::Container(record.id, pid))
+            }
+            FilePlace::Volume(name) => Ok(Found::Volume(self.find_volume(name)?.created)),
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! What forms are about: their rows, and from what stands in them to what is done, or to what is wrong with it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::form::{Form, Row, Wrong};
 use super::network_forms::{self, NetworkForm};
-use super::{files, prune};
+use super::volumes::VolumeForm;
+use super::{files, prune, volumes};
 use crate::engine::{ArchiveFormat, Compression};
-use std::ffi::OsString;
 
-use crate::model::{FilePlace, HOST_IMAGE, Id, Name, Reference};
+use crate::model::{FilePlace, HOST_IMAGE, Id, Name, Reference, VolumeName};
 use crate::tui::effect::Effect;
 use crate::tui::step::{Page, Step};
 use crate::tui::theme::Role;
@@ -27,6 +28,8 @@ pub enum About {
     CopyOut { place: FilePlace, paths: Vec<OsString>, bytes: Option<u64> },
     CopyIn { place: FilePlace, folder: OsString },
     Network(NetworkForm),
+    Volume(VolumeForm),
+    ExportVolume { name: VolumeName },
 }
 
 /// Gives an image another name.
@@ -151,6 +154,8 @@ impl About {
             Self::CopyOut { place, paths, bytes } => files::apply_copy_out(form, place, paths, *bytes),
             Self::CopyIn { place, folder } => files::apply_copy_in(form, place, folder),
             Self::Network(about) => about.apply(form),
+            Self::Volume(about) => volumes::apply(form, *about),
+            Self::ExportVolume { name } => volumes::apply_export(form, name),
         }
     }
 
@@ -159,6 +164,7 @@ impl About {
         match self {
             Self::Prune => prune::changed(form),
             Self::Network(NetworkForm::Prune) => network_forms::preview(form),
+            Self::Volume(_) => volumes::changed(form),
             _ => Vec::new(),
         }
     }

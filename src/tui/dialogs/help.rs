@@ -28,6 +28,7 @@ enum Line {
 const EVERY_SCOPE: &[Scope] = &[
     Scope::Containers,
     Scope::Images,
+    Scope::Volumes,
     Scope::Layers,
     Scope::Usage,
     Scope::Search,

@@ -15,6 +15,7 @@ pub mod prune;
 mod run_form;
 mod run_wish;
 mod security;
+pub mod volumes;
 mod wires;
 
 use crossterm::event::KeyEvent;

@@ -115,6 +115,7 @@ pub fn parts(pruned: &Pruned) -> String {
     let parts = [
         count(pruned.containers.len(), "container"),
         count(pruned.images.len(), "image"),
+        count(pruned.volumes.len(), "volume"),
         count(pruned.partial, "broken-off download"),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -73,7 +73,7 @@ impl Row {
             Self::Cpus => "such as 1.5; empty is no limit",
             Self::Network => "space changes it: none is loopback only, host this machine's own; 6 makes more",
             Self::Ports => "such as 8080:80 or 53:53/udp, this machine's first; several divided by blanks",
-            Self::Volumes => "/on/host:/inside or /on/host:/inside:ro, several divided by blanks",
+            Self::Volumes => "NAME:/inside, /on/host:/inside:ro, or type=…,target=… as --mount has it",
             Self::Env => "KEY=value, several divided by blanks",
             Self::Terminal => "space changes it: with a terminal it opens as a shell in a pane",
             Self::AutoRemove => "space changes it: removed with its files when it exits",

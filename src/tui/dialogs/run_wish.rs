@@ -2,6 +2,7 @@
 
 use super::network_forms::read_ports;
 use super::run_form::Row;
+use crate::model::mount_text::{parse_mount, parse_volume};
 use crate::model::{CreateRequest, EndpointWish, Limits, Mount, NetworkMode, parse_bytes, parse_cpus};
 
 /// What a container without a network is said to have, and one with this machine's.
@@ -96,19 +97,16 @@ fn memory(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Words as `-v` has them, and as `--mount` has them where they begin with `type=`.
 fn volumes(text: &str) -> Result<Vec<Mount>, String> {
+    let folder = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let parse = |word: String| {
-        let parts: Vec<&str> = word.split(':').collect();
-        let (source, target, read_only) = match parts[..] {
-            [source, target] => (source, target, false),
-            [source, target, "ro"] => (source, target, true),
-            [source, target, "rw"] => (source, target, false),
-            _ => return Err(format!("{word}: write /on/host:/inside or /on/host:/inside:ro")),
-        };
-        if !source.starts_with('/') || !target.starts_with('/') {
-            return Err(format!("{word}: both paths begin with /"));
-        }
-        Ok(Mount { read_only, ..Mount::bind(source, target) })
+        let is_long = word.starts_with("type=");
+        let mount = if is_long { parse_mount(&word, &folder) } else { parse_volume(&word, &folder) };
+        mount.map_err(|error| match error.hint.is_empty() {
+            true => error.why,
+            false => format!("{}: {}", error.why, error.hint),
+        })
     };
     words(text)?.into_iter().map(parse).collect()
 }
@@ -123,7 +121,7 @@ fn environment(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Words as a POSIX shell divides them: blanks, single and double quotes, backslash. Nothing is expanded.
-fn words(text: &str) -> Result<Vec<String>, String> {
+pub fn words(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut characters = text.chars();
@@ -203,7 +201,7 @@ mod tests {
         let request = wish(&Texts {
             memory: "512m".to_owned(),
             cpus: "1.5".to_owned(),
-            volumes: "/tmp:/t /etc:/e:ro".to_owned(),
+            volumes: "/tmp:/t /etc:/e:ro data:/d type=tmpfs,target=/m".to_owned(),
             env: "A=1 B='x y'".to_owned(),
             ..texts()
         })
@@ -214,6 +212,8 @@ mod tests {
         );
         assert_eq!(request.env, ["A=1", "B=x y"]);
         assert!(request.mounts[1].read_only);
+        assert_eq!(request.mounts[2].volume_name().map(|name| name.as_str()), Some("data"));
+        assert_eq!(request.mounts[3].source.kind(), "tmpfs");
         assert_eq!(request.network, Some(NetworkMode::Host));
     }
 
@@ -223,7 +223,7 @@ mod tests {
             name: "/".to_owned(),
             memory: "1k".to_owned(),
             cpus: "0".to_owned(),
-            volumes: "rel:/x".to_owned(),
+            volumes: "data:inside".to_owned(),
             env: "=x".to_owned(),
             command: "'".to_owned(),
             ports: "80:".to_owned(),

@@ -98,6 +98,9 @@ impl Worker {
 
     /// Asks the visitor there is; if it has died, or its container has, a new one.
     fn ask<T>(&mut self, question: impl Fn(&mut Browser) -> Result<T, EngineError>) -> Result<T, EngineError> {
+        if self.browser.as_ref().is_some_and(|browser| !self.engine.is_current(browser)) {
+            self.browser = None;
+        }
         if let Some(browser) = &mut self.browser {
             match question(browser) {
                 Err(error) if error.kind() == ErrorKind::Other => self.browser = None,

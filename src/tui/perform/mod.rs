@@ -9,6 +9,7 @@ mod network;
 mod panes;
 mod search;
 mod transfers;
+mod volumes;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use super::network_deed::{NetworkDeed, NetworkTold};
 use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::{ColorDepth, Theme};
+use super::volume_deed::VolumeDeed;
 use crate::config::Config;
 use crate::engine::{Engine, EngineError};
 use crate::model::{ErrorKind, FilePlace, Id, Name};
@@ -68,6 +70,8 @@ struct Lists {
     containers: AtomicU8,
     images: AtomicU8,
     networks: AtomicU8,
+    volumes: AtomicU8,
+    volume_sizes: AtomicU8,
 }
 
 impl Performer {
@@ -160,6 +164,13 @@ impl Performer {
                 self.browse(&place, browse::Order::Read { visit, path, offset });
             }
             Effect::CloseFiles => self.files = None,
+            Effect::Volume(VolumeDeed::List) => {
+                self.list(|lists| &lists.volumes, |engine| volumes::perform(engine, VolumeDeed::List));
+            }
+            Effect::Volume(VolumeDeed::Measure) => {
+                self.list(|lists| &lists.volume_sizes, |engine| volumes::perform(engine, VolumeDeed::Measure));
+            }
+            Effect::Volume(deed) => self.ask(move |engine| volumes::perform(engine, deed)),
             Effect::Inspect(id) => self.ask(move |engine| {
                 let result = engine.inspect_with_size(id.as_str()).map(Box::new).map_err(Problem::from);
                 Told::Inspected { id, result }

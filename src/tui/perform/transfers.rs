@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::Teller;
 use super::copies;
 use super::files::{self, Counted, NewFile};
+use super::volumes;
 use crate::engine::{CommitOptions, CopyMeter, Engine, Pause, PullOptions, PushOptions, SaveOptions};
 use crate::model::{ErrorKind, Reference, TransferGauge, Transferred};
 use crate::tui::action::{Problem, Told};
@@ -83,6 +84,8 @@ impl Run {
                 let bytes = wish.bytes;
                 self.copied(bytes, move |engine, meter| copies::out(engine, &wish, meter)).await
             }
+            Wish::VolumeExport(wish) => self.counted(move |engine, gauge| volumes::export(engine, gauge, &wish)).await,
+            Wish::VolumeImport(wish) => self.counted(move |engine, gauge| volumes::import(engine, gauge, &wish)).await,
             Wish::CopyIn(wish) => self.copied(None, move |engine, meter| copies::into(engine, &wish, meter)).await,
         }
     }

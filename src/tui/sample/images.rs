@@ -176,7 +176,7 @@ pub fn disk_usage() -> DiskUsage {
             image(8, &["localhost:5000/ml/train:v3"], 5300, 0, 1),
         ],
         containers: containers.collect(),
-        volumes: Vec::new(),
+        volumes: super::volumes::volumes().into_iter().take(2).collect(),
         partial: vec![PartialUsage { blob: None, bytes: 83 * MEGA, modified: before(600), active: false }],
         layers: extent(31, 29, 7820, 640),
         blobs: extent(37, 35, 2610, 214),

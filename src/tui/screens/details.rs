@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::containers::state_role;
 use super::curves;
-use crate::model::{ContainerState, ContainerSummary, Limits, NetworkMode, RestartPolicy};
+use crate::model::{ContainerState, ContainerSummary, Limits, Mount, MountSource, NetworkMode, RestartPolicy};
 use crate::tui::canvas::Canvas;
 use crate::tui::data::{Data, Track};
 use crate::tui::figures;
@@ -136,14 +136,36 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
         lines.push(("restart", container.restart.to_string()));
     }
     for mount in &container.mounts {
-        let mode = if mount.read_only { " (read-only)" } else { "" };
-        lines.push(("mount", format!("{} → {}{mode}", mount.source, mount.target.display())));
+        lines.push((mount_word(&mount.source), mount_line(mount)));
     }
     for session in data.sessions.get(&container.id).into_iter().flatten() {
         let since = figures::duration(session.started.seconds_until(data.now()));
         lines.push(("session", format!("{}  {}  {since}", session.id, session.command.join(" "))));
     }
     lines
+}
+
+fn mount_word(source: &MountSource) -> &'static str {
+    match source {
+        MountSource::Bind { .. } => "mount",
+        other => other.kind(),
+    }
+}
+
+/// `site → /srv/site  read-only`; where it is in the container comes first where the source says nothing.
+fn mount_line(mount: &Mount) -> String {
+    let source = match &mount.source {
+        MountSource::Volume { name: Some(name), anonymous: true, .. } => {
+            format!("{} anonymous", name.as_str().chars().take(12).collect::<String>())
+        }
+        MountSource::Tmpfs { size_bytes, .. } => match size_bytes {
+            Some(bytes) => format!("at most {}", figures::bytes_long(*bytes)),
+            None => "in memory".to_owned(),
+        },
+        other => other.to_string(),
+    };
+    let mode = if mount.read_only { " (read-only)" } else { "" };
+    format!("{source} → {}{mode}", mount.target.display())
 }
 
 /// How much it waits, where the kernel says, and how much it is held back.

@@ -187,7 +187,8 @@ pub fn of_container(inspect: &ContainerInspect) -> Vec<Line> {
     );
     let mounts = config.mounts.iter().map(|mount| {
         let mode = if mount.read_only { "  read-only" } else { "" };
-        Line::pair(mount.target.display().to_string(), format!("{}{mode}", mount.source))
+        let text = format!("{} {}{mode}", mount.source.kind(), mount.source);
+        Line::pair(mount.target.display().to_string(), text.replace("tmpfs tmpfs", "tmpfs"))
     });
     section(&mut lines, "Mounts", mounts.collect());
     let session = |session: &crate::model::SessionSummary| {

@@ -24,6 +24,7 @@ mod shells;
 mod traffic;
 mod transfers;
 mod usage;
+mod volumes;
 
 pub use charts::Charts;
 pub use containers::Containers;
@@ -39,3 +40,4 @@ pub use shells::Shells;
 pub use traffic::Traffic;
 pub use transfers::Transfers;
 pub use usage::Usage;
+pub use volumes::{Volumes, shown_name as volume_label};

@@ -4,7 +4,8 @@ use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 
 use super::layers::rows::Cursor;
-use crate::model::{ContainerUsage, DiskUsage, Extent, ImageUsage};
+use super::volume_label;
+use crate::model::{ContainerUsage, DiskUsage, Extent, ImageUsage, VolumeSummary};
 use crate::tui::action::Problem;
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::commands::{Command, Scope};
@@ -27,6 +28,7 @@ pub struct Usage {
 enum Row<'a> {
     Image(&'a ImageUsage),
     Container(&'a ContainerUsage),
+    Volume(&'a VolumeSummary),
 }
 
 impl Row<'_> {
@@ -34,6 +36,7 @@ impl Row<'_> {
         match self {
             Self::Image(image) => image.unique_bytes,
             Self::Container(container) => container.size_bytes.unwrap_or(0),
+            Self::Volume(volume) => volume.size_bytes.unwrap_or(0),
         }
     }
 }
@@ -47,11 +50,12 @@ impl Usage {
         self.cursor.go_to(self.cursor.index, count);
     }
 
-    /// Images and containers, the one that takes most by itself first.
+    /// Images, containers and volumes, the one that takes most by itself first.
     fn rows(&self) -> Vec<Row<'_>> {
         let Some(Ok(usage)) = &self.usage else { return Vec::new() };
         let mut rows: Vec<Row> = usage.images.iter().map(Row::Image).collect();
         rows.extend(usage.containers.iter().map(Row::Container));
+        rows.extend(usage.volumes.iter().map(Row::Volume));
         rows.sort_by_key(|row| std::cmp::Reverse(row.bytes()));
         rows
     }
@@ -68,6 +72,7 @@ impl Usage {
                         vec![Step::ShowImage(label)]
                     }
                     Some(Row::Container(container)) => vec![Step::Show(Page::Inspect(container.id.clone()))],
+                    Some(Row::Volume(volume)) => vec![Step::ShowVolume(volume.volume.name.clone())],
                     None => Vec::new(),
                 };
             }
@@ -107,6 +112,7 @@ impl Usage {
             ("Layers of images", usage.layers),
             ("Compressed, to push and save", usage.blobs),
             ("Containers' own files", usage.containers_extent()),
+            ("Volumes", usage.volumes_extent()),
             ("Broken-off downloads", usage.partial_extent()),
         ];
         let all: u64 = sums.iter().map(|(_, extent)| extent.size_bytes).sum();
@@ -118,7 +124,7 @@ impl Usage {
         for ((name, extent), y) in sums.iter().zip(area.y + 2..) {
             draw_sum(canvas, Rect { x, y, width: area.width.saturating_sub(4), height: 1 }, name, extent, all);
         }
-        let top = area.y + 7;
+        let top = area.y + 8;
         canvas.rule(Rect { y: top, height: 1, ..area }, Role::Border);
         let header = Rect { y: top + 1, height: 1, ..area };
         let wide = area.width >= 90;
@@ -128,13 +134,13 @@ impl Usage {
             canvas.text_right(x + 29, header.y, 10, "COMPRESSED", Role::Header);
         }
         let name_at = x + if wide { 32 } else { 21 };
-        canvas.text(name_at, header.y, 30, "IMAGE OR CONTAINER", Role::Header);
+        canvas.text(name_at, header.y, 30, "IMAGE, CONTAINER OR VOLUME", Role::Header);
         let body = Rect { y: top + 2, height: area.bottom().saturating_sub(top + 2), ..area };
         let rows = self.rows();
         let height = usize::from(body.height);
         canvas.seen.list_height = height;
         if rows.is_empty() {
-            return draw_notice(canvas, body, &["Neither image nor container takes any space."]);
+            return draw_notice(canvas, body, &["Neither image nor container nor volume takes any space."]);
         }
         let first = self.cursor.first(rows.len(), height);
         for ((index, row), y) in rows.iter().enumerate().skip(first).zip(body.y..body.bottom()) {
@@ -188,6 +194,18 @@ fn draw_row(canvas: &mut Canvas, line: Rect, row: &Row, (x, name_at, wide): (u16
                 0 => "image, unused".to_owned(),
                 1 => "image, one container".to_owned(),
                 count => format!("image, {count} containers"),
+            };
+            canvas.text(name_at + used, y, end.saturating_sub(name_at + used), &users, Role::Dim);
+        }
+        Row::Volume(volume) => {
+            let bytes = volume.size_bytes.map_or_else(|| "–".to_owned(), figures::bytes);
+            canvas.text_right(x + 9, y, 8, &bytes, Role::Text);
+            let name = volume_label(volume);
+            let used = canvas.text(name_at, y, end.saturating_sub(name_at), &name, Role::Text) + 2;
+            let users = match volume.users.len() {
+                0 => "volume, unused".to_owned(),
+                1 => "volume, one container".to_owned(),
+                count => format!("volume, {count} containers"),
             };
             canvas.text(name_at + used, y, end.saturating_sub(name_at + used), &users, Role::Dim);
         }

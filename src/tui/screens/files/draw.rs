@@ -70,7 +70,10 @@ impl Files {
         }
         match self.whole {
             true => all,
-            false => format!("reading {} of {} …", self.items.len(), figures::thousands(self.total)),
+            false => {
+                let (here, all) = (figures::thousands(self.items.len() as u64), figures::thousands(self.total));
+                format!("reading {here} of {all} …")
+            }
         }
     }
 

@@ -149,6 +149,8 @@ impl Files {
             }
             self.path = page.path;
             self.items.clear();
+            // They are places among the items that were.
+            self.rows.clear();
             self.whole = false;
             self.problem = None;
         }

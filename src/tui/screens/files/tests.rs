@@ -43,7 +43,8 @@ fn folders_come_first_and_enter_goes_into_them_and_backspace_out() {
     assert_eq!(shown, ["Bin", "etc", "zoo", "a"]);
     let effects = press(&mut app, "down enter");
     assert_eq!(wanted(&effects), Some(OsStr::new("/etc")));
-    listed(&mut app, asked(&effects), "/etc", &["nginx/", "passwd"]);
+    listed(&mut app, asked(&effects), "/etc", &["nginx/", "passwd", "x", "y"]);
+    assert_eq!(here(&app), "nginx");
     let effects = press(&mut app, "backspace");
     assert_eq!(wanted(&effects), Some(OsStr::new("/")));
     listed(&mut app, asked(&effects), "/", &["a", "etc/", "Bin/", "zoo -> usr/"]);
@@ -186,17 +187,21 @@ fn large_file_is_turned_part_by_part() {
 }
 
 #[test]
-fn search_in_a_file_finds_on_and_back_and_esc_forgets_it_first() {
+fn search_in_a_file_goes_round_and_esc_forgets_it_first() {
     let mut app = app();
     crate::tui::frames::files::read(&mut app, sample::files::text());
     press(&mut app, "/");
     type_text(&mut app, "79: PAGES");
     press(&mut app, "enter");
     assert!(text(&draw(&mut app)).contains("79: pages"));
-    press(&mut app, "n");
+    press(&mut app, "home n");
+    assert!(text(&draw(&mut app)).contains("79: pages"), "there is only one, so it is the next as well");
+    press(&mut app, "/");
+    type_text(&mut app, " and more");
+    press(&mut app, "enter");
     assert!(text(&draw(&mut app)).contains("not found"));
-    press(&mut app, "esc esc");
-    assert!(app.files.is_viewing(), "the first closes the message, the second forgets the search");
+    press(&mut app, "esc");
+    assert!(app.files.is_viewing(), "this forgot the search");
     press(&mut app, "x");
     assert!(text(&draw(&mut app)).contains("bytes"));
     press(&mut app, "esc");

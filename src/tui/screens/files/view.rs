@@ -79,6 +79,10 @@ impl View {
         (self.bytes.len() as u64) < PART_BYTES || self.offset + self.bytes.len() as u64 >= self.size_bytes
     }
 
+    fn is_whole(&self) -> bool {
+        self.offset == 0 && self.is_last()
+    }
+
     /// Where the part after this, or before it, begins.
     pub fn other_part(&self, next: bool) -> Result<u64, &'static str> {
         match (next, self.is_last(), self.offset) {
@@ -130,7 +134,11 @@ impl View {
             (Some(hit), true) => hit,
             (None, _) => here,
         };
-        let found = text::find(&self.bytes, &needle, from, back);
+        let mut found = text::find(&self.bytes, &needle, from, back);
+        if found.is_none() && self.is_whole() {
+            // Round at the ends.
+            found = text::find(&self.bytes, &needle, if back { self.bytes.len() } else { 0 }, back);
+        }
         self.missed = found.is_none() && !needle.is_empty();
         let Some(hit) = found else { return };
         self.hit = Some(hit);
@@ -165,13 +173,12 @@ impl View {
             _ => {}
         }
         if self.missed && matches!(command, Command::FileFindNext | Command::FileFindPrevious) {
-            let (text, more) = match (self.is_last() && self.offset == 0, command) {
-                (true, Command::FileFindNext) => ("no further on", ""),
-                (true, _) => ("not before this", ""),
-                (false, Command::FileFindNext) => ("no further on in this part", ": ] turns to the next"),
-                (false, _) => ("not before this in this part", ": [ turns to the one before"),
+            let text = match (self.is_whole(), command) {
+                (true, _) => "it is not in this file",
+                (false, Command::FileFindNext) => "no further on in this part: ] turns to the next",
+                (false, _) => "not before this in this part: [ turns to the one before",
             };
-            return vec![Step::Toast(Toast::good(format!("{text}{more}")))];
+            return vec![Step::Toast(Toast::good(text))];
         }
         Vec::new()
     }
@@ -240,7 +247,7 @@ impl View {
 
     fn draw_status(&self, canvas: &mut Canvas, line: Rect) {
         let mut facts = vec![figures::bytes_long(self.size_bytes)];
-        if !self.is_last() || self.offset > 0 {
+        if !self.is_whole() {
             let parts = self.size_bytes.div_ceil(PART_BYTES).max(self.offset / PART_BYTES + 1);
             facts.push(format!("part {} of {parts}", self.offset / PART_BYTES + 1));
         } else if !self.hex {
@@ -327,8 +334,8 @@ impl View {
 /// Bytes on one row of so many cells.
 fn per_row(columns: u16) -> usize {
     match columns {
-        0..84 => 8,
-        84..152 => 16,
+        0..80 => 8,
+        80..152 => 16,
         _ => 32,
     }
 }

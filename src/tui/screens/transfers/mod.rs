@@ -110,6 +110,11 @@ impl Transfers {
         }
     }
 
+    /// Whether it changes what volumes there are, or what is in them.
+    pub fn is_about_volumes(&self, id: TransferId) -> bool {
+        self.jobs.iter().any(|job| job.id == id && matches!(job.wish, Wish::VolumeImport(_)))
+    }
+
     pub fn count_running(&self) -> usize {
         self.jobs.iter().filter(|job| job.is_running()).count()
     }

@@ -1,0 +1,72 @@
+//! Scenes of the volumes.
+
+use super::{Scene, press, tell, type_text};
+use crate::tui::action::Told;
+use crate::tui::app::App;
+use crate::tui::sample;
+use crate::tui::volume_deed::{VolumePrune, VolumeTold};
+
+pub const SCENES: &[Scene] = &[
+    ("volumes", |app| {
+        volumes(app);
+        press(app, "end up up");
+    }),
+    ("volumes-outside", |app| {
+        volumes(app);
+        press(app, "home down down");
+    }),
+    ("volumes-anonymous", |app| {
+        volumes(app);
+        press(app, "end");
+    }),
+    ("volumes-empty", |app| {
+        press(app, "7");
+        tell(app, Told::Volume(VolumeTold::Volumes(Ok(Vec::new()))));
+    }),
+    ("volumes-filter", |app| {
+        volumes(app);
+        press(app, "/");
+        type_text(app, "post");
+    }),
+    ("volumes-in-use", |app| {
+        volumes(app);
+        press(app, "end up up d");
+    }),
+    ("volumes-remove", |app| {
+        volumes(app);
+        press(app, "ctrl-a d");
+    }),
+    ("volume-create", |app| {
+        press(app, "7 n");
+        type_text(app, "../x");
+        press(app, "tab");
+        type_text(app, "team=web tier");
+        press(app, "enter");
+    }),
+    ("volume-import", |app| {
+        volumes(app);
+        press(app, "home I");
+    }),
+    ("volume-export", |app| {
+        volumes(app);
+        press(app, "end E");
+    }),
+    ("volume-prune", |app| {
+        press(app, "7 x space");
+        let wish = VolumePrune { all: true };
+        tell(app, Told::Volume(VolumeTold::WouldPrune { wish, result: Ok(sample::volumes::pruned()) }));
+    }),
+    ("volume-prune-ask", |app| {
+        press(app, "7 x space");
+        let wish = VolumePrune { all: true };
+        tell(app, Told::Volume(VolumeTold::WouldPrune { wish, result: Ok(sample::volumes::pruned()) }));
+        press(app, "enter");
+    }),
+];
+
+/// The volumes in front.
+pub fn volumes(app: &mut App) {
+    press(app, "7");
+    tell(app, Told::Volume(VolumeTold::Volumes(Ok(sample::volumes::volumes()))));
+    super::draw(app);
+}
