@@ -8,7 +8,6 @@ use super::network_forms::{self, NetworkForm};
 use super::volumes::VolumeForm;
 use super::{files, prune, volumes};
 use crate::engine::{ArchiveFormat, Compression};
-
 use crate::model::{FilePlace, HOST_IMAGE, Id, Name, Reference, VolumeName};
 use crate::tui::effect::Effect;
 use crate::tui::step::{Page, Step};
