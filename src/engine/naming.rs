@@ -109,7 +109,7 @@ pub(super) fn resolv_conf(machine: &str, dns: &DnsWish, servers: &[String], usua
         _ => lines.extend(servers.iter().map(|server| format!("nameserver {server}"))),
     }
     let search = match &dns.search[..] {
-        [] => words("search").last().or_else(|| words("domain").last()),
+        [] => words("search").next_back().or_else(|| words("domain").next_back()),
         [only] if only == "." => None,
         all => Some(all.iter().filter(|it| *it != ".").cloned().collect::<Vec<_>>().join(" ")),
     };

@@ -236,6 +236,10 @@ impl Resolver {
     /// Asks what a connection has asked whole, one after the other.
     fn hear(&mut self, number: u32) {
         while let Some(question) = self.streams.get_mut(&number).and_then(Stream::question) {
+            // Whoever asks faster is cut off, as datagrams would be lost.
+            if !self.may_take() {
+                return self.end_stream(number);
+            }
             self.ask(Client::Stream(number), question);
         }
         self.watch_stream(number);

@@ -185,3 +185,153 @@ fn absolute(name: &str) -> Option<Name> {
     name.set_fqdn(true);
     Some(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::listing::Listed;
+    use super::*;
+    use crate::model::{Id, Network, NetworkDriver, Subnet, Timestamp};
+    use crate::network::{Lease, Machine};
+
+    /// A network `lan` with containers `box1`, `box2`, … that all have the alias `all`; their leases end with what is returned.
+    fn lan(folder: &Path, containers: u8, internal: bool) -> (View, Vec<Lease>) {
+        let machine = Machine::open(folder).expect("a folder");
+        let subnet = Subnet {
+            subnet: "10.9.0.0/24".parse().expect("a subnet"),
+            gateway: "10.9.0.1".parse().expect("an address"),
+            range: None,
+        };
+        let network = Network {
+            id: Id::from_bytes([9; 32]),
+            name: "lan".parse().expect("a name"),
+            driver: NetworkDriver::Bridge,
+            created: Timestamp::EPOCH,
+            subnets: vec![subnet.clone()],
+            internal,
+            mtu: None,
+            link: "teu-lan".to_owned(),
+            labels: Default::default(),
+            options: Default::default(),
+        };
+        let put = |number: u8| {
+            let lease = machine.lease(&network, &subnet, None, None).expect("an address");
+            let listed = Listed {
+                id: Id::from_bytes([number; 32]),
+                name: format!("box{number}"),
+                hostname: "localname".to_owned(),
+                aliases: vec!["all".to_owned()],
+                addresses: vec![lease.address()],
+            };
+            machine.listing().put(&network.id, &listed).expect("put");
+            lease
+        };
+        let leases = (1..=containers).map(put).collect();
+        let mut view = View::new(machine);
+        view.set_networks(vec![network]);
+        (view, leases)
+    }
+
+    fn asked(name: &str, kind: RecordType, payload: Option<u16>) -> Vec<u8> {
+        let mut message = Message::new(7, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.add_query(Query::query(Name::from_ascii(name).expect("a name"), kind));
+        if let Some(payload) = payload {
+            let mut edns = Edns::new();
+            edns.set_max_payload(payload);
+            message.set_edns(edns);
+        }
+        message.to_vec().expect("a message")
+    }
+
+    fn told(question: &[u8], way: Way, view: &mut View) -> Message {
+        match judge(question, way, view) {
+            Verdict::Answer(bytes) => Message::from_vec(&bytes).expect("a message"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn answers_are_as_long_as_the_asker_takes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut view, _leases) = lan(folder.path(), 120, false);
+        let plain = told(&asked("all.", RecordType::A, None), Way::Datagram, &mut view);
+        assert!(plain.metadata.truncation && plain.answers.is_empty());
+        let large = told(&asked("ALL.lan.", RecordType::A, Some(4096)), Way::Datagram, &mut view);
+        assert_eq!((large.metadata.id, large.answers.len(), large.edns.is_some()), (7, 120, true));
+        assert!(large.metadata.recursion_desired && large.metadata.recursion_available);
+        let stream = told(&asked("all.", RecordType::ANY, None), Way::Stream, &mut view);
+        assert_eq!(stream.answers.len(), 120);
+        let first =
+            |view: &mut View| told(&asked("all.", RecordType::A, Some(4096)), Way::Datagram, view).answers[0].clone();
+        assert_ne!(first(&mut view), first(&mut view), "they take turns");
+    }
+
+    #[test]
+    fn names_are_believed_while_their_addresses_are_leased() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut view, mut leases) = lan(folder.path(), 2, true);
+        let count = |view: &mut View| told(&asked("all.", RecordType::A, None), Way::Datagram, view).answers.len();
+        assert_eq!(count(&mut view), 2);
+        leases.remove(0);
+        assert_eq!(count(&mut view), 1);
+        let gone = told(&asked("box1.", RecordType::A, None), Way::Datagram, &mut view);
+        assert_eq!(gone.metadata.response_code, ResponseCode::NXDomain, "internal: nobody else is asked");
+        let reverse = told(&asked("3.0.9.10.in-addr.arpa.", RecordType::PTR, None), Way::Datagram, &mut view);
+        assert_eq!(reverse.answers.len(), 1);
+        let free = told(&asked("2.0.9.10.in-addr.arpa.", RecordType::PTR, None), Way::Datagram, &mut view);
+        assert_eq!(free.metadata.response_code, ResponseCode::NXDomain);
+    }
+
+    #[test]
+    fn what_is_no_question_is_refused_or_not_heard() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut view, _leases) = lan(folder.path(), 1, false);
+        let good = asked("world.example.", RecordType::A, None);
+        assert_eq!(judge(&good, Way::Datagram, &mut view), Verdict::Forward(good.len()));
+        let mut answer = good.clone();
+        answer[2] |= 0x80;
+        assert_eq!(judge(&answer, Way::Datagram, &mut view), Verdict::Ignore);
+        assert_eq!(judge(&good[..11], Way::Datagram, &mut view), Verdict::Ignore);
+        let code = |bytes: &[u8], view: &mut View| told(bytes, Way::Datagram, view).metadata.response_code;
+        assert_eq!(code(&good[..20], &mut view), ResponseCode::FormErr);
+        let mut update = good.clone();
+        update[2] |= 5 << 3;
+        assert!(matches!(judge(&update, Way::Datagram, &mut view), Verdict::Answer(_)));
+        // A name that points to itself.
+        let mut looped = good.clone();
+        looped[12..14].copy_from_slice(&[0xc0, 12]);
+        assert_eq!(code(&looped, &mut view), ResponseCode::FormErr);
+        let mut state = 1u64;
+        for _ in 0..20_000 {
+            let mut bytes = good.clone();
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let at = (state >> 33) as usize % bytes.len();
+                bytes[at] = (state >> 24) as u8;
+            }
+            bytes.truncate((state >> 40) as usize % (bytes.len() + 1));
+            if let Verdict::Forward(end) = judge(&bytes, Way::Stream, &mut view) {
+                assert!(end <= bytes.len());
+                assert!(answers(&failure(&bytes, end), &bytes, end), "a failure answers its question");
+            }
+        }
+    }
+
+    #[test]
+    fn answers_to_other_questions_are_told_apart() {
+        let question = asked("world.example.", RecordType::A, None);
+        let end = question_end(&question).expect("whole");
+        let failed = failure(&question, end);
+        assert!(answers(&failed, &question, end) && is_unhelpful(&failed));
+        let same = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut other = failed.clone();
+            change(&mut other);
+            answers(&other, &question, end)
+        };
+        assert!(same(&|it| it[13] = b'W'), "letters' case is not told apart");
+        assert!(!same(&|it| it[0] ^= 1) && !same(&|it| it[13] = b'x') && !same(&|it| it[2] &= 0x7f));
+        assert!(!same(&|it| it.truncate(13)) && !same(&|it| it[end - 3] ^= 1));
+    }
+}
