@@ -12,8 +12,8 @@ use crate::model::{DEFAULT_NETWORK, EndpointWish, ExposedPort, NetworkMode, Port
 #[command(next_help_heading = "Networks")]
 pub struct NetworkFlags {
     /// Network: bridge, none, host (with --userns host also for ports below 1024), container:NAME (that of another container),
-    /// or one that `network create` made; several times for several [default: `network` of config.toml, else bridge for root and none
-    /// for ordinary users]
+    /// or one that `network create` made; several times for several [default: `network` of config.toml, else bridge, and none
+    /// for an ordinary user who has no pasta]
     #[arg(long, alias = "net", value_name = "NAME|name=NAME,ip=…")]
     pub network: Vec<String>,
     /// Publish a port of the container, on 127.0.0.1 unless an address is given

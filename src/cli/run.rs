@@ -249,6 +249,10 @@ fn fetching<T>(
     quiet: bool,
     verb: impl Fn() -> crate::engine::Result<T>,
 ) -> Result<T, Failure> {
+    let asked = request.network.is_some() || !request.networks.is_empty() || !request.ports.is_empty();
+    if let Some(lack) = engine.network_lack().filter(|_| !quiet && !asked) {
+        eprintln!("the container has no network, since {lack}; --network none says that this is meant");
+    }
     let progress = if quiet { pull::Progress::Silent } else { pull::Progress::Stderr };
     if request.pull == PullPolicy::Always && request.image != crate::model::HOST_IMAGE {
         pull::fetch(engine, &request.image, None, progress)?;

@@ -135,13 +135,18 @@ struct Inner {
     registries: Registries,
     unpack: UnpackLimits,
     default_network: String,
+    network_lack: Option<&'static str>,
     publish_address: IpAddr,
 }
 
 /// The network of containers where neither a flag nor the configuration says one.
 fn usual_network() -> String {
-    let has_bridges = rustix::process::geteuid().is_root();
-    if has_bridges { DEFAULT_NETWORK.to_owned() } else { "none".to_owned() }
+    if network_lack().is_none() { DEFAULT_NETWORK.to_owned() } else { "none".to_owned() }
+}
+
+/// Why containers have no network here unless one is asked for. Root's always have.
+fn network_lack() -> Option<&'static str> {
+    if rustix::process::geteuid().is_root() { None } else { crate::network::pasta::lack() }
 }
 
 impl Engine {
@@ -156,6 +161,7 @@ impl Engine {
             log: options.log,
             registries,
             unpack: options.unpack,
+            network_lack: if options.network.is_none() { network_lack() } else { None },
             default_network: options.network.unwrap_or_else(usual_network),
             publish_address: options.publish_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         })))
@@ -164,6 +170,11 @@ impl Engine {
     /// The network of containers that are not told one: `bridge`, `none`, `host` or a network's name.
     pub fn default_network(&self) -> &str {
         &self.0.default_network
+    }
+
+    /// Why containers that are not told a network have none, where nobody has chosen that.
+    pub fn network_lack(&self) -> Option<&'static str> {
+        self.0.network_lack
     }
 
     /// The data folder in use.

@@ -63,6 +63,16 @@ pub fn find() -> Option<PathBuf> {
     std::env::split_paths(&path).chain(usual).map(|folder| folder.join("pasta")).find(|file| file.is_file())
 }
 
+/// Why an ordinary user's containers cannot have networks here, with the cure.
+pub fn lack() -> Option<&'static str> {
+    use rustix::fs::{Access, access};
+    if find().is_none() {
+        return Some("pasta is not installed (`sudo apt-get install passt`)");
+    }
+    let open = access(TUN, Access::READ_OK | Access::WRITE_OK).is_ok();
+    (!open).then_some("pasta cannot open /dev/net/tun (`sudo chmod 666 /dev/net/tun`)")
+}
+
 /// Whether pasta can publish these ports together with others.
 pub fn check<'a>(ports: impl Iterator<Item = &'a PublishedPort>) -> Result<()> {
     let mut seen: Vec<(Protocol, u16)> = Vec::new();
