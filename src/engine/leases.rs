@@ -3,9 +3,8 @@
 use ipnet::IpNet;
 
 use super::Inner;
-use super::wires::machine;
 use crate::model::Network;
-use crate::network::leasable;
+use crate::network::{Machine, leasable};
 
 /// The addresses of one subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +16,10 @@ pub struct LeaseCount {
 }
 
 impl Inner {
-    /// For each of the network's subnets; nothing where this user does not lease any.
+    /// For each of the network's subnets; nothing where that cannot be seen.
     pub(super) fn leases(&self, network: &Network) -> Vec<LeaseCount> {
-        let Ok(leased) = machine().and_then(|machine| Ok(machine.leased(network)?)) else { return Vec::new() };
+        let machine = Machine::open(&self.machine_folder());
+        let Ok(leased) = machine.and_then(|machine| machine.leased(network)) else { return Vec::new() };
         let count = |subnet: &crate::model::Subnet| LeaseCount {
             subnet: subnet.subnet,
             used: leased.iter().filter(|address| subnet.subnet.contains(*address)).count() as u64,

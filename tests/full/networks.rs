@@ -3,6 +3,7 @@
 mod containers;
 mod drivers;
 mod faults;
+mod interface;
 mod isolation;
 mod lab;
 mod live;

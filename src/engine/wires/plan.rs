@@ -47,7 +47,7 @@ impl Inner {
     }
 
     /// Root's networks are the machine's, a user's are the user's.
-    pub(super) fn machine_folder(&self) -> PathBuf {
+    pub(in crate::engine) fn machine_folder(&self) -> PathBuf {
         match rustix::process::geteuid().is_root() {
             true => PathBuf::from(super::MACHINE),
             false => self.folders.run.join("network"),

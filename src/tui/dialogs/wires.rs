@@ -154,8 +154,8 @@ impl Wires {
             Some(Row::Port(wish, published)) => {
                 let port = published.as_ref().map_or_else(|| ports::wish(&wish), ports::line);
                 ask(Confirm::light(
-                    format!("Publish {port} no more?"),
-                    format!("{name} goes on; nobody reaches it by this port any more."),
+                    "Withdraw this port?",
+                    format!("{port}. Nobody reaches {name} by it any more; the container itself goes on."),
                     "Withdraw",
                     Effect::Network(NetworkDeed::Unpublish { container: self.container.clone(), remove: vec![wish] }),
                 ))

@@ -74,10 +74,10 @@ fn all() -> Vec<Network> {
         subnet("10.92.0.0/24", "10.92.0.1", Some("10.92.0.128/25")),
         subnet("fd3a:91c4:77de::/64", "fd3a:91c4:77de::1", None),
     ];
-    let mut shop = network(3, "shop", "teu-030303030303", both);
+    let mut shop = network(3, "shop", "teu-0303030303", both);
     shop.labels = [("team".to_owned(), "web".to_owned())].into();
     shop.mtu = Some(9000);
-    let mut vault = network(5, "vault", "teu-050505050505", vec![subnet("10.92.1.0/29", "10.92.1.1", None)]);
+    let mut vault = network(5, "vault", "teu-0505050505", vec![subnet("10.92.1.0/29", "10.92.1.1", None)]);
     vault.internal = true;
     vault.labels = [("org.example.note".to_owned(), "\u{1b}[7mkeys only".to_owned())].into();
     let mut office =

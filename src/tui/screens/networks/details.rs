@@ -83,8 +83,8 @@ fn facts(data: &Data, it: &NetworkInspect) -> Vec<Line> {
         let created = network.created;
         lines.push(Line::Pair("created", format!("{}, {}", figures::ago(created, data.now()), figures::date(created))));
     }
-    let mtu = network.mtu.map_or_else(String::new, |mtu| format!(", packets of {mtu} bytes"));
-    lines.push(Line::Pair("link", format!("{}{mtu}", network.link)));
+    lines.push(Line::Pair("link", network.link.clone()));
+    lines.extend(network.mtu.map(|mtu| Line::Pair("MTU", format!("{mtu} bytes"))));
     for subnet in &network.subnets {
         let label = if subnet.subnet.addr().is_ipv6() { "IPv6" } else { "IPv4" };
         lines.push(Line::Pair(label, subnet.subnet.to_string()));
@@ -143,7 +143,9 @@ fn member(data: &Data, (id, name, endpoint): (&Id, &Name, &Endpoint), width: u16
     if !endpoint.aliases.is_empty() {
         lines.push(Line::Below(vec![("also ".to_owned(), Role::Dim), text(endpoint.aliases.join(", "))]));
     }
-    let ports = container.map(|container| ports::lines(&container.ports)).unwrap_or_default();
+    // Ports lead to the first of a container's networks.
+    let first = container.filter(|it| it.networks.first().is_none_or(|first| first.network == endpoint.network));
+    let ports = first.map(|container| ports::lines(&container.ports)).unwrap_or_default();
     lines.extend(ports.into_iter().map(|port| Line::Below(vec![(port, Role::Accent)])));
     lines
 }
