@@ -8,6 +8,7 @@ mod support;
 
 mod hundred;
 mod interface;
+mod net;
 mod oci;
 mod peers;
 mod place;
@@ -46,6 +47,9 @@ fn main() {
     }
     if wants("hundred") {
         hundred::measure(&place, &contenders, &plan);
+    }
+    if wants("net") {
+        net::measure(&place, &plan);
     }
     if wants("oci") {
         oci::measure(&place, &plan);

@@ -139,6 +139,18 @@ impl Worker {
         Self::start(Command::new("unshare").args(["-m", "sh", "-c", script]).arg(program), environment)
     }
 
+    /// In a network and a mount namespace of its own, after a shell script. Root only.
+    pub fn in_own_network(script: &str, environment: Vec<(String, String)>) -> Self {
+        let program = std::env::current_exe().expect("the benchmark's own path");
+        let script = format!("ip link set lo up && mount --make-rprivate / && {script}\nexec \"$0\" worker");
+        Self::start(Command::new("unshare").args(["-n", "-m", "sh", "-c", &script]).arg(program), environment)
+    }
+
+    /// The process that is in the worker's namespaces: itself.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn start(command: &mut Command, environment: Vec<(String, String)>) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("start a worker");
         let orders = child.stdin.take().expect("piped");

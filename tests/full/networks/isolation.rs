@@ -108,14 +108,16 @@ fn internal_network_reaches_not_even_the_machine_but_the_machine_reaches_it() {
     let world = lab.world();
     let _out = world.within(|| TcpListener::bind("198.51.100.2:7000").expect("bind"));
     lab.ok(&["network", "create", "--internal", "--subnet", "10.200.3.0/24", "inner"]);
-    lab.serve("web", &["--network", "inner", "-p", "8080:80"]);
+    lab.serve("web", &["--network", "inner"]);
     lab.serve("peer", &["--network", "inner"]);
     let _here = lab.machine.within(|| TcpListener::bind("0.0.0.0:7000").expect("bind"));
     let container = lab.within("web");
     assert!(!connects(&container, "10.200.3.1:7000"));
     assert!(!connects(&container, "198.51.100.2:7000"));
     wait_for("its neighbour", SECOND * 10, || connects(&container, "10.200.3.3:80").then_some(()));
-    wait_for("the published port", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
+    wait_for("the machine", SECOND * 10, || lab.read("10.200.3.2:80").filter(|text| text == "web\n"));
+    let words = ["run", "--rm", "--network", "inner", "-p", "8080:80", "tiny", "true"];
+    lab.fails(&words, &["127.0.0.1:8080", "internal"]);
 }
 
 #[test]
