@@ -137,7 +137,7 @@ fn firewall(teu: &Engine, plan: &Plan) {
     });
     let [(first, back), (last, last_back)] = times;
     println!(
-        "The firewall's part of 1 port: {first:.2} ms to publish it, {back:.2} to withdraw; among 1,000 others {last:.2} and {last_back:.2}.\n"
+        "The firewall's part of 1 port, ms: {first:.3} to publish it, {back:.3} to withdraw; among 1,000 others {last:.3} and {last_back:.3}.\n"
     );
 }
 

@@ -88,8 +88,13 @@ impl Drop for Engine {
         if let Some(file) = &self.daemon {
             let pid = fs::read_to_string(file).unwrap_or_default();
             let _ = Command::new("kill").arg(pid.trim()).status();
+            // Its parent, the worker, reaps nobody: it is over when it is a zombie.
+            let ended = || {
+                let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+                stat.is_empty() || stat.contains(") Z ")
+            };
             for _ in 0..200 {
-                if !PathBuf::from("/proc").join(pid.trim()).join("stat").exists() {
+                if ended() {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(100));
