@@ -258,12 +258,12 @@ fn machine_without_a_way_out_and_without_tun() {
 #[test]
 fn udp_port_is_published_alone() {
     let lab = Lab::new();
-    lab.ok(&["run", "-d", "--name", "echo", "--network", "bridge", "-p", "9053:53/udp", "tiny", "sleep", "1000"]);
+    lab.ok(&["run", "-d", "--name", "echo", "--network", "bridge", "-p", "9053:9053/udp", "tiny", "sleep", "1000"]);
     let pid = lab.teu.inspect("echo")["State"]["Pid"].as_i64().expect("a process id");
     let inside = std::fs::File::open(format!("/proc/{pid}/ns/net")).expect("the container's network");
     let server = std::thread::spawn(move || {
         nix::sched::setns(inside, CloneFlags::CLONE_NEWNET).expect("enter the container's network");
-        std::net::UdpSocket::bind("0.0.0.0:53").expect("bind")
+        std::net::UdpSocket::bind("0.0.0.0:9053").expect("bind")
     });
     let server = server.join().expect("the thread");
     std::thread::spawn(move || {
