@@ -145,7 +145,7 @@ impl Pasta {
         let mut said = vec![0; 4096];
         let length = rustix::io::read(&self._complaints, &mut said).unwrap_or(0);
         let said = String::from_utf8_lossy(&said[..length]).into_owned();
-        if let Some(port) = wish.ports.iter().find(|port| said.contains(&format!("'{}'", specification(port)))) {
+        if let Some(port) = wish.ports.iter().find(|port| said.contains(&format!(" {}'", specification(port)))) {
             let address = SocketAddr::new(port.host, port.host_port);
             if address.is_ipv6() && said.contains("routable interface for IPv6") {
                 return NetworkError::NoIpv6Out { address };
