@@ -37,8 +37,11 @@ pub fn parse(words: Vec<OsString>) -> Result<Parsed, Failure> {
     }
 }
 
+/// Gives a command its flags.
+type AddFlags = fn(Command) -> Command;
+
 /// Commands that people and programs give again and again, and what their flags are.
-const FREQUENT: [(&str, fn(Command) -> Command); 9] = [
+const FREQUENT: [(&str, AddFlags); 9] = [
     ("run", |command| Run::augment_args(command.disable_help_flag(true))),
     ("create", |command| Create::augment_args(command.disable_help_flag(true))),
     ("exec", Exec::augment_args),

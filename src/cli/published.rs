@@ -16,7 +16,7 @@ struct Run {
 pub fn shown(published: &[PublishedPort], exposed: &[ExposedPort]) -> String {
     let is_published =
         |it: &&ExposedPort| published.iter().any(|port| (port.container_port, port.protocol) == (it.port, it.protocol));
-    let mut single: Vec<(Option<(IpAddr, u16)>, u16, Protocol)> = published
+    let mut single: Vec<_> = published
         .iter()
         .map(|port| (Some((port.host, port.host_port)), port.container_port, port.protocol))
         .chain(exposed.iter().filter(|it| !is_published(it)).map(|it| (None, it.port, it.protocol)))

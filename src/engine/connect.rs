@@ -30,7 +30,7 @@ impl Engine {
             }
             new.config.network = NetworkMode::Networks;
             new.config.networks.push(wish.clone());
-            Ok((new, Change::Connect { network: network.clone(), wish: wish.clone() }))
+            Ok((new, Change::Connect { network: Box::new(network.clone()), wish: wish.clone() }))
         };
         self.0.rewire(container, &decide, Force::No)?;
         self.0.tell_network(EventAction::Connect, &network, Some(container.to_owned()));

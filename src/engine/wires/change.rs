@@ -17,7 +17,7 @@ const LINKS: usize = 100;
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Change {
     Connect {
-        network: Network,
+        network: Box<Network>,
         wish: EndpointWish,
     },
     Disconnect {
@@ -37,7 +37,7 @@ impl Wires {
     /// Does it, and tells how the container is connected then.
     pub(super) fn alter(&mut self, pid: i32, change: Change) -> network::Result<Connected> {
         match change {
-            Change::Connect { network, wish } => self.enter(pid, network, wish)?,
+            Change::Connect { network, wish } => self.enter(pid, *network, wish)?,
             Change::Disconnect { network } => self.leave(pid, &network)?,
             Change::Ports { add, remove } => self.change_ports(add, &remove)?,
             Change::Rename { name } => self.plan.names.name = name,
@@ -56,10 +56,9 @@ impl Wires {
         self.push(network, wish, leases, endpoint);
         let entered = self.attach_last(namespace.as_fd()).and_then(|()| self.tell());
         entered.inspect_err(|_| {
-            if let Some((_, endpoint)) = self.pop(self.endpoints.len() - 1) {
-                if self.way_out.is_none() {
-                    let _ = network::detach(&endpoint, namespace.as_fd());
-                }
+            let came = self.pop(self.endpoints.len() - 1);
+            if let Some((_, endpoint)) = came.filter(|_| self.way_out.is_none()) {
+                let _ = network::detach(&endpoint, namespace.as_fd());
             }
             let _ = self.tell();
         })

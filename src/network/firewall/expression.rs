@@ -158,7 +158,7 @@ impl Expressions {
     }
 
     /// Goes on if an answer to the packet would not leave by the link that it arrived by: its source is not there.
-    pub(super) fn from_elsewhere(self) -> Self {
+    pub(super) fn sent_from_elsewhere(self) -> Self {
         const LINK_INDEX: u32 = 1;
         /// `NFTA_FIB_F_SADDR`, `NFTA_FIB_F_IIF`, and `NFTA_FIB_F_PRESENT`: only whether there is such a route.
         const OF_SOURCE_BY_ARRIVAL: u32 = 1 | 8 | 32;

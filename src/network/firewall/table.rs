@@ -196,7 +196,7 @@ fn guard() -> [Message; 2] {
             let it = arriving(it).family(IPV4);
             it.payload(Header::Network, 16, 1, FIRST).equals(&[127]).verdict(Verdict::Drop)
         }),
-        rule("guard", |it| arriving(it).from_elsewhere().verdict(Verdict::Drop)),
+        rule("guard", |it| arriving(it).sent_from_elsewhere().verdict(Verdict::Drop)),
     ]
 }
 

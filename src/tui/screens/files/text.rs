@@ -85,7 +85,8 @@ pub fn needle(text: &str) -> Vec<u8> {
     let digits: Option<Vec<u8>> = text.strip_prefix("0x").and_then(|digits| {
         let digits: String = digits.split_whitespace().collect();
         let pair = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-        (digits.len() % 2 == 0 && !digits.is_empty()).then(|| (0..digits.len()).step_by(2).map(pair).collect())?
+        (digits.len().is_multiple_of(2) && !digits.is_empty())
+            .then(|| (0..digits.len()).step_by(2).map(pair).collect())?
     });
     digits.unwrap_or_else(|| text.as_bytes().to_vec())
 }
