@@ -243,8 +243,8 @@ impl Links {
         self.send(&route_message(route), "cannot make route ", &shown)
     }
 
-    /// Lets answers that a link brings for connections from [::1] reach them: a port that is published there is a container's.
-    /// Whatever else comes for [::1] from outside, the kernel drops before it looks at routes.
+    /// Lets answers that a link brings for connections from `[::1]` reach them: a port that is published there is a container's.
+    /// Whatever else comes for `[::1]` from outside, the kernel drops before it looks at routes.
     pub fn answer_loopback(&mut self, link: &Link) -> Result<()> {
         /// `RTA_PRIORITY`: behind the kernel's own route by lo.
         const METRIC: u16 = 6;

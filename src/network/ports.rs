@@ -53,7 +53,7 @@ pub fn hold(wish: &PortWish, usual: IpAddr) -> Result<HeldPort> {
     Ok(HeldPort { port, socket })
 }
 
-/// Then the kernel puts [::1] back into answers before it looks whether anything from outside is for [::1], which it drops.
+/// Then the kernel puts `[::1]` back into answers before it looks whether anything from outside is for `[::1]`, which it drops.
 fn bridges_pass_the_firewall() -> bool {
     std::fs::read("/proc/sys/net/bridge/bridge-nf-call-ip6tables").is_ok_and(|value| value.starts_with(b"1"))
 }

@@ -16,7 +16,7 @@ pub struct MountFlags {
     /// Show a folder or file of this machine (/SOURCE), a volume (NAME), or a new volume (no source) inside
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:OPTIONS]")]
     volume: Vec<String>,
-    /// The same, spelled out: type=bind|volume|tmpfs|image,source=…,target=…[,readonly][,OPTION=VALUE]
+    /// The same, spelled out: type=bind|volume|tmpfs|image,source=…,target=…,readonly,OPTION=VALUE,…
     #[arg(long, value_name = "KEY=VALUE,…")]
     mount: Vec<String>,
     /// An empty folder in memory, such as /scratch:size=64m
