@@ -67,7 +67,7 @@ fn killed_at_fifty_moments_of_start_and_stop_it_leaves_no_link_rule_lease_or_fil
         if round % 2 == 0 {
             monitors(&lab).into_iter().for_each(kill_hard);
         } else {
-            kill_hard(i32::try_from(face.id()).expect("a pid"));
+            kill_hard(face.id());
         }
         assert!(face.wait(SECOND * 10).is_some(), "it ended");
         // Whatever lives of it is removed as by a user; it may also not be there at all.
