@@ -99,8 +99,9 @@ impl Engine {
             new.config.ports = stays.collect();
             for wish in add {
                 let key = |it: &PortWish| (it.protocol, it.host.unwrap_or(usual_host), it.host_port);
-                if wish.host_port.is_some() && new.config.ports.iter().any(|other| key(other) == key(wish)) {
-                    return Err(EngineError::Published { container: old.name.clone(), port: shown(wish) });
+                let same = new.config.ports.iter().find(|other| key(other) == key(wish));
+                if let Some(same) = same.filter(|_| wish.host_port.is_some()) {
+                    return Err(EngineError::Published { container: old.name.clone(), port: shown(same) });
                 }
                 new.config.ports.push(wish.clone());
             }
