@@ -226,7 +226,7 @@ fn search_screen_stays_responsive_while_a_registry_hangs_and_fits_the_least_term
     let trickling = Server::new(|_| Reply::Trickle(Vec::new(), vec![b' '; 1000]));
     configure(&teu, &hub.address, &[&trickling.address]);
     let mut pty = teu.pty_sized(&[], (60, 20));
-    pty.wait_for("Containers");
+    pty.wait_for("No containers");
     pty.send("3");
     pty.send("debian");
     pty.wait_for("✓ official");
