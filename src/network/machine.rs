@@ -61,7 +61,9 @@ impl Machine {
             Some(firewall) => firewall,
             none => none.insert(Firewall::open()?),
         };
-        act(firewall)
+        let done = act(firewall);
+        firewall.rest();
+        done
     }
 
     /// Sees to it that the network's bridge is there, up, with its addresses, and known to the firewall. Returns its link.

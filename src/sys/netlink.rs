@@ -311,6 +311,11 @@ impl Netlink {
         }
     }
 
+    /// Gives back what answers are read into, until the next request: for a socket that is kept and seldom used.
+    pub fn rest(&mut self) {
+        self.buffer = Vec::new();
+    }
+
     fn send(&mut self, messages: &[Message], flags: u16) -> Result<u32> {
         let mut bytes = Vec::new();
         for message in messages {
@@ -365,6 +370,7 @@ impl Netlink {
 
     /// One datagram of answers, each given to `read`; none if it was no answer of the kernel's.
     fn receive<T>(&mut self, mut read: impl FnMut(&Header, &[u8]) -> T) -> Result<Option<Vec<T>>> {
+        self.buffer.resize(ANSWER_BYTES, 0);
         let length = loop {
             match recv(&self.socket, &mut self.buffer[..], RecvFlags::empty()) {
                 Err(Errno::INTR) => {}

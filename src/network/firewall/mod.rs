@@ -37,6 +37,11 @@ impl Firewall {
         Ok(Self { netlink })
     }
 
+    /// Holds next to no memory until it is used again.
+    pub fn rest(&mut self) {
+        self.netlink.rest();
+    }
+
     /// Whether the table is there, with this teu's rules. It is not after the machine's start, when somebody flushed the
     /// ruleset, or when another version of teu made it.
     pub fn is_there(&mut self) -> Result<bool> {
