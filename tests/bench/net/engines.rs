@@ -99,6 +99,11 @@ impl Drop for Engine {
                 }
                 std::thread::sleep(Duration::from_millis(100));
             }
+            // Of all hierarchies, on machines with cgroup v2 alone of the one.
+            let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
+            for folder in hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]) {
+                let _ = fs::remove_dir(folder.join("teu-bench-docker"));
+            }
         }
         if self.name == "teu" {
             let inode = fs::metadata(format!("/proc/{}/ns/net", self.pid())).map(|data| data.ino());
