@@ -189,7 +189,8 @@ impl Inner {
         let book = self.networks()?;
         let networks: Vec<Network> = config.networks.iter().filter_map(|wish| book.find(&wish.network).ok()).collect();
         let leads = |v6: bool| {
-            let bridges = networks.iter().filter(|network| network.driver == NetworkDriver::Bridge);
+            let open = |network: &&Network| network.driver == NetworkDriver::Bridge && !network.internal;
+            let bridges = networks.iter().filter(open);
             bridges.flat_map(|network| &network.subnets).any(|subnet| subnet.subnet.addr().is_ipv6() == v6)
         };
         let lost = ports.iter().find(|wish| !leads(wish.host.unwrap_or(self.publish_address).is_ipv6()));

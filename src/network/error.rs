@@ -61,7 +61,7 @@ pub enum NetworkError {
     #[error("a container can be in 100 networks at once, and is in as many")]
     TooManyNetworks,
     #[error(
-        "cannot publish {port}: none of the container's networks leads there; that takes a network of driver bridge, for an IPv6 address one made with --ipv6"
+        "cannot publish {port}: none of the container's networks leads there; that takes one of driver bridge that is not internal, for an IPv6 address one made with --ipv6"
     )]
     NoWayIn { port: String },
     #[error("the container's ports were changed by another meanwhile; try again")]
