@@ -433,13 +433,16 @@ fn events_tell_the_statistics(lab: &mut Bundle) {
         return; // crun has no such command.
     }
     lab.sleeping();
-    let text = lab.call(&["events", "--stats", &lab.id]).ok().text();
-    let event: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
-    assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!(lab.id)), "{event:#}");
-    let data = &event["data"];
-    assert!(data["memory"]["usage"]["usage"].as_u64().is_some_and(|bytes| bytes > 0), "{event:#}");
-    assert!(data["pids"]["current"].as_u64().is_some_and(|count| count == 1), "{event:#}");
-    assert!(data["cpu"]["usage"]["total"].as_u64().is_some_and(|time| time > 0), "{event:#}");
+    // The kernel books a young container's memory and time in batches.
+    wait_for("its statistics", LIMIT, || {
+        let text = lab.call(&["events", "--stats", &lab.id]).ok().text();
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+        assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!(lab.id)), "{event:#}");
+        let data = &event["data"];
+        assert!(data["pids"]["current"].as_u64().is_some_and(|count| count == 1), "{event:#}");
+        let counts = [&data["memory"]["usage"]["usage"], &data["cpu"]["usage"]["total"]];
+        counts.iter().all(|count| count.as_u64().is_some_and(|count| count > 0)).then_some(())
+    });
 }
 
 fn list_and_ps_tell_the_container(lab: &mut Bundle) {
