@@ -117,7 +117,7 @@ fn internal_network_reaches_not_even_the_machine_but_the_machine_reaches_it() {
     wait_for("its neighbour", SECOND * 10, || connects(&container, "10.200.3.3:80").then_some(()));
     wait_for("the machine", SECOND * 10, || lab.read("10.200.3.2:80").filter(|text| text == "web\n"));
     let words = ["run", "--rm", "--network", "inner", "-p", "8080:80", "tiny", "true"];
-    lab.fails(&words, &["127.0.0.1:8080", "internal"]);
+    lab.fails(&words, &["8080:80", "internal"]);
 }
 
 #[test]
