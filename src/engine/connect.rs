@@ -203,7 +203,7 @@ impl Inner {
         let wanted = !request.networks.is_empty() || !request.ports.is_empty() || request.publish_all;
         let mode = match request.network.take() {
             Some(mode) => mode,
-            None => match self.default_network.as_str() {
+            None => match self.default_network() {
                 "host" => NetworkMode::Host,
                 // Whoever publishes a port or wants an address wants a network.
                 "none" if wanted => NetworkMode::Networks,
@@ -222,7 +222,7 @@ impl Inner {
         if request.networks.is_empty() {
             request.networks.push(EndpointWish::default());
         }
-        let usual = if self.default_network == "none" { DEFAULT_NETWORK } else { &self.default_network };
+        let usual = if self.default_network() == "none" { DEFAULT_NETWORK } else { self.default_network() };
         let book = self.networks()?;
         let mut seen: Vec<Network> = Vec::new();
         for wish in &mut request.networks {

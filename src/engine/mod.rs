@@ -64,7 +64,7 @@ mod wires;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use crate::config::LogSize;
 pub use crate::image::{
@@ -134,19 +134,10 @@ struct Inner {
     log: LogSize,
     registries: Registries,
     unpack: UnpackLimits,
-    default_network: String,
-    network_lack: Option<&'static str>,
+    /// As configured.
+    default_network: Option<String>,
+    network_lack: OnceLock<Option<&'static str>>,
     publish_address: IpAddr,
-}
-
-/// The network of containers where neither a flag nor the configuration says one.
-fn usual_network() -> String {
-    if network_lack().is_none() { DEFAULT_NETWORK.to_owned() } else { "none".to_owned() }
-}
-
-/// Why containers have no network here unless one is asked for. Root's always have.
-fn network_lack() -> Option<&'static str> {
-    if rustix::process::geteuid().is_root() { None } else { crate::network::pasta::lack() }
 }
 
 impl Engine {
@@ -161,20 +152,20 @@ impl Engine {
             log: options.log,
             registries,
             unpack: options.unpack,
-            network_lack: if options.network.is_none() { network_lack() } else { None },
-            default_network: options.network.unwrap_or_else(usual_network),
+            network_lack: OnceLock::new(),
+            default_network: options.network,
             publish_address: options.publish_address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         })))
     }
 
     /// The network of containers that are not told one: `bridge`, `none`, `host` or a network's name.
     pub fn default_network(&self) -> &str {
-        &self.0.default_network
+        self.0.default_network()
     }
 
     /// Why containers that are not told a network have none, where nobody has chosen that.
     pub fn network_lack(&self) -> Option<&'static str> {
-        self.0.network_lack
+        self.0.network_lack()
     }
 
     /// The data folder in use.
@@ -185,5 +176,24 @@ impl Engine {
     /// The run folder in use.
     pub fn run_folder(&self) -> &Path {
         &self.0.folders.run
+    }
+}
+
+impl Inner {
+    /// The network of containers that are not told one.
+    fn default_network(&self) -> &str {
+        let usual = || if self.network_lack().is_none() { DEFAULT_NETWORK } else { "none" };
+        self.default_network.as_deref().unwrap_or_else(usual)
+    }
+
+    /// Why containers have no network here unless one is asked for. Nobody looks where the configuration names one.
+    fn network_lack(&self) -> Option<&'static str> {
+        if self.default_network.is_some() {
+            return None;
+        }
+        let look = || {
+            if rustix::process::geteuid().is_root() { crate::network::lack() } else { crate::network::pasta::lack() }
+        };
+        *self.network_lack.get_or_init(look)
     }
 }

@@ -16,6 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ipnet::IpNet;
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,6 +33,20 @@ pub struct Machine {
     /// Open from its first use to the end: closing a socket that removed elements waits until the kernel has freed them, which
     /// takes some 15 ms.
     firewall: Mutex<Option<Firewall>>,
+}
+
+/// Why root's containers cannot have networks here: root in another engine's container, or a kernel without nftables.
+pub fn lack() -> Option<&'static str> {
+    use rustix::fs::{Access, access};
+    let powers = rustix::thread::capabilities(None);
+    if !powers.is_ok_and(|powers| powers.effective.contains(CapabilitySet::NET_ADMIN)) {
+        return Some("root has no CAP_NET_ADMIN here");
+    }
+    if access("/proc/sys/net/ipv4/ip_forward", Access::WRITE_OK).is_err() {
+        return Some("/proc/sys is read-only here");
+    }
+    let answers = Firewall::open().and_then(|mut firewall| firewall.is_there());
+    answers.is_err().then_some("the kernel has no nftables for teu here")
 }
 
 /// A copy has a socket of its own.

@@ -27,7 +27,7 @@ pub use firewall::{Firewall, ForeignChain, Redirect, Whole, redirect};
 pub use hub::Hub;
 pub use lease::{Lease, check_wish, leasable};
 pub use link::{Inner, Link, Links, Mac, Route, Shared};
-pub use machine::Machine;
+pub use machine::{Machine, lack};
 pub use ports::{HeldPort, hold};
 pub use resolver::{Fit, Listed, Listing, Resolver, ResolverWish};
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::lab::Lab;
+use crate::support::process::run;
 use crate::support::{SECOND, wait_for};
 
 /// What a container's `nc` reads from an address.
@@ -288,4 +289,23 @@ fn configuration_sets_the_default_network_and_the_address_of_ports() {
     std::fs::remove_file(folder.join("config.toml")).expect("remove");
     assert!(lab.ok(&["run", "--rm", "tiny", "ip", "addr"]).contains("10.91.0."), "root's containers are in the bridge");
     lab.ok(&["rm", "-f", "web"]);
+}
+
+#[test]
+fn container_has_no_network_where_root_may_make_none_and_nobody_asked_for_one() {
+    let lab = Lab::new();
+    std::fs::write(lab.teu.config().join("teu/config.toml"), "").expect("no configuration");
+    let powerless = |more: &[&str]| {
+        let drop = ["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"];
+        let binary = lab.teu.binary().to_str().expect("utf-8").to_owned();
+        let words = [&drop[..], &[&binary, "run", "--rm"], more, &["tiny", "sh", "-c", "ip addr; echo ran"]].concat();
+        lab.machine.within(|| run(&mut lab.teu.other("setpriv", &words), b"", SECOND * 20))
+    };
+    let told = powerless(&[]).ok();
+    assert!(told.errors().contains("no network, since root has no CAP_NET_ADMIN"), "{told}");
+    assert!(told.text().ends_with("ran") && !told.text().contains("eth0"), "{told}");
+    assert_eq!(powerless(&["--network", "none"]).ok().errors(), "");
+    powerless(&["--network", "bridge"]).fails(125, &["bridge"]);
+    // Where root may, the default is the bridge.
+    assert!(lab.ok(&["run", "--rm", "tiny", "ip", "addr"]).contains("eth0"));
 }
