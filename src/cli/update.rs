@@ -1,15 +1,18 @@
-//! `update`: limits, restart policy and published ports of containers, running or not.
+//! `update`: limits, restart policy and published ports of containers, running or not, and mounts of those that do not run.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::failure::{Failure, Outcome};
 use super::lifecycle::each;
 use super::limits::{LimitFlags, restart_policy};
+use super::mounts;
 use super::networking::ports;
 use crate::engine::Engine;
 use crate::model::{PortWish, RestartPolicy, UpdateRequest};
 
-/// Change limits, restart policy and published ports of containers.
+/// Change limits, restart policy and ports of containers, and mounts of stopped ones.
 #[derive(Args, Clone, Debug)]
 pub struct Update {
     #[command(flatten)]
@@ -23,6 +26,12 @@ pub struct Update {
     /// Publish a port no longer; without an address or a port of this machine, wherever it is published (not of Docker)
     #[arg(long, value_name = "[[IP:]PORT:]PORT[/tcp|udp|sctp]")]
     publish_rm: Vec<String>,
+    /// Give a container that does not run a further mount, written as for -v or --mount (not of Docker)
+    #[arg(long, value_name = "MOUNT")]
+    mount_add: Vec<String>,
+    /// Take away what is mounted at a path of a container that does not run; its volume stays (not of Docker)
+    #[arg(long, value_name = "PATH")]
+    mount_rm: Vec<PathBuf>,
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
 }
@@ -34,7 +43,9 @@ pub fn update(engine: &Engine, wish: &Update) -> Outcome {
     };
     let (add, remove) = (ports(&wish.publish_add)?, ports(&wish.publish_rm)?);
     let publishes = !add.is_empty() || !remove.is_empty();
-    if request.is_empty() && !publishes {
+    let further = mounts::added(&wish.mount_add)?;
+    let refits = !further.is_empty() || !wish.mount_rm.is_empty();
+    if request.is_empty() && !publishes && !refits {
         return Err(Failure::usage("nothing to update: give at least one flag")
             .with_hint("such as `teu update --memory 512m NAME`; see `teu update --help`"));
     }
@@ -42,7 +53,10 @@ pub fn update(engine: &Engine, wish: &Update) -> Outcome {
         if publishes {
             engine.publish(target, &add, &remove)?;
         }
-        // With nothing else to change, ports were all.
-        if request.is_empty() && publishes { Ok(()) } else { Ok(engine.update(target, &request)?) }
+        if refits {
+            engine.change_mounts(target, &further, &wish.mount_rm)?;
+        }
+        // With nothing else to change, ports and mounts were all.
+        if request.is_empty() && (publishes || refits) { Ok(()) } else { Ok(engine.update(target, &request)?) }
     })
 }

@@ -34,6 +34,10 @@ pub enum EngineError {
     Restarting { name: Name },
     #[error("container {name} is not paused")]
     NotPaused { name: Name },
+    #[error("container {name} is running: what it sees is settled when it starts")]
+    MountsSettled { name: Name },
+    #[error("container {name} has nothing of its own mounted at {path}")]
+    NotMounted { name: Name, path: PathBuf },
     #[error("container {name} is running: stop it before removing it, or remove it by force")]
     RemoveRunning { name: Name },
     #[error("container {name} is not coming down: its monitor has not answered for {waited_ms} ms")]
@@ -102,6 +106,7 @@ impl EngineError {
             | Self::NoSuchVolume { .. }
             | Self::NoImageToMount { .. }
             | Self::NotConnected { .. }
+            | Self::NotMounted { .. }
             | Self::NotPublished { .. } => ErrorKind::NotFound,
             Self::AmbiguousId { .. } | Self::Invalid { .. } | Self::NoBindSource { .. } => ErrorKind::InvalidInput,
             Self::NameTaken { .. }
@@ -110,6 +115,7 @@ impl EngineError {
             | Self::Restarting { .. }
             | Self::NotPaused { .. }
             | Self::RemoveRunning { .. }
+            | Self::MountsSettled { .. }
             | Self::CommitHost { .. }
             | Self::NetworkInUse { .. }
             | Self::Connected { .. }
@@ -154,6 +160,8 @@ impl EngineError {
             Self::Paused { name } => format!("`teu unpause {name}` lets it go on"),
             Self::Restarting { name } => format!("`teu logs {name}` shows why it ends, `teu stop {name}` ends its restarts"),
             Self::NotPaused { .. } => return None,
+            Self::MountsSettled { name } => format!("`teu stop {name}` stops it; then change its mounts and start it"),
+            Self::NotMounted { name, .. } => format!("`teu inspect -f '{{{{json .Mounts}}}}' {name}` tells what is"),
             Self::RemoveRunning { name } => {
                 format!("`teu stop {name}` stops it, `teu rm -f {name}` removes it at once")
             }

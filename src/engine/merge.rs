@@ -178,7 +178,8 @@ fn ports(request: &CreateRequest, exposed: &[ExposedPort]) -> Result<Vec<PortWis
     Ok(ports)
 }
 
-fn mounts(wished: &[Mount]) -> Result<Vec<Mount>> {
+/// The mounts with plain targets, or what is wrong with one.
+pub(super) fn mounts(wished: &[Mount]) -> Result<Vec<Mount>> {
     let mut mounts: Vec<Mount> = Vec::with_capacity(wished.len());
     for mount in wished {
         if let MountSource::Bind { path, .. } = &mount.source {

@@ -38,6 +38,7 @@ mod pull;
 mod push;
 mod record;
 mod recover;
+mod refit;
 mod remove;
 mod rename;
 mod save;

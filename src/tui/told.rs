@@ -232,6 +232,7 @@ fn volume_told(app: &mut App, told: VolumeTold) -> Vec<Step> {
             app.volumes.list.clear_marks();
             vec![Step::Toast(result.map_or_else(Toast::from, Toast::good)), again()]
         }
+        VolumeTold::Refitted(result) => network::done(app, result).into_iter().chain([again()]).collect(),
         VolumeTold::WouldPrune { wish, result } => {
             for dialog in &mut app.dialogs {
                 if let super::dialogs::Dialog::Form(form) = dialog {

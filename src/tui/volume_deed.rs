@@ -1,7 +1,9 @@
 //! What is done to volumes, and what comes of it.
 
+use std::path::PathBuf;
+
 use super::action::Problem;
-use crate::model::{Pruned, VolumeName, VolumeSummary, VolumeWish};
+use crate::model::{Id, Mount, Name, Pruned, VolumeName, VolumeSummary, VolumeWish};
 
 /// What `update` wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,12 @@ pub enum VolumeDeed {
     /// Find out what a prune takes.
     PreviewPrune(VolumePrune),
     Prune(VolumePrune),
+    /// Gives a container that does not run other mounts.
+    Refit {
+        container: (Id, Name),
+        add: Vec<Mount>,
+        remove: Vec<PathBuf>,
+    },
 }
 
 /// Which unused volumes are to go.
@@ -35,4 +43,5 @@ pub enum VolumeTold {
         result: Result<Pruned, Problem>,
     },
     Pruned(Result<Pruned, Problem>),
+    Refitted(Result<String, Problem>),
 }

@@ -85,3 +85,22 @@ fn volume_that_a_container_uses_stays_and_the_others_are_pruned() {
     teu.ok(&["volume", "create", "made-by-another"]);
     pty.wait_for("made-by-another");
 }
+
+#[test]
+fn mounts_of_a_stopped_container_are_changed_in_a_form() {
+    let teu = Teu::new();
+    teu.ok(&["create", "--name", "box", "-v", "first:/mnt/a", "host", "true"]);
+    let pty = teu.pty(&[]);
+    pty.wait_for("box");
+    pty.send("M");
+    pty.wait_for("first → /mnt/a");
+    pty.send("\r");
+    pty.wait_for("a mount to add");
+    pty.send("other:/mnt/a\r");
+    pty.wait_for("duplicate mount point: /mnt/a");
+    pty.send(&format!("{}{}\r", "\x1b[B", "\x1b[C"));
+    pty.wait_for("from its next start");
+    let mounts = teu.inspect("box")["Mounts"].clone();
+    assert_eq!(mounts.as_array().map(Vec::len), Some(1), "{mounts}{pty}");
+    assert_eq!(mounts[0]["Name"], "other", "{mounts}{pty}");
+}

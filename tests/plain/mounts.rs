@@ -80,3 +80,34 @@ fn wrong_mounts_are_refused_with_their_cure() {
     }
     assert_eq!(teu.names().len(), 0);
 }
+
+#[test]
+fn mounts_of_a_stopped_container_are_changed_for_its_next_start() {
+    let teu = Teu::new();
+    for name in ["one", "two"] {
+        fs::create_dir(teu.work().join(name)).expect("a folder");
+        fs::write(teu.work().join(name).join("file"), name).expect("a file");
+    }
+    let show = "cat /mnt/*/file; ls -d /mnt/v 2>/dev/null; true";
+    teu.ok(&flags(&["create", "--name", "box", "-v", "./one:/mnt/d"], &["host", "sh", "-c", show]));
+    assert_eq!(teu.ok(&["start", "-a", "box"]), "one");
+    let change =
+        ["--mount-rm", "/mnt/d/", "--mount-add", "./two:/mnt/e:ro", "--mount-add", "type=volume,src=data,dst=/mnt/v"];
+    teu.ok(&[&["update"], &change[..], &["box"]].concat());
+    assert_eq!(teu.ok(&["start", "-a", "box"]), "two/mnt/v");
+    assert_eq!(teu.ok(&["volume", "ls", "-q"]), "data");
+    let refused = |words: &[&str], told: &[&str]| {
+        let before = teu.inspect("box")["Mounts"].clone();
+        teu.run(&[&["update"], words, &["box"]].concat()).fails(1, told);
+        assert_eq!(teu.inspect("box")["Mounts"], before, "{words:?}");
+    };
+    refused(&["--mount-rm", "/mnt/d"], &["box", "nothing", "/mnt/d"]);
+    refused(&["--mount-add", "other:/mnt/v"], &["duplicate mount point: /mnt/v"]);
+    refused(&["--mount-add", "other:/mnt/x", "--mount-rm", "/nope"], &["/nope"]);
+    refused(&["--mount-add", "type=bind,src=./missing,dst=/mnt/x"], &["missing"]);
+    assert_eq!(teu.ok(&["volume", "ls", "-q"]), "data", "nothing half made");
+    teu.ok(&["rm", "box"]);
+    teu.ok(&flags(&["run", "-d", "--name", "box"], &["host", "sleep", "100"]));
+    refused(&["--mount-add", "other:/mnt/x"], &["box", "running", "teu stop"]);
+    teu.ok(&["rm", "-f", "box"]);
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::failure::Failure;
-use crate::model::mount_text::{MountTextError, parse_mount, parse_tmpfs, parse_volume};
+use crate::model::mount_text::{MountTextError, parse_any, parse_mount, parse_tmpfs, parse_volume};
 use crate::model::{Mount, TmpfsMount};
 
 /// What a container sees beside its own root.
@@ -56,6 +56,12 @@ impl MountFlags {
 
 fn refused(flag: &str, text: &str, error: MountTextError) -> Failure {
     Failure::usage(format!("invalid {flag} {text:?}: {}", error.why)).with_hint(error.hint)
+}
+
+/// Mounts of `update --mount-add`: words of `--mount` begin with `type=`, others are those of `-v`.
+pub fn added(texts: &[String]) -> Result<Vec<Mount>, Failure> {
+    let folder = std::env::current_dir()?;
+    texts.iter().map(|text| parse_any(text, &folder).map_err(|error| refused("--mount-add", text, error))).collect()
 }
 
 /// `CONTAINER[:ro|rw]`.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 pub use self::long::parse_mount;
 pub use self::short::parse_volume;
-use super::TmpfsMount;
+use super::{Mount, TmpfsMount};
 
 /// What is wrong with the text of a mount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,11 @@ pub struct MountTextError {
     pub why: String,
     /// The cure; empty where there is nothing to say.
     pub hint: String,
+}
+
+/// As `--mount` has it where the text begins with `type=`, else as `-v`.
+pub fn parse_any(text: &str, folder: &Path) -> Result<Mount, MountTextError> {
+    if text.starts_with("type=") { parse_mount(text, folder) } else { parse_volume(text, folder) }
 }
 
 fn refuse<T>(why: impl Into<String>, hint: impl Into<String>) -> Result<T, MountTextError> {

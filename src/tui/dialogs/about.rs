@@ -29,6 +29,7 @@ pub enum About {
     Network(NetworkForm),
     Volume(VolumeForm),
     ExportVolume { name: VolumeName },
+    Mounts { container: (Id, Name), targets: Vec<PathBuf> },
 }
 
 /// Gives an image another name.
@@ -155,6 +156,7 @@ impl About {
             Self::Network(about) => about.apply(form),
             Self::Volume(about) => volumes::apply(form, *about),
             Self::ExportVolume { name } => volumes::apply_export(form, name),
+            Self::Mounts { container, targets } => volumes::apply_mounts(form, container, targets),
         }
     }
 
@@ -178,7 +180,7 @@ impl About {
 
     /// Whether the form stays until what it asks for is done, so that what is refused can be mended in it.
     pub fn waits(&self) -> bool {
-        matches!(self, Self::Network(about) if *about != NetworkForm::Prune)
+        matches!(self, Self::Network(about) if *about != NetworkForm::Prune) || matches!(self, Self::Mounts { .. })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::network_forms::read_ports;
 use super::run_form::Row;
-use crate::model::mount_text::{parse_mount, parse_volume};
+use crate::model::mount_text::parse_any;
 use crate::model::{CreateRequest, EndpointWish, Limits, Mount, NetworkMode, parse_bytes, parse_cpus};
 
 /// What a container without a network is said to have, and one with this machine's.
@@ -98,12 +98,10 @@ fn memory(text: &str) -> Result<u64, String> {
 }
 
 /// Words as `-v` has them, and as `--mount` has them where they begin with `type=`.
-fn volumes(text: &str) -> Result<Vec<Mount>, String> {
+pub(super) fn volumes(text: &str) -> Result<Vec<Mount>, String> {
     let folder = std::env::current_dir().unwrap_or_else(|_| "/".into());
     let parse = |word: String| {
-        let is_long = word.starts_with("type=");
-        let mount = if is_long { parse_mount(&word, &folder) } else { parse_volume(&word, &folder) };
-        mount.map_err(|error| match error.hint.is_empty() {
+        parse_any(&word, &folder).map_err(|error| match error.hint.is_empty() {
             true => error.why,
             false => format!("{}: {}", error.why, error.hint),
         })

@@ -7,15 +7,15 @@ use super::Dialog;
 use super::about::About;
 use super::confirm::Confirm;
 use super::form::{Form, Row, Wrong};
-use super::run_wish::words;
-use crate::model::{Pruned, VolumeName, VolumeSummary, VolumeWish};
+use super::run_wish::{self, words};
+use crate::model::{ContainerSummary, Id, Name, Pruned, VolumeName, VolumeSummary, VolumeWish, printable_line};
 use crate::tui::action::Problem;
 use crate::tui::effect::Effect;
 use crate::tui::figures;
-use crate::tui::screens::volume_label;
+use crate::tui::screens::{mount_line, volume_label};
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::toast::wrap;
+use crate::tui::toast::{Toast, wrap};
 use crate::tui::transfer::{VolumeExportWish, VolumeImportWish, Wish};
 use crate::tui::volume_deed::{VolumeDeed, VolumePrune};
 
@@ -74,6 +74,46 @@ pub fn import(selected: Option<&VolumeSummary>) -> Vec<Step> {
         Row::text("Into", name, "a volume's name", "one that is there keeps its other files; one that is not is made"),
     ];
     open(Form::new(About::Volume(VolumeForm::Import), "Fill a volume from an archive", "Import", rows))
+}
+
+/// What is mounted in a container, to be changed if it does not run.
+pub fn mounts(container: &ContainerSummary) -> Vec<Step> {
+    let name = &container.name;
+    if container.state.is_running() {
+        let hint = Some("what it sees is settled when it starts: s stops it, then M changes its mounts".to_owned());
+        return vec![Step::Toast(Toast::bad(format!("{name} is running"), hint))];
+    }
+    let targets: Vec<PathBuf> = container.mounts.iter().map(|mount| mount.target.clone()).collect();
+    let there = targets.iter().map(|target| printable_line(&target.to_string_lossy()).into_owned());
+    let rows = vec![
+        Row::text(
+            "Add",
+            "",
+            "nothing",
+            "NAME:/inside, /on/host:/inside:ro, or type=…,target=…; several divided by blanks",
+        ),
+        Row::list(
+            "Take away",
+            std::iter::once("nothing".to_owned()).chain(there).collect(),
+            "left and right choose; a volume itself stays",
+        ),
+    ];
+    let about = About::Mounts { container: (container.id.clone(), name.clone()), targets };
+    let mut form = Form::new(about, format!("Mounts of {name}"), "Change", rows);
+    form.notes =
+        container.mounts.iter().map(|mount| (printable_line(&mount_line(mount)).into_owned(), Role::Dim)).collect();
+    open(form)
+}
+
+/// What Enter comes to.
+pub fn apply_mounts(form: &Form, container: &(Id, Name), targets: &[PathBuf]) -> Result<Vec<Step>, Vec<Wrong>> {
+    let add = run_wish::volumes(&form.text(0)).map_err(|why| vec![(0, why)])?;
+    let remove: Vec<PathBuf> =
+        form.chosen(1).checked_sub(1).and_then(|at| targets.get(at)).cloned().into_iter().collect();
+    if add.is_empty() && remove.is_empty() {
+        return Err(vec![(0, "a mount to add, or one to take away".to_owned())]);
+    }
+    Ok(vec![Step::Do(Effect::Volume(VolumeDeed::Refit { container: container.clone(), add, remove }))])
 }
 
 /// What has to be asked when something in a form is another.

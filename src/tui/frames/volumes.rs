@@ -1,6 +1,7 @@
 //! Scenes of the volumes.
 
 use super::{Scene, press, tell, type_text};
+use crate::model::Mount;
 use crate::tui::action::Told;
 use crate::tui::app::App;
 use crate::tui::sample;
@@ -35,6 +36,15 @@ pub const SCENES: &[Scene] = &[
     ("volumes-remove", |app| {
         volumes(app);
         press(app, "ctrl-a d");
+    }),
+    ("mounts", |app| {
+        let mut containers = sample::containers();
+        let name = "site".parse().expect("a name");
+        containers[7].mounts = vec![Mount::bind("/home/ada/src", "/src"), Mount::volume(Some(name), "/srv/site")];
+        tell(app, Told::Containers(containers));
+        press(app, "end M");
+        type_text(app, "data:/var/lib/data");
+        press(app, "down right");
     }),
     ("volume-create", |app| {
         press(app, "7 n");

@@ -24,6 +24,10 @@ pub fn perform(engine: &Engine, deed: VolumeDeed) -> Told {
             let result = engine.volume_prune_preview(&filter(wish)).map_err(Problem::from);
             VolumeTold::WouldPrune { wish, result }
         }
+        VolumeDeed::Refit { container: (id, name), add, remove } => {
+            let done = engine.change_mounts(id.as_str(), &add, &remove).map_err(Problem::from);
+            VolumeTold::Refitted(done.map(|()| format!("{name} has it from its next start")))
+        }
         VolumeDeed::Prune(wish) => VolumeTold::Pruned(engine.volume_prune(&filter(wish)).map_err(Problem::from)),
     })
 }

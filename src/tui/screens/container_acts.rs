@@ -29,6 +29,7 @@ pub fn on_one(command: Command, container: &ContainerSummary) -> Vec<Step> {
         Command::OpenFiles => vec![Step::Show(Page::Files(FilePlace::Container(id.to_string())))],
         Command::OpenTraffic => vec![Step::Show(Page::Traffic(id))],
         Command::OpenWires => Wires::open(container),
+        Command::OpenMounts => dialogs::volumes::mounts(container),
         Command::OpenDiff => vec![Step::Show(Page::Diff(id))],
         Command::OpenInspect => vec![Step::Show(Page::Inspect(id))],
         Command::StartStop if running => ask(Confirm::light(

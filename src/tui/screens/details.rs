@@ -153,7 +153,7 @@ fn mount_word(source: &MountSource) -> &'static str {
 }
 
 /// `site → /srv/site  read-only`; where it is in the container comes first where the source says nothing.
-fn mount_line(mount: &Mount) -> String {
+pub fn mount_line(mount: &Mount) -> String {
     let source = match &mount.source {
         MountSource::Volume { name: Some(name), anonymous: true, .. } => {
             format!("{} anonymous", name.as_str().chars().take(12).collect::<String>())

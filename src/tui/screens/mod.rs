@@ -28,6 +28,7 @@ mod volumes;
 
 pub use charts::Charts;
 pub use containers::Containers;
+pub use details::mount_line;
 pub use diff::Diff;
 pub use files::Files;
 pub use images::Images;

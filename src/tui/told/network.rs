@@ -46,7 +46,7 @@ pub fn told(app: &mut App, told: NetworkTold) -> Vec<Step> {
 }
 
 /// A form that waits for it closes, or stays with the reason.
-fn done(app: &mut App, result: Result<String, crate::tui::action::Problem>) -> Vec<Step> {
+pub(super) fn done(app: &mut App, result: Result<String, crate::tui::action::Problem>) -> Vec<Step> {
     let again = [Effect::Network(NetworkDeed::List), Effect::ListContainers];
     let look = app.dialogs.iter().find_map(|dialog| match dialog {
         Dialog::Wires(panel) => Some(Effect::Network(NetworkDeed::Look(panel.id().clone()))),
