@@ -110,7 +110,12 @@ impl Endpoint {
     /// Whether there is a way behind `used`, which then is in use. Others may have gone on already.
     pub(super) fn go_on_from(&self, used: &Door) -> bool {
         let place = self.doors.iter().position(|door| std::ptr::eq(door, used)).expect("one of ours");
-        if place + 1 >= self.doors.len() || self.settled.load(Ordering::Relaxed) {
+        // Read before the way in use: who settled knew of it.
+        let is_settled = self.settled.load(Ordering::Acquire);
+        if self.door.load(Ordering::Relaxed) > place {
+            return true;
+        }
+        if place + 1 >= self.doors.len() || is_settled {
             return false;
         }
         self.door.fetch_max(place + 1, Ordering::Relaxed);
@@ -120,7 +125,7 @@ impl Endpoint {
     /// This way led to an answer. A 400 may be that of a server that speaks TLS.
     pub(super) fn settle(&self, door: &Door, status: StatusCode) {
         if door.is_safe() || status != StatusCode::BAD_REQUEST {
-            self.settled.store(true, Ordering::Relaxed);
+            self.settled.store(true, Ordering::Release);
         }
     }
 
@@ -180,4 +185,32 @@ fn doors(name: &str, host: &str, entry: Option<&RegistryEntry>, certificates: &C
         (false, false) => vec![(&safe, Trust::Authorities)],
     };
     ways.into_iter().map(|(base, trust)| Door::new(base, trust)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_refusal_by_a_way_follows_those_who_settled_on_the_next() {
+        let endpoint = Endpoint::of_registry(&RegistrySettings::default(), "127.0.0.1:5000").expect("an endpoint");
+        let plain = endpoint.door();
+        endpoint.settle(plain, StatusCode::BAD_REQUEST);
+        assert!(endpoint.go_on_from(plain), "the first request is refused");
+        let safe = endpoint.door();
+        assert!(safe.is_safe() && !plain.is_safe());
+        endpoint.settle(safe, StatusCode::NOT_FOUND);
+        assert!(endpoint.go_on_from(plain), "the second request, which was under way, is refused");
+        assert!(std::ptr::eq(endpoint.door(), safe));
+        assert!(!endpoint.go_on_from(safe), "there is no way behind it");
+    }
+
+    #[test]
+    fn way_that_led_to_an_answer_stays() {
+        let endpoint = Endpoint::of_registry(&RegistrySettings::default(), "127.0.0.1:5000").expect("an endpoint");
+        let plain = endpoint.door();
+        endpoint.settle(plain, StatusCode::OK);
+        assert!(!endpoint.go_on_from(plain), "a registry that is away for a while");
+        assert!(std::ptr::eq(endpoint.door(), plain));
+    }
 }
