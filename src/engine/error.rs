@@ -46,6 +46,8 @@ pub enum EngineError {
     HostImage { verb: &'static str },
     #[error("network {network} is in use by container {container}")]
     NetworkInUse { network: Name, container: Name },
+    #[error("network {network} is being joined or left by a container: try again")]
+    NetworkBusy { network: Name },
     #[error("container {container} is in network {network} already")]
     Connected { container: Name, network: Name },
     #[error("container {container} is not in network {network}")]
@@ -118,6 +120,7 @@ impl EngineError {
             | Self::MountsSettled { .. }
             | Self::CommitHost { .. }
             | Self::NetworkInUse { .. }
+            | Self::NetworkBusy { .. }
             | Self::Connected { .. }
             | Self::Published { .. }
             | Self::OtherNetwork { .. }
@@ -191,7 +194,7 @@ impl EngineError {
             Self::Published { container, .. } | Self::NotPublished { container, .. } => {
                 format!("`teu port {container}` lists what it publishes")
             }
-            Self::OtherNetwork { .. } => return None,
+            Self::OtherNetwork { .. } | Self::NetworkBusy { .. } => return None,
             Self::Network(NetworkError::NoSuchNetwork { target }) => {
                 format!("`teu network ls` lists the networks, `teu network create {target}` makes it")
             }

@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use super::connect::is_wish_for;
 use super::leases::LeaseCount;
 use super::place::{Entry, names_in};
+use super::state::Life;
 use super::wires::{Connected, machine};
 use super::{Engine, EngineError, Inner, Result};
 use crate::model::{
-    ContainerRecord, ContainerSummary, Endpoint, EventAction, Id, Name, Network, NetworkMode, PublishedPort,
+    ContainerRecord, ContainerSummary, Endpoint, ErrorKind, EventAction, Id, Name, Network, NetworkMode, PublishedPort,
 };
-use crate::network::{Book, NetworkWish};
+use crate::network::{Book, Closed, NetworkWish};
+
+/// How long a removal waits for a container that has come to its end to leave the network.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything known of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,21 +67,27 @@ impl Engine {
     /// Removes a network, and its bridge. Refused while a running container is in it.
     pub fn network_remove(&self, target: &str) -> Result<Network> {
         let network = self.0.networks()?.find(target)?;
-        if let Some((_, name, _)) = self.0.members(&network)?.first() {
-            return Err(EngineError::NetworkInUse { network: network.name, container: name.clone() });
-        }
-        self.0.networks()?.remove(&network)?;
+        let closed = self.0.close(&network)?;
         if rustix::process::geteuid().is_root() {
             machine()?.take_down(&network)?;
         }
+        closed.forget()?;
         self.0.tell_network(EventAction::Destroy, &network, None);
         Ok(network)
     }
 
     /// Removes the networks that no container is made for, running or not, and returns them.
     pub fn network_prune(&self, labels: &BTreeMap<String, Option<String>>) -> Result<Vec<Network>> {
-        let unused = self.network_prune_preview(labels)?;
-        unused.iter().map(|network| self.network_remove(network.id.as_str())).collect()
+        let mut removed = Vec::new();
+        for network in self.network_prune_preview(labels)? {
+            match self.network_remove(network.id.as_str()) {
+                Ok(network) => removed.push(network),
+                // Removed by somebody else, or joined meanwhile: not for a prune to take.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(removed)
     }
 
     /// What [`Engine::network_prune`] would remove.
@@ -124,6 +135,41 @@ impl Inner {
             Entry::Unfinished(_) | Entry::Foreign => None,
         });
         Ok(ids.filter_map(|id| self.record(&id).ok().flatten()).collect())
+    }
+
+    /// Sees to it that nobody is in a network or joins it. Refused while a container is in it, is about to be started there, or
+    /// waits to be started again.
+    fn close(&self, network: &Network) -> Result<Closed> {
+        let book = self.networks()?;
+        let in_use = |container| EngineError::NetworkInUse { network: network.name.clone(), container };
+        let end = Instant::now() + PATIENCE;
+        loop {
+            // Those that an older teu started keep no network from being removed.
+            if let Some((_, name, _)) = self.members(network)?.into_iter().next() {
+                return Err(in_use(name));
+            }
+            if let Some(closed) = book.close(network)? {
+                return Ok(closed);
+            }
+            if let Some(name) = self.comer(network)? {
+                return Err(in_use(name));
+            }
+            if Instant::now() > end {
+                return Err(EngineError::NetworkBusy { network: network.name.clone() });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A container for the network that has a monitor and has not come to its end.
+    fn comer(&self, network: &Network) -> Result<Option<Name>> {
+        for record in self.all_records()?.into_iter().filter(|record| is_made_for(record, network)) {
+            let comes = matches!(self.life(&record.id)?, Life::Up(_) | Life::Starting);
+            if comes && self.settled(&record.id)?.is_none() {
+                return Ok(Some(record.name));
+            }
+        }
+        Ok(None)
     }
 
     /// The running containers in a network.

@@ -60,6 +60,26 @@ pub struct Book {
     folder: PathBuf,
 }
 
+/// While this lives, in whichever process, nobody removes the network: a shared lock on its definition.
+#[derive(Debug)]
+pub struct Stay {
+    _lock: Lock,
+}
+
+/// A network that nobody is in and nobody can join, to be removed: the exclusive lock on its definition.
+#[derive(Debug)]
+pub struct Closed {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+impl Closed {
+    /// Forgets the definition: who waited to join finds no network of this name.
+    pub fn forget(self) -> Result<()> {
+        fs::remove_file(&self.path).map_err(|error| NetworkError::io("remove", &self.path, error))
+    }
+}
+
 impl Book {
     pub fn open(folder: &Path) -> Result<Self> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -145,19 +165,25 @@ impl Book {
         Ok(bridges.flat_map(of_network).collect())
     }
 
-    /// Forgets a definition. Who is in the network is the caller's to know.
-    pub fn remove(&self, network: &Network) -> Result<()> {
+    /// Keeps a network from being removed; fails if it has been. Nothing is kept of the default one, which stays.
+    pub fn stay(&self, network: &Network) -> Result<Option<Stay>> {
+        if network.name.as_str() == DEFAULT_NETWORK {
+            return Ok(None);
+        }
+        let path = self.file(network);
+        Lock::existing_shared(&path)
+            .map(|lock| Some(Stay { _lock: lock }))
+            .map_err(|error| not_there(network, &path, error))
+    }
+
+    /// The right to remove a network, which nobody can join meanwhile; none while somebody stays in it.
+    pub fn close(&self, network: &Network) -> Result<Option<Closed>> {
         if network.name.as_str() == DEFAULT_NETWORK {
             return Err(NetworkError::DefaultStays);
         }
-        let _lock = self.lock()?;
         let path = self.file(network);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(NetworkError::NoSuchNetwork { target: network.name.to_string() })
-            }
-            result => result.map_err(|error| NetworkError::io("remove", &path, error)),
-        }
+        let lock = Lock::try_existing(&path).map_err(|error| not_there(network, &path, error))?;
+        Ok(lock.map(|lock| Closed { path, _lock: lock }))
     }
 
     fn defined(&self) -> Result<Vec<Network>> {
@@ -187,6 +213,13 @@ impl Book {
     fn lock(&self) -> Result<Lock> {
         let path = self.folder.join("lock");
         Lock::exclusive(&path).map_err(|error| NetworkError::io("lock", &path, error))
+    }
+}
+
+fn not_there(network: &Network, path: &Path, error: io::Error) -> NetworkError {
+    match error.kind() {
+        io::ErrorKind::NotFound => NetworkError::NoSuchNetwork { target: network.name.to_string() },
+        _ => NetworkError::io("lock", path, error),
     }
 }
 
@@ -374,10 +407,24 @@ mod tests {
         assert_eq!(book.find(DEFAULT_NETWORK).expect("always there").link, DEFAULT_LINK);
         let names: Vec<_> = book.all().expect("all").into_iter().map(|it| it.name.to_string()).collect();
         assert_eq!(names, ["bridge", "one", "two"]);
-        book.remove(&one).expect("remove");
-        assert!(matches!(book.remove(&one), Err(NetworkError::NoSuchNetwork { .. })));
+        let stay = book.stay(&one).expect("it is there");
+        let with_another = book.stay(&one).expect("for many");
+        drop(stay);
+        assert!(book.close(&one).expect("it is there").is_none(), "somebody stays in it");
+        drop(with_another);
+        let closed = book.close(&one).expect("it is there").expect("nobody is in it");
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| book.stay(&one));
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            closed.forget().expect("remove");
+            waiting.join().expect("the thread")
+        });
+        assert!(matches!(waiting, Err(NetworkError::NoSuchNetwork { .. })), "{waiting:?}");
+        assert!(matches!(book.close(&one), Err(NetworkError::NoSuchNetwork { .. })));
         assert!(matches!(book.find("one"), Err(NetworkError::NoSuchNetwork { .. })));
-        assert!(matches!(book.remove(&book.find("bridge").expect("it")), Err(NetworkError::DefaultStays)));
+        let default = book.find("bridge").expect("it");
+        assert!(matches!(book.close(&default), Err(NetworkError::DefaultStays)));
+        assert!(book.stay(&default).expect("always").is_none());
     }
 
     #[test]

@@ -140,12 +140,22 @@ impl Machine {
             return Ok(());
         }
         let _lock = self.lock()?;
+        let mut links = Links::open()?;
+        let known = self.file("links", &network.link).exists();
+        // A link of this name that somebody else made stays, whatever the network was to be.
+        let own = |link: &Link| link.kind.as_deref() == Some("bridge") && link.mac == Some(bridge_mac(network));
+        let bridge = links.find(&network.link)?.filter(own);
+        if bridge.is_some() {
+            links.delete(&network.link)?;
+        }
+        if known || bridge.is_some() {
+            self.with_firewall(|firewall| match firewall.is_there()? {
+                true => firewall.remove_network(&rules(network)),
+                false => Ok(()),
+            })?;
+        }
+        // Last, so that who was refused something before can come again.
         self.remove("links", &network.link)?;
-        Links::open()?.delete(&network.link)?;
-        self.with_firewall(|firewall| match firewall.is_there()? {
-            true => firewall.remove_network(&rules(network)),
-            false => Ok(()),
-        })?;
         for family in ["4", "6"] {
             self.remove_file(&self.folder.join("leases").join(format!("{}.{family}", network.link)))?;
         }

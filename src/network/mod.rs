@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Protocol;
 
 pub use attach::{attach, detach, lead_out, mac_of};
-pub use book::{Book, Collision, NetworkWish};
+pub use book::{Book, Closed, Collision, NetworkWish, Stay};
 pub use error::NetworkError;
 pub use firewall::{Firewall, ForeignChain, Redirect, Whole, redirect};
 pub use hub::Hub;

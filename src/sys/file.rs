@@ -176,8 +176,23 @@ impl Lock {
         Self::take_folder(path, FlockOperation::NonBlockingLockExclusive)
     }
 
+    /// Waits for a shared lock on a file that exists; `NotFound` as with [`Lock::folder`].
+    pub fn existing_shared(path: &Path) -> io::Result<Self> {
+        Self::take_existing(path, rustix::fs::OFlags::NOFOLLOW, FlockOperation::LockShared)
+            .map(|lock| lock.expect("a waiting flock returns with the lock"))
+    }
+
+    /// The exclusive lock on a file that exists, or `None` if somebody holds it now; `NotFound` as with [`Lock::folder`].
+    pub fn try_existing(path: &Path) -> io::Result<Option<Self>> {
+        Self::take_existing(path, rustix::fs::OFlags::NOFOLLOW, FlockOperation::NonBlockingLockExclusive)
+    }
+
     fn take_folder(path: &Path, operation: FlockOperation) -> io::Result<Option<Self>> {
         let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::NOFOLLOW;
+        Self::take_existing(path, flags, operation)
+    }
+
+    fn take_existing(path: &Path, flags: rustix::fs::OFlags, operation: FlockOperation) -> io::Result<Option<Self>> {
         let file = OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)?;
         let Some(lock) = Self::flock(file, operation)? else { return Ok(None) };
         let (held, named) = (lock.0.metadata()?, fs::symlink_metadata(path)?);

@@ -8,6 +8,7 @@ mod isolation;
 mod lab;
 mod live;
 mod names;
+mod removal;
 mod rootless;
 mod traffic;
 

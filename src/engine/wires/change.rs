@@ -5,9 +5,9 @@ use std::os::fd::AsFd;
 use serde::{Deserialize, Serialize};
 
 use super::take::namespace_of;
-use super::{Connected, Wires};
+use super::{Connected, Hold, Wires};
 use crate::model::{Endpoint, EndpointWish, Id, Name, Network, PortWish};
-use crate::network::{self, HeldPort, Lease, NetworkError};
+use crate::network::{self, HeldPort, NetworkError};
 
 /// Links of one container are numbered in two digits, as their outer ends' names have 15 characters.
 const LINKS: usize = 100;
@@ -52,8 +52,8 @@ impl Wires {
         let free = |number: &usize| !self.endpoints.iter().any(|endpoint| endpoint.link == format!("eth{number}"));
         let number = (0..LINKS).find(free).ok_or(NetworkError::TooManyNetworks)?;
         let namespace = namespace_of(pid)?;
-        let (leases, endpoint) = self.claim(&network, &wish, number)?;
-        self.push(network, wish, leases, endpoint);
+        let (hold, endpoint) = self.claim(&network, &wish, number)?;
+        self.push(network, wish, hold, endpoint);
         let entered = self.attach_last(namespace.as_fd()).and_then(|()| self.tell());
         entered.inspect_err(|_| {
             let came = self.pop(self.endpoints.len() - 1);
@@ -141,17 +141,17 @@ impl Wires {
         self.write_connected()
     }
 
-    fn push(&mut self, network: Network, wish: EndpointWish, leases: Vec<Lease>, endpoint: Endpoint) {
+    fn push(&mut self, network: Network, wish: EndpointWish, hold: Hold, endpoint: Endpoint) {
         self.plan.networks.push((network, wish));
-        self.leases.push(leases);
+        self.holds.push(hold);
         self.endpoints.push(endpoint);
     }
 
-    fn pop(&mut self, index: usize) -> Option<(Vec<Lease>, Endpoint)> {
+    fn pop(&mut self, index: usize) -> Option<(Hold, Endpoint)> {
         if index >= self.endpoints.len() {
             return None;
         }
         self.plan.networks.remove(index);
-        Some((self.leases.remove(index), self.endpoints.remove(index)))
+        Some((self.holds.remove(index), self.endpoints.remove(index)))
     }
 }

@@ -19,7 +19,7 @@ use super::volumes::Leaving;
 use super::{EngineError, Inner, Result};
 use crate::model::{Endpoint, ErrorKind, Id, PublishedPort};
 use crate::monitor::{Lent, MakeWire, Wire, WireError, serve};
-use crate::network::{HeldPort, Lease, Machine, NetworkError};
+use crate::network::{HeldPort, Lease, Machine, NetworkError, Stay};
 use crate::runtime::{Entrance, StartRequest};
 pub(super) use change::Change;
 use names::Names;
@@ -84,6 +84,13 @@ pub(super) fn machine() -> Result<Machine> {
     Ok(Machine::open(Path::new(MACHINE))?)
 }
 
+/// What a container has of a network: its addresses, given back first, and that nobody removes it.
+#[derive(Debug)]
+struct Hold {
+    _leases: Vec<Lease>,
+    _stay: Option<Stay>,
+}
+
 /// A container's connections: while this lives, nobody else gets its addresses and ports.
 #[derive(Debug)]
 struct Wires {
@@ -91,7 +98,7 @@ struct Wires {
     machine: Machine,
     /// Addresses and ports are held.
     taken: bool,
-    leases: Vec<Vec<Lease>>,
+    holds: Vec<Hold>,
     held: Vec<HeldPort>,
     endpoints: Vec<Endpoint>,
     names: Names,
@@ -104,8 +111,8 @@ impl Wires {
         let machine = Machine::open(&plan.machine).map_err(refused)?;
         let names = Names::new(&plan.names, &machine).map_err(refused)?;
         let way_out = WayOut::of_this_user();
-        let (leases, held, endpoints) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { plan, machine, taken: false, leases, held, endpoints, names, way_out })
+        let (holds, held, endpoints) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { plan, machine, taken: false, holds, held, endpoints, names, way_out })
     }
 }
 
@@ -160,7 +167,7 @@ impl Wire for Wires {
 
     fn let_go(&mut self) {
         self.held.clear();
-        self.leases.clear();
+        self.holds.clear();
     }
 }
 

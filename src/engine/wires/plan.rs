@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub run_folder: PathBuf,
     /// What this machine, or this user's part of it, has of teu's networks.
     pub machine: PathBuf,
+    /// Where the networks are defined.
+    pub book: PathBuf,
     pub networks: Vec<(Network, EndpointWish)>,
     pub ports: Vec<PortWish>,
     /// For ports that name no address.
@@ -38,6 +40,7 @@ impl Inner {
             hostname: config.hostname.clone(),
             run_folder: self.life_folder(&record.id),
             machine: self.machine_folder(),
+            book: self.networks_folder(),
             networks: found.collect::<Result<_>>()?,
             ports: config.ports.clone(),
             usual_host: self.publish_address,

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use super::{CONNECTED, Connected, Wires};
+use super::{CONNECTED, Connected, Hold, Wires};
 use crate::model::{Endpoint, EndpointWish, Network, NetworkDriver, PortWish, PublishedPort};
 use crate::monitor::State;
-use crate::network::{self, HeldPort, Lease, NetworkError, PortRule};
+use crate::network::{self, Book, HeldPort, Lease, NetworkError, PortRule};
 use crate::sys::file::write_atomically;
 
 impl Wires {
@@ -19,7 +19,7 @@ impl Wires {
         }
         let claim = |(number, (network, wish)): (usize, &(Network, EndpointWish))| self.claim(network, wish, number);
         let claimed = self.plan.networks.iter().enumerate().map(claim).collect::<network::Result<Vec<_>>>()?;
-        (self.leases, self.endpoints) = claimed.into_iter().unzip();
+        (self.holds, self.endpoints) = claimed.into_iter().unzip();
         self.held = self.plan.ports.iter().map(|wish| self.hold(wish)).collect::<network::Result<_>>()?;
         // Of root's containers the engine has seen to it when it made them.
         let lost = self.held.iter().find(|held| self.target(&held.port).is_none());
@@ -32,13 +32,14 @@ impl Wires {
         Ok(())
     }
 
-    /// Leases the addresses for the container's link of this number.
+    /// Leases the addresses for the container's link of this number, in a network that nobody removes from here on.
     pub(super) fn claim(
         &self,
         network: &Network,
         wish: &EndpointWish,
         number: usize,
-    ) -> network::Result<(Vec<Lease>, Endpoint)> {
+    ) -> network::Result<(Hold, Endpoint)> {
+        let stay = Book::open(&self.plan.book)?.stay(network)?;
         match &self.way_out {
             Some(_) => super::pasta::check_network(network)?,
             None => drop(self.machine.bring_up(network)?),
@@ -62,7 +63,7 @@ impl Wires {
             gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
             aliases: wish.aliases.clone(),
         };
-        Ok((leases, endpoint))
+        Ok((Hold { _leases: leases, _stay: stay }, endpoint))
     }
 
     /// Holds a port; where a container has it already, the error says which.
