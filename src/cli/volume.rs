@@ -43,6 +43,7 @@ pub struct Create {
     /// local: there is no other
     #[arg(short, long, default_value = "local", value_name = "DRIVER")]
     driver: String,
+    /// A label; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
     /// type=none, o=bind and device=/FOLDER: the volume stands for a folder of this machine

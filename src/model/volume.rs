@@ -86,6 +86,11 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Whether its record says no more than its folder does.
+    pub fn is_plain(&self) -> bool {
+        self.options.is_empty() && self.labels.keys().all(|key| key == ANONYMOUS_LABEL)
+    }
+
     /// The folder of the machine that it stands for (`-o type=none -o o=bind -o device=/FOLDER`); none for one of teu's own.
     pub fn device(&self) -> Option<&str> {
         let binds = |options: &String| options.split(',').any(|option| matches!(option, "bind" | "rbind"));

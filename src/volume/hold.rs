@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::shelf::{Content, Kept, read, write};
+use super::shelf::{Content, Kept, RECORD, read, write};
 use super::{Result, Shelf, VolumeError};
 use crate::model::Volume;
 use crate::sys::file::Lock;
@@ -60,6 +60,16 @@ impl Hold {
                 Ok(Some(filling))
             }
         }
+    }
+
+    /// Waits until the volume is on the disk: from then on no power cut takes it away.
+    pub fn persist(&self) -> Result<()> {
+        let shelf = self.path.parent().unwrap_or(Path::new("/"));
+        for path in [&self.path.join(RECORD), &self.path, shelf] {
+            let synced = fs::File::open(path).and_then(|file| file.sync_all());
+            synced.map_err(VolumeError::io("write to the disk", path))?;
+        }
+        Ok(())
     }
 
     /// Whatever is in it is its content: no image's comes on top.

@@ -1,7 +1,7 @@
 //! The folder that volumes stand in: made, found, listed, taken away.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Hold, Result, VolumeError, options};
 use crate::model::{ANONYMOUS_LABEL, Timestamp, Volume, VolumeName, VolumeWish};
-use crate::sys::file::{Lock, write_atomically};
+use crate::sys::file::{Lock, write_atomically, write_durably};
 use crate::sys::random;
 
 /// A volume's folder while it is being made, with random digits behind.
 const MAKING: &str = ".making-";
 /// A volume's folder while it is being removed.
 const REMOVING: &str = ".removing-";
-const RECORD: &str = "volume.json";
+pub(super) const RECORD: &str = "volume.json";
 const DATA: &str = "data";
 /// A record is a few labels; what is longer was not written by teu.
 const RECORD_MAX: u64 = 1 << 20;
@@ -176,7 +176,13 @@ impl Shelf {
         let kept = Kept { volume: making.volume.clone(), content: Content::Fresh };
         let record = making.path.join(RECORD);
         let bytes = serde_json::to_vec(&kept).expect("plain data with text keys is always JSON");
-        fs::write(&record, bytes).map_err(VolumeError::io("write", &record))?;
+        let written = || {
+            let mut file = File::create_new(&record)?;
+            file.write_all(&bytes)?;
+            // Without its options a volume would be another one after a power cut; one that has none loses nothing.
+            if making.volume.is_plain() { Ok(()) } else { file.sync_all() }
+        };
+        written().map_err(VolumeError::io("write", &record))?;
         Ok(making)
     }
 
@@ -350,7 +356,8 @@ pub(super) fn read(folder: &Path, name: &VolumeName) -> Result<Kept> {
 pub(super) fn write(folder: &Path, kept: &Kept) -> Result<()> {
     let path = folder.join(RECORD);
     let bytes = serde_json::to_vec(kept).expect("plain data with text keys is always JSON");
-    write_atomically(&path, &bytes, 0o600).map_err(VolumeError::io("write", &path))
+    let write = if kept.volume.is_plain() { write_atomically } else { write_durably };
+    write(&path, &bytes, 0o600).map_err(VolumeError::io("write", &path))
 }
 
 #[cfg(test)]
