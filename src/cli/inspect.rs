@@ -214,6 +214,7 @@ fn container_value(inspect: &ContainerInspect) -> Value {
             "Image": record.image,
             "WorkingDir": config.workdir,
             "ExposedPorts": network_settings::exposed(config),
+            "Volumes": value::anonymous(config),
             "Labels": config.labels,
             "StopSignal": config.stop_signal,
             "StopTimeout": config.stop_timeout_ms / 1000,

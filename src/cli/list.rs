@@ -1,5 +1,7 @@
 //! `ps`: the containers.
 
+use std::path::Path;
+
 use clap::Args;
 
 use super::failure::{Failure, Outcome};
@@ -9,7 +11,7 @@ use super::output::Output;
 use super::published;
 use super::wording::{self, Truncation};
 use crate::engine::Engine;
-use crate::model::{ContainerState, ContainerSummary, NetworkMode, Timestamp};
+use crate::model::{ContainerState, ContainerSummary, Mount, NetworkMode, Timestamp};
 
 /// List containers.
 #[derive(Args, Clone, Debug)]
@@ -26,7 +28,7 @@ pub struct List {
     /// json, a template such as {{.Names}}, or table and a template
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
-    /// status=, name=, id=, label=, ancestor=, exited=, before=, since=
+    /// status=, name=, id=, label=, ancestor=, exited=, before=, since=, volume=NAME or a place inside, network=
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// The latest one, whatever its state
@@ -37,7 +39,8 @@ pub struct List {
     last: Option<usize>,
 }
 
-const FILTERS: [&str; 8] = ["status", "name", "id", "label", "ancestor", "exited", "before", "since"];
+const FILTERS: [&str; 10] =
+    ["status", "name", "id", "label", "ancestor", "exited", "before", "since", "volume", "network"];
 
 const SHOWN: [Column; 7] = [
     ("ID", "CONTAINER ID"),
@@ -49,10 +52,11 @@ const SHOWN: [Column; 7] = [
     ("Names", "NAMES"),
 ];
 
-const ALL: [Column; 6] = [
+const ALL: [Column; 7] = [
     ("CreatedAt", "CREATED AT"),
     ("State", "STATE"),
     ("Labels", "LABELS"),
+    ("LocalVolumes", "LOCAL VOLUMES"),
     ("Mounts", "MOUNTS"),
     ("Networks", "NETWORKS"),
     ("Pid", "PID"),
@@ -111,10 +115,31 @@ fn keep(
                 "exited",
                 |code| matches!(&container.state, ContainerState::Exited(exit) if code.parse() == Ok(exit.code)),
             )
+            && filters.pass("volume", |wanted| container.mounts.iter().any(|mount| is_mounted(mount, wanted)))
+            && filters.pass("network", |wanted| is_in_network(container, wanted))
             && before.iter().all(|time| container.created < *time)
             && since.iter().all(|time| container.created > *time)
     };
     Ok(containers.iter().filter(|container| passes(container)).take(last.unwrap_or(usize::MAX)).cloned().collect())
+}
+
+/// A volume by its name, a folder of the machine, or whatever is mounted at a place inside.
+fn is_mounted(mount: &Mount, wanted: &str) -> bool {
+    let source = mount.volume_name().map(|name| name.as_str() == wanted);
+    let bind = mount.bind_path().map(|path| path == Path::new(wanted));
+    source.or(bind).unwrap_or(false) || mount.target == Path::new(wanted)
+}
+
+fn is_in_network(container: &ContainerSummary, wanted: &str) -> bool {
+    match &container.network {
+        NetworkMode::None => wanted == "none",
+        NetworkMode::Host => wanted == "host",
+        NetworkMode::Container(_) => false,
+        NetworkMode::Networks => container.networks.iter().any(|endpoint| {
+            endpoint.network_name.as_str() == wanted
+                || (wanted.len() >= 2 && endpoint.network.as_str().starts_with(wanted))
+        }),
+    }
 }
 
 fn is_ancestor(container: &ContainerSummary, image: &str) -> bool {
@@ -156,6 +181,7 @@ fn row(container: &ContainerSummary, truncation: Truncation, now: Timestamp) -> 
         ("CreatedAt", wording::moment(container.created)),
         ("State", container.state.word().to_owned()),
         ("Labels", labels.join(",")),
+        ("LocalVolumes", container.mounts.iter().filter(|mount| mount.volume_name().is_some()).count().to_string()),
         ("Mounts", mounts.join(",")),
         ("Networks", networks.join(",")),
         ("Pid", container.state.pid().map(|pid| pid.to_string()).unwrap_or_default()),
@@ -208,7 +234,13 @@ mod tests {
         };
         vec![
             container(3, "web", "debian:12", ContainerState::Running { pid: 9, started: at(1_700_000_040) }),
-            container(2, "db", "localhost:5000/pg:1", ContainerState::Exited(exit)),
+            ContainerSummary {
+                mounts: vec![
+                    Mount::volume(Some("data".parse().expect("name")), "/in"),
+                    Mount::bind("/srv", "/machine"),
+                ],
+                ..container(2, "db", "localhost:5000/pg:1", ContainerState::Exited(exit))
+            },
             container(1, "new", "host", ContainerState::Created),
         ]
     }
@@ -251,6 +283,12 @@ mod tests {
             (&["exited=0"], &[]),
             (&["before=web"], &["db", "new"]),
             (&["since=new"], &["web", "db"]),
+            (&["volume=data"], &["db"]),
+            (&["volume=/srv"], &["db"]),
+            (&["volume=/in"], &["db"]),
+            (&["volume=dat"], &[]),
+            (&["network=none"], &["web", "db", "new"]),
+            (&["network=host"], &[]),
         ] {
             assert_eq!(names_kept(filters, None), names, "{filters:?}");
         }

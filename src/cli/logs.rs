@@ -193,6 +193,7 @@ fn shown(event: &Event, format: Option<&Format>) -> Result<String, Failure> {
     let mut attributes = vec![format!("name={}", event.name)];
     attributes.extend(event.exit_code.map(|code| format!("exitCode={code}")));
     attributes.extend(event.detail.as_ref().map(|detail| format!("detail={detail}")));
+    attributes.extend(event.attributes.iter().map(|(key, value)| format!("{key}={value}")));
     match format {
         None => Ok(crate::model::printable_line(&format!(
             "{} {subject} {action} {} ({})",
@@ -203,7 +204,7 @@ fn shown(event: &Event, format: Option<&Format>) -> Result<String, Failure> {
         .into_owned()),
         Some(Format::Json) => serde_json::to_string(event).map_err(|error| Failure::new(error.to_string())),
         Some(Format::Template(template)) => {
-            let row = Row::new([
+            let mut row = Row::new([
                 ("Time", event.time.to_string()),
                 ("Type", subject),
                 ("Action", action.clone()),
@@ -213,6 +214,7 @@ fn shown(event: &Event, format: Option<&Format>) -> Result<String, Failure> {
                 ("ExitCode", event.exit_code.map(|code| code.to_string()).unwrap_or_default()),
                 ("Detail", event.detail.clone().unwrap_or_default()),
             ]);
+            row.fields.insert("Attributes".to_owned(), serde_json::json!(event.attributes));
             let fields = serde_json::Value::Object(row.fields);
             Ok(template.fill(Subject { fields: &fields, labels: None })?)
         }
@@ -234,6 +236,7 @@ mod tests {
             name: "web".to_owned(),
             exit_code: Some(3),
             detail: Some("\u{1b}[2J".to_owned()),
+            attributes: Default::default(),
         }
     }
 

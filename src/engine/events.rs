@@ -25,6 +25,7 @@ impl Inner {
             name: reference.to_owned(),
             exit_code: None,
             detail: None,
+            attributes: Default::default(),
         });
     }
 
@@ -37,6 +38,7 @@ impl Inner {
             name: network.name.to_string(),
             exit_code: None,
             detail,
+            attributes: Default::default(),
         });
     }
 
@@ -49,6 +51,7 @@ impl Inner {
             name: record.name.to_string(),
             exit_code: None,
             detail,
+            attributes: Default::default(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::place::Entry;
 use super::state::Life;
 use super::volumes::Anonymous;
 use super::{EngineError, Inner, Result};
-use crate::model::{ContainerRecord, ContainerState, EventAction, ExitReason, ExitStatus, Id, Timestamp};
+use crate::model::{ContainerRecord, ContainerState, Event, EventAction, ExitReason, ExitStatus, Id, Timestamp};
 use crate::monitor::State;
 use crate::runtime::{CgroupPlace, remove_tree};
 use crate::sys::file::Lock;
@@ -152,9 +152,12 @@ impl Inner {
     }
 
     fn tell_exit(&self, record: &ContainerRecord, code: u8, detail: &str) {
-        self.tell_event(crate::model::Event {
+        self.tell_event(Event {
             exit_code: Some(code),
             ..Self::container_event(EventAction::Die, record, Some(detail.to_owned()))
         });
+        for event in Event::of_mounts(EventAction::Unmount, &record.id, &record.config.mounts) {
+            self.tell_event(event);
+        }
     }
 }

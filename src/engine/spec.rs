@@ -69,6 +69,7 @@ impl Inner {
             limits: config.limits.clone(),
             restart: config.restart,
             wire: self.wire_plan(record)?,
+            volumes: config.mounts.iter().filter(|mount| mount.volume_name().is_some()).cloned().collect(),
             leave: Leaving::of(self, record)
                 .map(|plan| serde_json::to_value(plan).expect("plain paths and ids are JSON")),
         })

@@ -1,8 +1,10 @@
 //! What happened to containers, images, volumes and networks, in Docker's words.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{Id, Mount, Timestamp, VolumeName};
 
 /// What sort of object an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub enum EventAction {
     Prune,
     Connect,
     Disconnect,
+    Mount,
+    Unmount,
 }
 
 /// One line of the event file.
@@ -63,4 +67,39 @@ pub struct Event {
     /// More for people: the signal, the old name, the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Docker's other attributes of it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Event {
+    /// Of a volume.
+    pub fn of_volume(action: EventAction, name: &VolumeName) -> Self {
+        Self {
+            time: Timestamp::now(),
+            subject: EventSubject::Volume,
+            action,
+            id: name.to_string(),
+            name: name.to_string(),
+            exit_code: None,
+            detail: None,
+            attributes: BTreeMap::from([("driver".to_owned(), "local".to_owned())]),
+        }
+    }
+
+    /// A container begins to use its volumes, or has ended: one event for each of its mounts.
+    pub fn of_mounts(action: EventAction, container: &Id, mounts: &[Mount]) -> Vec<Self> {
+        let of = |mount: &Mount| {
+            let mut event = Self::of_volume(action, mount.volume_name()?);
+            event.attributes.insert("container".to_owned(), container.to_string());
+            if action == EventAction::Mount {
+                let written = (!mount.read_only).to_string();
+                event.attributes.insert("destination".to_owned(), mount.target.display().to_string());
+                event.attributes.insert("read/write".to_owned(), written);
+                event.attributes.insert("propagation".to_owned(), String::new());
+            }
+            Some(event)
+        };
+        mounts.iter().filter_map(of).collect()
+    }
 }

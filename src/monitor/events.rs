@@ -123,6 +123,7 @@ mod tests {
             name: "brave_hopper".to_owned(),
             exit_code: None,
             detail: Some("x".repeat(100)),
+            attributes: Default::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ContainerState, Id, Limits, Name, RestartPolicy, Signal, Size};
+use crate::model::{ContainerState, Id, Limits, Mount, Name, RestartPolicy, Signal, Size};
 use crate::runtime::{CgroupPlace, StartRequest};
 
 /// The lock that a monitor holds for life, in the container's run folder.
@@ -53,6 +53,9 @@ pub struct MonitorRequest {
     /// What [`Leave`](super::Leave) is called with before `auto_remove` is done; none where there is nothing to do.
     #[serde(default)]
     pub leave: Option<serde_json::Value>,
+    /// Mounts of volumes, whose `mount` and `unmount` are told.
+    #[serde(default)]
+    pub volumes: Vec<Mount>,
 }
 
 /// Where and how much of a container's output is kept.

@@ -111,3 +111,36 @@ fn mounts_of_a_stopped_container_are_changed_for_its_next_start() {
     refused(&["--mount-add", "other:/mnt/x"], &["box", "running", "teu stop"]);
     teu.ok(&["rm", "-f", "box"]);
 }
+
+/// Docker's events of volumes, and the filters that find who uses them.
+#[test]
+fn volumes_that_are_mounted_are_told_of_and_found() {
+    let teu = Teu::new();
+    let words = ["run", "--name", "user", "-v", "data:/mnt/d:ro", "-v", "/mnt/anon"];
+    teu.ok(&flags(&words, &["host", "true"]));
+    let id = teu.inspect("user")["Id"].as_str().expect("an id").to_owned();
+    let told = |filter: &str| {
+        let format = "{{.Action}} {{.Name}} {{json .Attributes}}";
+        teu.ok(&["events", "--until", "0s", "--filter", "type=volume", "--filter", filter, "--format", format])
+    };
+    let mounted = told("event=mount");
+    assert_eq!(mounted.lines().count(), 2, "{mounted}");
+    let line = mounted.lines().next().expect("a line").strip_prefix("mount data ").expect(&mounted);
+    let attributes: serde_json::Value = serde_json::from_str(line).expect(line);
+    let expected = serde_json::json!({
+        "container": id, "destination": "/mnt/d", "driver": "local", "propagation": "", "read/write": "false",
+    });
+    assert_eq!(attributes, expected);
+    assert_eq!(told("event=unmount").lines().count(), 2);
+    let order = teu.ok(&["events", "--until", "0s", "--format", "{{.Type}} {{.Action}}"]);
+    let at = |text: &str| order.lines().position(|line| line == text).unwrap_or_else(|| panic!("{text} in {order}"));
+    assert!(at("volume mount") < at("container start"), "{order}");
+    assert!(at("container die") < at("volume unmount"), "{order}");
+    let found = |filter: &str| teu.ok(&["ps", "-a", "--filter", filter, "--format", "{{.Names}} {{.LocalVolumes}}"]);
+    for filter in ["volume=data", "volume=/mnt/anon", "network=none"] {
+        assert_eq!(found(filter), "user 2", "{filter}");
+    }
+    assert_eq!(found("volume=dat"), "");
+    assert_eq!(teu.inspect("user")["Config"]["Volumes"], serde_json::json!({ "/mnt/anon": {} }));
+    teu.ok(&["rm", "-v", "user"]);
+}

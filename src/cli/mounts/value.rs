@@ -50,6 +50,14 @@ pub fn wished(config: &ContainerConfig) -> Map<String, Value> {
     host
 }
 
+/// `Config.Volumes`: the places of volumes that nobody named, the image's or those of `-v TARGET`.
+pub fn anonymous(config: &ContainerConfig) -> Value {
+    let is_anonymous = |mount: &&Mount| matches!(mount.source, MountSource::Volume { anonymous: true, .. });
+    let targets =
+        config.mounts.iter().filter(is_anonymous).map(|mount| (mount.target.display().to_string(), json!({})));
+    Value::Object(targets.collect())
+}
+
 /// The options of `-v` that say it; none where they cannot.
 fn short(mount: &Mount) -> Option<Vec<&'static str>> {
     let mut options = Vec::new();

@@ -39,6 +39,7 @@ impl Engine {
         self.0.sweep_volumes();
         let (hold, made) = self.0.shelf().ensure(wish)?;
         if made {
+            hold.persist()?;
             self.0.tell_volume(EventAction::Create, &hold.volume.name);
         }
         Ok(hold.volume.clone())
@@ -87,7 +88,7 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
-        self.0.tell_volumes_pruned();
+        self.0.tell_volumes_pruned(pruned.freed_bytes);
         Ok(pruned)
     }
 
@@ -196,18 +197,10 @@ impl Inner {
     }
 
     pub(super) fn tell_volume(&self, action: EventAction, name: &VolumeName) {
-        self.tell_event(Event {
-            time: Timestamp::now(),
-            subject: EventSubject::Volume,
-            action,
-            id: name.to_string(),
-            name: name.to_string(),
-            exit_code: None,
-            detail: None,
-        });
+        self.tell_event(Event::of_volume(action, name));
     }
 
-    fn tell_volumes_pruned(&self) {
+    fn tell_volumes_pruned(&self, freed_bytes: u64) {
         self.tell_event(Event {
             time: Timestamp::now(),
             subject: EventSubject::Volume,
@@ -216,6 +209,7 @@ impl Inner {
             name: String::new(),
             exit_code: None,
             detail: None,
+            attributes: [("reclaimed".to_owned(), freed_bytes.to_string())].into(),
         });
     }
 }

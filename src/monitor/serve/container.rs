@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::restart::Restarts;
-use crate::model::{ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Limits, Name, Signal, Timestamp};
+use crate::model::{
+    ContainerState, Event, EventAction, EventSubject, ExitStatus, Id, Limits, Mount, Name, Signal, Timestamp,
+};
 use crate::monitor::protocol::VERSION;
 use crate::monitor::request::{AGAIN, STATE};
 use crate::monitor::{Leave, MonitorRequest, State, Wire, append_event};
@@ -36,6 +38,8 @@ pub struct Container {
     pub oom_kills_told: u64,
     /// Its place in networks.
     pub wire: Option<Box<dyn Wire>>,
+    /// Those of volumes, which are told of.
+    pub volumes: Vec<Mount>,
     /// What goes before its folders do, with `--rm`.
     pub leave: Option<(Leave, serde_json::Value)>,
 }
@@ -63,6 +67,7 @@ impl Container {
             since: Instant::now(),
             oom_kills_told: 0,
             wire,
+            volumes: request.volumes,
             leave: None,
         }
     }
@@ -101,6 +106,9 @@ impl Container {
 
     /// Appends to the event file. A failure must not harm the container, and there is nobody to tell.
     pub fn event(&self, action: EventAction, exit_code: Option<u8>, detail: Option<String>) {
+        if action == EventAction::Start {
+            self.volume_events(EventAction::Mount);
+        }
         let event = Event {
             time: Timestamp::now(),
             subject: EventSubject::Container,
@@ -109,8 +117,18 @@ impl Container {
             name: self.name.to_string(),
             exit_code,
             detail,
+            attributes: Default::default(),
         };
         let _ = append_event(&self.events, &event);
+        if action == EventAction::Die {
+            self.volume_events(EventAction::Unmount);
+        }
+    }
+
+    fn volume_events(&self, action: EventAction) {
+        for event in Event::of_mounts(action, &self.id, &self.volumes) {
+            let _ = append_event(&self.events, &event);
+        }
     }
 
     /// Writes down what to start it with again: what its mounts show is looked up anew then.

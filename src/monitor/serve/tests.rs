@@ -105,6 +105,7 @@ impl Running {
             oom_kills_told: 0,
             wire: None,
             leave: None,
+            volumes: Vec::new(),
         };
         container.write_state(0).expect("state");
         let mut monitor = Monitor::new(Parts {
