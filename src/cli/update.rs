@@ -9,7 +9,7 @@ use super::lifecycle::each;
 use super::limits::{LimitFlags, restart_policy};
 use super::mounts;
 use super::networking::ports;
-use crate::engine::Engine;
+use crate::engine::{Alteration, Engine};
 use crate::model::{PortWish, RestartPolicy, UpdateRequest};
 
 /// Change limits, restart policy and ports of containers, and mounts of stopped ones.
@@ -37,26 +37,19 @@ pub struct Update {
 }
 
 pub fn update(engine: &Engine, wish: &Update) -> Outcome {
-    let request = UpdateRequest { limits: wish.limits.limits()?, restart: wish.restart };
     let ports = |texts: &[String]| -> Result<Vec<PortWish>, Failure> {
         Ok(texts.iter().map(|text| ports(text)).collect::<Result<Vec<_>, _>>()?.concat())
     };
-    let (add, remove) = (ports(&wish.publish_add)?, ports(&wish.publish_rm)?);
-    let publishes = !add.is_empty() || !remove.is_empty();
-    let further = mounts::added(&wish.mount_add)?;
-    let refits = !further.is_empty() || !wish.mount_rm.is_empty();
-    if request.is_empty() && !publishes && !refits {
+    let alteration = Alteration {
+        limits: UpdateRequest { limits: wish.limits.limits()?, restart: wish.restart },
+        publish: ports(&wish.publish_add)?,
+        withdraw: ports(&wish.publish_rm)?,
+        mount: mounts::added(&wish.mount_add)?,
+        unmount: wish.mount_rm.clone(),
+    };
+    if alteration.is_empty() {
         return Err(Failure::usage("nothing to update: give at least one flag")
             .with_hint("such as `teu update --memory 512m NAME`; see `teu update --help`"));
     }
-    each(&wish.containers, |target| {
-        if publishes {
-            engine.publish(target, &add, &remove)?;
-        }
-        if refits {
-            engine.change_mounts(target, &further, &wish.mount_rm)?;
-        }
-        // With nothing else to change, ports and mounts were all.
-        if request.is_empty() && (publishes || refits) { Ok(()) } else { Ok(engine.update(target, &request)?) }
-    })
+    each(&wish.containers, |target| Ok(engine.alter(target, &alteration).map(drop)?))
 }

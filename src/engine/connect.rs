@@ -1,19 +1,18 @@
-//! `network connect`, `network disconnect`, and published ports that come and go: of containers that run or not.
+//! `network connect`, `network disconnect`, and what is decided of published ports that come and go: of containers that run or not.
 
 use std::net::IpAddr;
 
-use super::state::Life;
 use super::wires::Change;
 use super::{Connected, Engine, EngineError, Inner, Result};
 use crate::model::{
     ContainerConfig, ContainerRecord, CreateRequest, DEFAULT_NETWORK, EndpointWish, EventAction, Network,
-    NetworkDriver, NetworkMode, PortWish, PublishedPort,
+    NetworkDriver, NetworkMode, PortWish,
 };
 use crate::monitor::MonitorError;
 use crate::network::{self, NetworkError};
 
 /// What is to become of a container: its record then, and what its monitor is to do where it runs.
-type Decision = (ContainerRecord, Change);
+pub(super) type Decision = (ContainerRecord, Change);
 
 impl Engine {
     /// Puts a container into a network: at once where it runs, and for each later start. `wish.network` is not looked at.
@@ -68,54 +67,18 @@ impl Engine {
         }
         Ok(())
     }
-
-    /// Publishes further ports of a container and withdraws others: at once where it runs, and for each later start. What is
-    /// to be withdrawn may leave out address and port of the machine. Returns what is published then, if it runs.
-    pub fn publish(&self, container: &str, add: &[PortWish], remove: &[PortWish]) -> Result<Vec<PublishedPort>> {
-        let usual_host = self.0.publish_address;
-        let decide = |old: &ContainerRecord, runs: bool| {
-            check_mode(old, true)?;
-            let live = if runs { self.0.connected(&old.id)?.ports } else { Vec::new() };
-            let ports = &old.config.ports;
-            let mut gone = Vec::new();
-            for wish in remove {
-                let there = (0..ports.len()).filter(|index| !gone.contains(index));
-                let fits = |index: &usize| {
-                    let (is, live) = (&ports[*index], live.get(*index));
-                    let host_port = live.map(|port| port.host_port).or(is.host_port);
-                    let host = is.host.unwrap_or(usual_host);
-                    (is.protocol, is.container_port) == (wish.protocol, wish.container_port)
-                        && wish.host.is_none_or(|wanted| wanted == host)
-                        && (wish.host_port.is_none() || wish.host_port == host_port)
-                };
-                let found: Vec<usize> = there.filter(fits).collect();
-                if found.is_empty() {
-                    return Err(EngineError::NotPublished { container: old.name.clone(), port: shown(wish) });
-                }
-                gone.extend(found);
-            }
-            let stays = (0..ports.len()).filter(|index| !gone.contains(index)).map(|index| ports[index].clone());
-            let mut new = old.clone();
-            new.config.ports = stays.collect();
-            for wish in add {
-                let key = |it: &PortWish| (it.protocol, it.host.unwrap_or(usual_host), it.host_port);
-                let same = new.config.ports.iter().find(|other| key(other) == key(wish));
-                if let Some(same) = same.filter(|_| wish.host_port.is_some()) {
-                    return Err(EngineError::Published { container: old.name.clone(), port: shown(same) });
-                }
-                new.config.ports.push(wish.clone());
-            }
-            self.0.check_ways_in(&old.config, add)?;
-            let remove = gone.into_iter().map(|index| (index, ports[index].clone())).collect();
-            Ok((new, Change::Ports { add: add.to_vec(), remove }))
-        };
-        Ok(self.0.rewire(container, &decide, Force::No)?.ports)
-    }
 }
 
 /// Whether a container's record changes even if its monitor does not.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Force {
+pub(super) enum Force {
+    No,
+    Yes,
+}
+
+/// Whether there is a monitor to ask what is so.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
     No,
     Yes,
 }
@@ -128,34 +91,69 @@ impl Inner {
         decide: &dyn Fn(&ContainerRecord, bool) -> Result<Decision>,
         force: Force,
     ) -> Result<Connected> {
-        let record = self.find(target)?;
-        let gone = || EngineError::NoSuchContainer { target: target.to_owned() };
-        loop {
-            let lock = self.lock_container(&record.id)?.ok_or_else(gone)?;
-            let old = self.record(&record.id)?.ok_or_else(gone)?;
-            match self.life(&record.id)? {
-                Life::Up(_) if self.settled(&record.id)?.is_none() => {
-                    return self.rewire_running(&old, decide(&old, true)?, force);
-                }
-                Life::Up(_) | Life::Starting => {
-                    drop(lock);
-                    self.await_settled(&record)?;
-                }
-                Life::Dead => {
-                    self.settle(&record)?;
-                }
-                Life::Down => {
-                    let (new, _) = decide(&old, false)?;
-                    self.write_record(&new)?;
-                    self.tell(EventAction::Update, &new, None);
-                    return Ok(Connected::default());
-                }
+        self.settled_and_locked(target, &|old, runs| {
+            let (new, change) = decide(old, runs)?;
+            if runs {
+                return self.rewire_running(old, (new, change), force);
             }
+            self.write_record(&new)?;
+            self.tell(EventAction::Update, &new, None);
+            Ok(Connected::default())
+        })
+    }
+
+    /// The record with further ports and without others, and what the monitor is to do for that.
+    pub(super) fn republished(
+        &self,
+        old: &ContainerRecord,
+        runs: Runs,
+        add: &[PortWish],
+        remove: &[PortWish],
+    ) -> Result<Decision> {
+        let usual_host = self.publish_address;
+        check_mode(old, true)?;
+        let live = if runs == Runs::Yes { self.connected(&old.id)?.ports } else { Vec::new() };
+        let ports = &old.config.ports;
+        let mut gone = Vec::new();
+        for wish in remove {
+            let there = (0..ports.len()).filter(|index| !gone.contains(index));
+            let fits = |index: &usize| {
+                let (is, live) = (&ports[*index], live.get(*index));
+                let host_port = live.map(|port| port.host_port).or(is.host_port);
+                let host = is.host.unwrap_or(usual_host);
+                (is.protocol, is.container_port) == (wish.protocol, wish.container_port)
+                    && wish.host.is_none_or(|wanted| wanted == host)
+                    && (wish.host_port.is_none() || wish.host_port == host_port)
+            };
+            let found: Vec<usize> = there.filter(fits).collect();
+            if found.is_empty() {
+                return Err(EngineError::NotPublished { container: old.name.clone(), port: shown(wish) });
+            }
+            gone.extend(found);
         }
+        let stays = (0..ports.len()).filter(|index| !gone.contains(index)).map(|index| ports[index].clone());
+        let mut new = old.clone();
+        new.config.ports = stays.collect();
+        for wish in add {
+            let key = |it: &PortWish| (it.protocol, it.host.unwrap_or(usual_host), it.host_port);
+            let same = new.config.ports.iter().find(|other| key(other) == key(wish));
+            if let Some(same) = same.filter(|_| wish.host_port.is_some()) {
+                return Err(EngineError::Published { container: old.name.clone(), port: shown(same) });
+            }
+            new.config.ports.push(wish.clone());
+        }
+        self.check_ways_in(&old.config, add)?;
+        let remove = gone.into_iter().map(|index| (index, ports[index].clone())).collect();
+        Ok((new, Change::Ports { add: add.to_vec(), remove }))
     }
 
     /// The record first: what is recorded and not done is done at the next start, and what is done and not recorded would be lost.
-    fn rewire_running(&self, old: &ContainerRecord, (new, change): Decision, force: Force) -> Result<Connected> {
+    pub(super) fn rewire_running(
+        &self,
+        old: &ContainerRecord,
+        (new, change): Decision,
+        force: Force,
+    ) -> Result<Connected> {
         self.write_record(&new)?;
         let change = serde_json::to_value(change).expect("plain values");
         let done = match self.client(&new).and_then(|mut client| Ok(client.rewire(change)?)) {

@@ -92,6 +92,7 @@ pub use start::Started;
 pub use stats::StatsSampler;
 pub use top::Process;
 pub use tree::{Browser, visit_verb};
+pub use update::Alteration;
 pub use watch::{Changes, Watch};
 pub use wires::{Connected, monitor_verb};
 

@@ -1,9 +1,39 @@
-//! `update`: other limits, another restart policy, for a container that runs or not.
+//! `update`: other limits, another restart policy, other ports, for a container that runs or not; other mounts for one that does
+//! not.
 
+use std::path::PathBuf;
+
+use super::connect::{Force, Runs};
 use super::state::Life;
 use super::{Engine, EngineError, Inner, Result, limits};
-use crate::model::{ContainerRecord, EventAction, RestartPolicy, UpdateRequest};
+use crate::model::{ContainerRecord, EventAction, Mount, PortWish, PublishedPort, RestartPolicy, UpdateRequest};
 use crate::monitor::MonitorError;
+
+/// Everything that may be different of a container: all of it is done, or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Alteration {
+    pub limits: UpdateRequest,
+    /// Ports to publish further, and those to publish no longer, which may leave out address and port of the machine.
+    pub publish: Vec<PortWish>,
+    pub withdraw: Vec<PortWish>,
+    /// Mounts to add, and paths to take mounts away from.
+    pub mount: Vec<Mount>,
+    pub unmount: Vec<PathBuf>,
+}
+
+impl Alteration {
+    pub fn is_empty(&self) -> bool {
+        self.limits.is_empty() && !self.republishes() && !self.refits()
+    }
+
+    fn republishes(&self) -> bool {
+        !self.publish.is_empty() || !self.withdraw.is_empty()
+    }
+
+    fn refits(&self) -> bool {
+        !self.mount.is_empty() || !self.unmount.is_empty()
+    }
+}
 
 impl Engine {
     /// Changes what `wish` names and leaves the rest; a zero takes a limit away.
@@ -11,36 +41,44 @@ impl Engine {
     /// Of a running container the kernel's limits change at once, all of them or, when it refuses one, none. The record keeps
     /// them for later starts.
     pub fn update(&self, target: &str, wish: &UpdateRequest) -> Result<()> {
-        let engine = &self.0;
-        let record = engine.find(target)?;
-        let gone = || EngineError::NoSuchContainer { target: target.to_owned() };
-        loop {
-            let lock = engine.lock_container(&record.id)?.ok_or_else(gone)?;
-            let old = engine.record(&record.id)?.ok_or_else(gone)?;
-            let new = changed(&old, wish)?;
-            match engine.life(&record.id)? {
-                Life::Up(_) if engine.settled(&record.id)?.is_none() => return engine.update_running(&old, &new),
-                Life::Up(_) | Life::Starting => {
-                    drop(lock);
-                    engine.await_settled(&record)?;
-                }
-                Life::Dead => {
-                    engine.settle(&record)?;
-                }
-                Life::Down => {
-                    engine.write_record(&new)?;
-                    engine.tell(EventAction::Update, &new, None);
-                    return Ok(());
-                }
-            }
+        self.alter(target, &Alteration { limits: wish.clone(), ..Alteration::default() }).map(drop)
+    }
+
+    /// Publishes further ports of a container and withdraws others: at once where it runs, and for each later start. Returns
+    /// what is published then, if it runs.
+    pub fn publish(&self, target: &str, add: &[PortWish], remove: &[PortWish]) -> Result<Vec<PublishedPort>> {
+        let (publish, withdraw) = (add.to_vec(), remove.to_vec());
+        self.alter(target, &Alteration { publish, withdraw, ..Alteration::default() })
+    }
+
+    /// Takes away what is mounted at the paths of `remove` and gives the container the mounts of `add`.
+    ///
+    /// What a container sees is settled when it starts, so it must not run. Volumes stay, anonymous ones too: nobody uses them then.
+    pub fn change_mounts(&self, target: &str, add: &[Mount], remove: &[PathBuf]) -> Result<()> {
+        let (mount, unmount) = (add.to_vec(), remove.to_vec());
+        self.alter(target, &Alteration { mount, unmount, ..Alteration::default() }).map(drop)
+    }
+
+    /// Limits, restart policy, ports and mounts of a container in one step, at once where it runs and for each later start: what
+    /// is refused leaves everything as it was. Returns the ports that are published then, if it runs.
+    pub fn alter(&self, target: &str, wish: &Alteration) -> Result<Vec<PublishedPort>> {
+        if wish.is_empty() {
+            return Err(EngineError::Invalid {
+                what: "nothing to update: name a limit or a restart policy".to_owned(),
+            });
         }
+        let engine = &self.0;
+        engine.settled_and_locked(target, &|old, runs| match runs {
+            true => engine.alter_running(old, wish),
+            false => engine.alter_stopped(old, wish).map(|()| Vec::new()),
+        })
     }
 }
 
 /// The record with the wish in it, or what is wrong with that.
 fn changed(old: &ContainerRecord, wish: &UpdateRequest) -> Result<ContainerRecord> {
     if wish.is_empty() {
-        return Err(EngineError::Invalid { what: "nothing to update: name a limit or a restart policy".to_owned() });
+        return Ok(old.clone());
     }
     let mut new = old.clone();
     new.config.limits = limits::changed(&old.config.limits, &wish.limits, super::create::cpus())?;
@@ -52,6 +90,65 @@ fn changed(old: &ContainerRecord, wish: &UpdateRequest) -> Result<ContainerRecor
 }
 
 impl Inner {
+    /// Does something under a container's lock once it runs, or does not: given its record and which of both.
+    pub(super) fn settled_and_locked<T>(
+        &self,
+        target: &str,
+        act: &dyn Fn(&ContainerRecord, bool) -> Result<T>,
+    ) -> Result<T> {
+        let record = self.find(target)?;
+        let gone = || EngineError::NoSuchContainer { target: target.to_owned() };
+        loop {
+            let lock = self.lock_container(&record.id)?.ok_or_else(gone)?;
+            let now = self.record(&record.id)?.ok_or_else(gone)?;
+            match self.life(&record.id)? {
+                Life::Up(_) if self.settled(&record.id)?.is_none() => return act(&now, true),
+                Life::Up(_) | Life::Starting => {
+                    drop(lock);
+                    self.await_settled(&record)?;
+                }
+                Life::Dead => {
+                    self.settle(&record)?;
+                }
+                Life::Down => return act(&now, false),
+            }
+        }
+    }
+
+    /// Whatever can be seen to be wrong is refused first; ports come last, since they alone cannot be had back for certain.
+    fn alter_running(&self, old: &ContainerRecord, wish: &Alteration) -> Result<Vec<PublishedPort>> {
+        if wish.refits() {
+            return Err(EngineError::MountsSettled { name: old.name.clone() });
+        }
+        let new = changed(old, &wish.limits)?;
+        if !wish.republishes() {
+            self.update_running(old, &new)?;
+            return Ok(self.connected(&old.id)?.ports);
+        }
+        let decision = self.republished(&new, Runs::Yes, &wish.publish, &wish.withdraw)?;
+        if wish.limits.is_empty() {
+            return Ok(self.rewire_running(old, decision, Force::No)?.ports);
+        }
+        self.change_running(&new)?;
+        let done = self.rewire_running(old, decision, Force::No);
+        // The first failure is the one to report.
+        Ok(done.inspect_err(|_| drop(self.change_running(old)))?.ports)
+    }
+
+    /// Mounts come last: volumes may be made for them.
+    fn alter_stopped(&self, old: &ContainerRecord, wish: &Alteration) -> Result<()> {
+        let mut new = changed(old, &wish.limits)?;
+        if wish.republishes() {
+            (new, _) = self.republished(&new, Runs::No, &wish.publish, &wish.withdraw)?;
+        }
+        match wish.refits() {
+            true => self.refit(&mut new, &wish.mount, &wish.unmount)?,
+            false => self.write_record(&new)?,
+        }
+        self.tell(EventAction::Update, &new, None);
+        Ok(())
+    }
+
     fn update_running(&self, old: &ContainerRecord, new: &ContainerRecord) -> Result<()> {
         self.change_running(new)?;
         if let Err(error) = self.write_record(new) {

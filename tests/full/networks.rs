@@ -1,5 +1,6 @@
 //! Bridges, links and the firewall in network namespaces of the test's own, looked at with `ip` and `nft`.
 
+mod altering;
 mod containers;
 mod drivers;
 mod faults;

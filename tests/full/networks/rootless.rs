@@ -213,6 +213,10 @@ fn ports_change_while_the_container_runs() {
     assert_eq!(curl(&lab.machine, "127.0.0.1:8080"), None);
     let other = lab.machine.within(|| TcpListener::bind("127.0.0.1:8085").expect("bind"));
     lab.fails(&["update", "--publish-add", "8085:80", "web"], &["127.0.0.1:8085"]);
+    let policy = || lab.ok(&["inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", "web"]);
+    let before = (policy(), lab.ok(&["port", "web"]));
+    lab.fails(&["update", "--restart", "always", "--publish-add", "8085:80", "web"], &["127.0.0.1:8085"]);
+    assert_eq!((policy(), lab.ok(&["port", "web"])), before, "all or nothing");
     drop(other);
     wait_for("an answer still", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8082"));
     lab.ok(&["restart", "-t", "0", "web"]);
