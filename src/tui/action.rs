@@ -14,7 +14,7 @@ use super::network_deed::NetworkTold;
 use super::screens::layers::tree::Tree;
 use super::shell::PaneId;
 use super::theme::Theme;
-use super::transfer::{Progress, TransferId};
+use super::transfer::{Progress, TransferId, Wish};
 use super::volume_deed::VolumeTold;
 
 /// One thing that happened.
@@ -170,6 +170,11 @@ pub enum Told {
     },
     DetailsEnd {
         request: u64,
+        result: Result<(), Problem>,
+    },
+    /// The files that a form names have been looked at.
+    FilesLookedAt {
+        wish: Box<Wish>,
         result: Result<(), Problem>,
     },
     Transfer {

@@ -142,6 +142,8 @@ pub enum Effect {
     },
     CancelDetails,
     /// Move an image; what comes of it is told under this number.
+    /// Whether the files of this machine that a transfer names are as they have to be.
+    LookAtFiles(Box<Wish>),
     Transfer {
         id: TransferId,
         wish: Wish,

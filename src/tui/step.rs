@@ -38,7 +38,7 @@ pub enum Page {
 }
 
 /// One consequence.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Step {
     Do(Effect),
     Show(Page),
@@ -50,6 +50,8 @@ pub enum Step {
     Back,
     Open(Box<Dialog>),
     CloseDialog,
+    /// What the form in front asked for is begun: it waits for what comes of it.
+    FormSent,
     Toast(Toast),
     /// As if its key had been pressed.
     Command(Command),

@@ -123,19 +123,19 @@ pub fn told(app: &mut App, told: Told) -> Vec<Step> {
             }
         }
         Told::WouldPrune { wish, result } => {
-            for dialog in &mut app.dialogs {
-                if let super::dialogs::Dialog::Form(form) = dialog {
-                    super::dialogs::prune::told(form, &wish, &result);
-                }
+            if let Some(super::dialogs::Dialog::Form(form)) = app.dialogs.last_mut() {
+                return super::dialogs::prune::told(form, &wish, &result);
             }
         }
         Told::Pruned(result) => {
-            let text = |pruned: Pruned| {
-                let freed = super::figures::bytes_long(pruned.freed_bytes);
-                Toast::good(format!("removed {}: {freed} freed", super::dialogs::prune::parts(&pruned)))
-            };
-            let toast = result.map_or_else(Toast::from, text);
-            return vec![Step::Toast(toast), Step::Do(Effect::ListImages), Step::Do(Effect::ListContainers)];
+            let mut steps = form_done(app, result.map(freed));
+            steps.extend([Effect::ListImages, Effect::ListContainers].map(Step::Do));
+            return steps;
+        }
+        Told::FilesLookedAt { wish, result } => {
+            if let Some(super::dialogs::Dialog::Form(form)) = app.dialogs.last_mut() {
+                return form.looked(&wish, &result);
+            }
         }
         Told::PathCompleted { typed, path, names } => {
             if let Some(super::dialogs::Dialog::Form(form)) = app.dialogs.last_mut() {
@@ -230,24 +230,37 @@ fn volume_told(app: &mut App, told: VolumeTold) -> Vec<Step> {
         VolumeTold::Volumes(Err(problem)) => vec![Step::Toast(problem.into())],
         VolumeTold::Done(result) => {
             app.volumes.list.clear_marks();
-            vec![Step::Toast(result.map_or_else(Toast::from, Toast::good)), again()]
+            form_done(app, result).into_iter().chain([again()]).collect()
         }
         VolumeTold::Refitted(result) => network::done(app, result).into_iter().chain([again()]).collect(),
-        VolumeTold::WouldPrune { wish, result } => {
-            for dialog in &mut app.dialogs {
-                if let super::dialogs::Dialog::Form(form) = dialog {
-                    super::dialogs::volumes::told(form, wish, &result);
-                }
-            }
+        VolumeTold::WouldPrune { wish, result } => match app.dialogs.last_mut() {
+            Some(super::dialogs::Dialog::Form(form)) => super::dialogs::volumes::told(form, wish, &result),
+            _ => Vec::new(),
+        },
+        VolumeTold::Pruned(result) => form_done(app, result.map(freed)).into_iter().chain([again()]).collect(),
+    }
+}
+
+/// What a prune has removed.
+fn freed(pruned: Pruned) -> String {
+    let freed = super::figures::bytes_long(pruned.freed_bytes);
+    format!("removed {}: {freed} freed", super::dialogs::prune::parts(&pruned))
+}
+
+/// The form that waits for it closes, or stays with the reason; without one a message tells it.
+fn form_done(app: &mut App, result: Result<String, super::action::Problem>) -> Vec<Step> {
+    let waiting = app.dialogs.last_mut().and_then(|dialog| match dialog {
+        super::dialogs::Dialog::Form(form) if form.is_sent() => Some(form),
+        _ => None,
+    });
+    match (result, waiting) {
+        (Ok(text), Some(_)) => vec![Step::CloseDialog, Step::Toast(Toast::good(text))],
+        (Ok(text), None) => vec![Step::Toast(Toast::good(text))],
+        (Err(problem), Some(form)) => {
+            form.refused(&problem);
             Vec::new()
         }
-        VolumeTold::Pruned(result) => {
-            let text = |pruned: Pruned| {
-                let freed = super::figures::bytes_long(pruned.freed_bytes);
-                Toast::good(format!("removed {}: {freed} freed", super::dialogs::prune::parts(&pruned)))
-            };
-            vec![Step::Toast(result.map_or_else(Toast::from, text)), again()]
-        }
+        (Err(problem), None) => vec![Step::Toast(problem.into())],
     }
 }
 

@@ -103,6 +103,11 @@ fn follow(app: &mut App, steps: Vec<Step>, effects: &mut Vec<Effect>) {
             Step::CloseDialog => {
                 app.dialogs.pop();
             }
+            Step::FormSent => {
+                if let Some(Dialog::Form(form)) = app.dialogs.last_mut() {
+                    form.send();
+                }
+            }
             Step::Toast(toast) => app.toasts.add(toast, app.data.now()),
             Step::Command(command) => {
                 let more = on_command(app, command);

@@ -80,7 +80,7 @@ fn image_is_tagged_saved_removed_and_loaded_again() {
 }
 
 #[test]
-fn save_over_a_file_that_is_there_is_refused_and_stays_among_the_transfers() {
+fn save_over_a_file_that_is_there_is_refused_in_the_form_and_a_failed_load_stays_among_the_transfers() {
     let teu = Teu::new();
     let pty = on_tiny(&teu);
     let file = teu.work().join("taken.tar");
@@ -88,13 +88,20 @@ fn save_over_a_file_that_is_there_is_refused_and_stays_among_the_transfers() {
     pty.send("s");
     pty.wait_for("Save ");
     pty.send(&format!("\u{15}{}\r", file.display()));
-    pty.wait_for("r tries again");
+    pty.wait_for("is there already");
     assert_eq!(std::fs::read(&file).expect("read"), b"precious");
-    std::fs::remove_file(&file).expect("remove");
+    let other = teu.work().join("free.tar");
+    pty.send(&format!("\u{15}{}\r", other.display()));
+    pty.wait_for("saved ");
+    assert!(other.metadata().is_ok_and(|metadata| metadata.len() > 8), "no file{pty}");
+    pty.send("2L");
+    pty.wait_for("Load images");
+    pty.send(&format!("{}\r", file.display()));
+    pty.wait_for("r tries again");
+    std::fs::rename(&other, &file).expect("rename");
     pty.send(key::ESCAPE);
     pty.send("r");
-    pty.wait_for("saved ");
-    assert!(file.metadata().is_ok_and(|metadata| metadata.len() > 8), "no file{pty}");
+    pty.wait_for("loaded ");
 }
 
 #[test]

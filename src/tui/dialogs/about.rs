@@ -180,7 +180,7 @@ impl About {
 
     /// Whether the form stays until what it asks for is done, so that what is refused can be mended in it.
     pub fn waits(&self) -> bool {
-        matches!(self, Self::Network(about) if *about != NetworkForm::Prune) || matches!(self, Self::Mounts { .. })
+        matches!(self, Self::Network(_) | Self::Volume(VolumeForm::Create) | Self::Mounts { .. })
     }
 }
 

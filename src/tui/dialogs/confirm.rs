@@ -32,11 +32,21 @@ pub struct Confirm {
     /// 0 is the button that leaves all as it is.
     focus: usize,
     grave: bool,
+    /// It lies over the form that asks it.
+    of_form: bool,
 }
 
 impl Confirm {
     fn new(title: impl Into<String>, text: impl Into<String>, answers: Vec<Answer>) -> Self {
-        Self { title: title.into(), text: text.into(), note: String::new(), answers, focus: 0, grave: false }
+        Self {
+            title: title.into(),
+            text: text.into(),
+            note: String::new(),
+            answers,
+            focus: 0,
+            grave: false,
+            of_form: false,
+        }
     }
 
     /// A question whose answer loses something for ever: Enter alone cancels.
@@ -56,6 +66,12 @@ impl Confirm {
     /// A question that has to be answered by choosing.
     pub fn choice(title: impl Into<String>, text: impl Into<String>, answers: Vec<Answer>) -> Self {
         Self::new(title, text, answers)
+    }
+
+    /// Asked by the form below, which waits for what comes of the answer.
+    pub fn of_form(mut self) -> Self {
+        self.of_form = true;
+        self
     }
 
     /// What removing images frees has been found out.
@@ -95,6 +111,9 @@ impl Confirm {
 
     pub fn click(&mut self, button: usize) -> Vec<Step> {
         match button.checked_sub(1).and_then(|answer| self.answers.get(answer)) {
+            Some(answer) if self.of_form => {
+                vec![Step::CloseDialog, Step::FormSent, Step::Do(answer.effect.clone())]
+            }
             Some(answer) => vec![Step::CloseDialog, Step::Do(answer.effect.clone())],
             None => vec![Step::CloseDialog],
         }

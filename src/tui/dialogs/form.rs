@@ -5,7 +5,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::About;
-use crate::tui::action::Problem;
+use super::form_sent::Preview;
 use crate::tui::effect::Effect;
 use crate::tui::field::Field;
 use crate::tui::step::Step;
@@ -83,6 +83,10 @@ pub struct Form {
     pub(super) is_sent: bool,
     /// Why what was sent off was refused.
     pub(super) refusal: Vec<(String, Role)>,
+    /// What happens when the files that it names have been looked at.
+    pub(super) held: Vec<Step>,
+    /// What is known of what it would remove.
+    pub(super) preview: Preview,
 }
 
 impl Form {
@@ -98,6 +102,8 @@ impl Form {
             notes: Vec::new(),
             is_sent: false,
             refusal: Vec::new(),
+            held: Vec::new(),
+            preview: Preview::None,
         }
     }
 
@@ -136,6 +142,7 @@ impl Form {
 
     /// What is wrong with the row that is typed in is said at once; with others only after Enter.
     fn typed(&mut self) {
+        self.looks_again();
         self.names.clear();
         self.refusal.clear();
         let focus = self.focus;
@@ -153,18 +160,12 @@ impl Form {
         }
     }
 
-    fn apply(&mut self) -> Vec<Step> {
+    pub(super) fn apply(&mut self) -> Vec<Step> {
         if self.is_sent {
             return Vec::new();
         }
         match self.about.apply(self) {
-            Ok(steps) if self.about.waits() => {
-                self.is_sent = true;
-                self.problems.clear();
-                self.refusal.clear();
-                steps
-            }
-            Ok(steps) => std::iter::once(Step::CloseDialog).chain(steps).collect(),
+            Ok(steps) => self.go_ahead(steps),
             Err(problems) => {
                 if let Some((first, _)) = problems.first() {
                     self.focus = *first;
@@ -173,18 +174,6 @@ impl Form {
                 Vec::new()
             }
         }
-    }
-
-    /// What it was sent off for was refused: it stays, with the reason.
-    pub fn refused(&mut self, problem: &Problem) {
-        self.is_sent = false;
-        self.refusal = vec![(problem.message.clone(), Role::Error)];
-        self.refusal.extend(problem.hint.iter().map(|hint| (hint.clone(), Role::Text)));
-    }
-
-    /// Whether what comes of it is waited for.
-    pub fn is_sent(&self) -> bool {
-        self.is_sent
     }
 
     fn go(&mut self, rows: usize) {
@@ -209,6 +198,7 @@ impl Form {
         }
         self.problems.clear();
         self.refusal.clear();
+        self.looks_again();
         self.note();
         self.about.changed(self)
     }

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::form::{Form, Input};
+use super::form_sent::Preview;
 use super::{buttons, window};
 use crate::tui::canvas::{Canvas, Target};
 use crate::tui::theme::Role;
@@ -20,7 +21,7 @@ const LEAST_ROWS: u16 = 3;
 impl Form {
     fn has_notes(&self) -> bool {
         let path = self.rows.iter().any(|row| matches!(row.input, Input::Path(_)));
-        path || !self.notes.is_empty() || self.about.waits()
+        path || !self.notes.is_empty() || self.about.waits() || self.preview != Preview::None
     }
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
@@ -37,7 +38,7 @@ impl Form {
         }
         canvas.scrollbar(Rect { width: list.width + 1, ..list }, first, usize::from(shown), self.rows.len());
         let here = self.problems.iter().find(|(row, _)| *row == self.focus);
-        let (text, role) = match here.or(self.problems.first()) {
+        let (text, role) = match here.or(self.problems.first()).filter(|(_, text)| !text.is_empty()) {
             Some((_, text)) => (text.as_str(), Role::Error),
             None => (self.rows[self.focus].help, Role::Dim),
         };
@@ -53,6 +54,9 @@ impl Form {
             canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), line, *role);
         }
         let place = Rect { y: buttons_y, height: 1, ..inner };
+        if self.preview == Preview::Nothing {
+            return buttons(canvas, place, &["Close (esc)"], None);
+        }
         buttons(canvas, place, &["Cancel (esc)", &format!("{} (enter)", self.verb)], Some(1));
     }
 

@@ -5,6 +5,7 @@ mod confirm;
 pub mod files;
 mod form;
 mod form_draw;
+mod form_sent;
 mod help;
 mod limits_form;
 mod limits_wish;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use super::Dialog;
 use super::confirm::Confirm;
 use super::form::{Form, Row, Wrong};
+use super::form_sent::{Preview, failed};
 use crate::engine::{NetworkInspect, NetworkWish};
 use crate::model::{EndpointWish, Id, Name, NetworkDriver, PortWish, parse_mac, parse_ports};
 use crate::tui::action::Problem;
@@ -150,10 +151,8 @@ pub fn publish(container: (Id, Name)) -> Form {
 /// Removes networks that no container is made for, after what goes was seen.
 pub fn prune() -> Form {
     let rows = vec![Row::text("Label", "", "any", "only networks with this label, as key or key=value")];
-    let mut form =
-        Form::new(About::Network(NetworkForm::Prune), "Prune networks that no container is made for", "Remove", rows);
-    form.notes.push(("looking what is unused …".to_owned(), Role::Dim));
-    form
+    Form::new(About::Network(NetworkForm::Prune), "Prune networks that no container is made for", "Remove", rows)
+        .looking()
 }
 
 impl NetworkForm {
@@ -178,7 +177,7 @@ impl NetworkForm {
             Self::Prune => {
                 let notes = form.notes.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>().join(" ");
                 let effect = Effect::Network(NetworkDeed::Prune(label(form)));
-                let question = Confirm::grave("Remove unused networks?", notes, "Remove", effect);
+                let question = Confirm::grave("Remove unused networks?", notes, "Remove", effect).of_form();
                 return Ok(vec![Step::Open(Box::new(Dialog::Confirm(question)))]);
             }
         };
@@ -327,23 +326,34 @@ pub fn preview(form: &Form) -> Vec<Step> {
 }
 
 /// What a prune would take has been found out.
-pub fn told(form: &mut Form, asked: &Option<(String, Option<String>)>, result: &Result<Vec<Name>, Problem>) {
+pub fn told(
+    form: &mut Form,
+    asked: &Option<(String, Option<String>)>,
+    result: &Result<Vec<Name>, Problem>,
+) -> Vec<Step> {
     if form.about != About::Network(NetworkForm::Prune) || label(form) != *asked {
-        return;
+        return Vec::new();
     }
     let lines = |text: &str, role| wrap(text, NOTE).into_iter().map(move |line| (line, role));
-    form.notes = match result {
-        Err(problem) => lines(&problem.message, Role::Error).collect(),
-        Ok(names) if names.is_empty() => vec![("No network of that sort is unused.".to_owned(), Role::Text)],
+    match result {
+        Err(problem) => form.previewed(Preview::Failed, failed(problem)),
+        Ok(names) if names.is_empty() => {
+            let text = match asked {
+                None => "Every network is the default one, or a container is made for it.",
+                Some(_) => "No network with that label is unused.",
+            };
+            form.previewed(Preview::Nothing, vec![(text.to_owned(), Role::Text)])
+        }
         Ok(names) => {
             let title = match names.len() {
                 1 => "One network goes:".to_owned(),
                 count => format!("{count} networks go:"),
             };
             let names = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            std::iter::once((title, Role::Accent)).chain(lines(&names, Role::Text).take(3)).collect()
+            let notes = std::iter::once((title, Role::Accent)).chain(lines(&names, Role::Text).take(3)).collect();
+            form.previewed(Preview::Something, notes)
         }
-    };
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::Dialog;
 use super::about::About;
 use super::confirm::Confirm;
 use super::form::{Form, Row, Wrong};
+use super::form_sent::{Preview, failed};
 use crate::model::{PruneScope, Pruned};
 use crate::tui::action::Problem;
 use crate::tui::effect::{Effect, PruneWish};
@@ -31,8 +32,7 @@ pub fn open(containers: bool) -> Vec<Step> {
         ),
         Row::text("Older than", "", "any age", "hours or days, such as 24h or 7d; empty takes them all"),
     ];
-    let mut form = Form::new(About::Prune, "Prune what is unused", "Remove", rows);
-    form.notes.push(("looking what is unused …".to_owned(), Role::Dim));
+    let form = Form::new(About::Prune, "Prune what is unused", "Remove", rows).looking();
     let mut steps = changed(&form);
     steps.insert(0, Step::Open(Box::new(Dialog::Form(Box::new(form)))));
     steps
@@ -74,25 +74,25 @@ pub fn changed(form: &Form) -> Vec<Step> {
 pub fn apply(form: &Form) -> Result<Vec<Step>, Vec<Wrong>> {
     let wish = wish(form)?;
     let notes = form.notes.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>().join(" ");
-    let question = Confirm::grave("Remove what is unused?", notes, "Remove", Effect::Prune(wish));
+    let question = Confirm::grave("Remove what is unused?", notes, "Remove", Effect::Prune(wish)).of_form();
     Ok(vec![Step::Open(Box::new(Dialog::Confirm(question)))])
 }
 
 /// What would go has been found out.
-pub fn told(form: &mut Form, asked: &PruneWish, result: &Result<Pruned, Problem>) {
+pub fn told(form: &mut Form, asked: &PruneWish, result: &Result<Pruned, Problem>) -> Vec<Step> {
     if form.about != About::Prune || wish(form).as_ref() != Ok(asked) {
-        return;
+        return Vec::new();
     }
-    form.notes = match result {
-        Ok(pruned) => notes(pruned),
-        Err(problem) => wrap(&problem.message, NOTE).into_iter().map(|line| (line, Role::Error)).collect(),
-    };
+    match result {
+        Ok(pruned) if pruned.containers.is_empty() && pruned.images.is_empty() && pruned.partial == 0 => {
+            form.previewed(Preview::Nothing, vec![("Nothing of that is unused.".to_owned(), Role::Text)])
+        }
+        Ok(pruned) => form.previewed(Preview::Something, notes(pruned)),
+        Err(problem) => form.previewed(Preview::Failed, failed(problem)),
+    }
 }
 
 fn notes(pruned: &Pruned) -> Vec<(String, Role)> {
-    if pruned.containers.is_empty() && pruned.images.is_empty() && pruned.partial == 0 {
-        return vec![("Nothing of that is unused.".to_owned(), Role::Text)];
-    }
     let mut notes =
         vec![(format!("Frees {}: {}.", figures::bytes_long(pruned.freed_bytes), parts(pruned)), Role::Accent)];
     let containers = pruned.containers.iter().map(|(_, name)| name.to_string());

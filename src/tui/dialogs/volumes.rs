@@ -7,6 +7,7 @@ use super::Dialog;
 use super::about::About;
 use super::confirm::Confirm;
 use super::form::{Form, Row, Wrong};
+use super::form_sent::{Preview, failed};
 use super::run_wish::{self, words};
 use crate::model::{ContainerSummary, Id, Name, Pruned, VolumeName, VolumeSummary, VolumeWish, printable_line};
 use crate::tui::action::Problem;
@@ -50,8 +51,7 @@ pub fn prune() -> Vec<Step> {
         0,
         "space changes it: those that nobody named, or all that no container is made with",
     )];
-    let mut form = Form::new(About::Volume(VolumeForm::Prune), "Prune volumes that nobody uses", "Remove", rows);
-    form.notes.push(("looking what is unused …".to_owned(), Role::Dim));
+    let form = Form::new(About::Volume(VolumeForm::Prune), "Prune volumes that nobody uses", "Remove", rows).looking();
     let mut steps = changed(&form);
     steps.insert(0, Step::Open(Box::new(Dialog::Form(Box::new(form)))));
     steps
@@ -141,7 +141,7 @@ pub fn apply(form: &Form, about: VolumeForm) -> Result<Vec<Step>, Vec<Wrong>> {
             // What it frees; the names stand in the form.
             let frees = form.notes.first().map_or("", |(line, _)| line.as_str());
             let text = format!("{frees} All files in them are lost.");
-            let question = Confirm::grave("Remove volumes that nobody uses?", text, "Remove", effect);
+            let question = Confirm::grave("Remove volumes that nobody uses?", text, "Remove", effect).of_form();
             Ok(vec![Step::Open(Box::new(Dialog::Confirm(question)))])
         }
         VolumeForm::Import => {
@@ -184,20 +184,24 @@ fn pairs(form: &Form, row: usize) -> Result<BTreeMap<String, String>, Vec<Wrong>
 }
 
 /// What would go has been found out.
-pub fn told(form: &mut Form, asked: VolumePrune, result: &Result<Pruned, Problem>) {
+pub fn told(form: &mut Form, asked: VolumePrune, result: &Result<Pruned, Problem>) -> Vec<Step> {
     if form.about != About::Volume(VolumeForm::Prune) || wish(form) != asked {
-        return;
+        return Vec::new();
     }
-    form.notes = match result {
-        Ok(pruned) => notes(pruned),
-        Err(problem) => wrap(&problem.message, NOTE).into_iter().map(|line| (line, Role::Error)).collect(),
-    };
+    match result {
+        Ok(pruned) if pruned.volumes.is_empty() => {
+            let text = match asked.all {
+                true => "Every volume is used: there is nothing to remove.",
+                false => "No unused volume is anonymous; space looks at all.",
+            };
+            form.previewed(Preview::Nothing, vec![(text.to_owned(), Role::Text)])
+        }
+        Ok(pruned) => form.previewed(Preview::Something, notes(pruned)),
+        Err(problem) => form.previewed(Preview::Failed, failed(problem)),
+    }
 }
 
 fn notes(pruned: &Pruned) -> Vec<(String, Role)> {
-    if pruned.volumes.is_empty() {
-        return vec![("Nothing of that is unused.".to_owned(), Role::Text)];
-    }
     let count = match pruned.volumes.len() {
         1 => "1 volume".to_owned(),
         count => format!("{count} volumes"),

@@ -2,7 +2,7 @@
 
 use super::{Scene, press, problem, tell, type_text};
 use crate::model::{FilePage, FilePart};
-use crate::tui::action::Told;
+use crate::tui::action::{Problem, Told};
 use crate::tui::app::App;
 use crate::tui::effect::Effect;
 use crate::tui::sample;
@@ -74,6 +74,14 @@ pub fn asked(effects: &[Effect]) -> u64 {
         _ => None,
     });
     number.expect("files were asked for")
+}
+
+/// Answers the question whether the files that a form names are as they have to be.
+pub fn looked(app: &mut App, asked: &[Effect], result: Result<(), Problem>) -> Vec<Effect> {
+    let [Effect::LookAtFiles(wish)] = asked else { panic!("{asked:?}") };
+    let effects = tell(app, Told::FilesLookedAt { wish: wish.clone(), result });
+    super::draw(app);
+    effects
 }
 
 /// The files of brave_hopper, in /srv/site.

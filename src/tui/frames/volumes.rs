@@ -1,8 +1,8 @@
 //! Scenes of the volumes.
 
 use super::{Scene, press, tell, type_text};
-use crate::model::Mount;
-use crate::tui::action::Told;
+use crate::model::{ErrorKind, Mount, Pruned};
+use crate::tui::action::{Problem, Told};
 use crate::tui::app::App;
 use crate::tui::sample;
 use crate::tui::volume_deed::{VolumePrune, VolumeTold};
@@ -57,6 +57,14 @@ pub const SCENES: &[Scene] = &[
         volumes(app);
         press(app, "home I");
     }),
+    ("volume-import-refused", |app| {
+        volumes(app);
+        press(app, "end up up I");
+        type_text(app, "~/site.tar");
+        let effects = press(app, "enter");
+        let message = "cannot open /home/ada/site.tar: No such file or directory (os error 2)".to_owned();
+        super::files::looked(app, &effects, Err(Problem { message, hint: None, kind: ErrorKind::NotFound }));
+    }),
     ("volume-export", |app| {
         volumes(app);
         press(app, "end E");
@@ -65,6 +73,11 @@ pub const SCENES: &[Scene] = &[
         press(app, "7 x space");
         let wish = VolumePrune { all: true };
         tell(app, Told::Volume(VolumeTold::WouldPrune { wish, result: Ok(sample::volumes::pruned()) }));
+    }),
+    ("volume-prune-nothing", |app| {
+        press(app, "7 x");
+        let wish = VolumePrune { all: false };
+        tell(app, Told::Volume(VolumeTold::WouldPrune { wish, result: Ok(Pruned::default()) }));
     }),
     ("volume-prune-ask", |app| {
         press(app, "7 x space");

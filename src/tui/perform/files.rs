@@ -44,7 +44,7 @@ pub fn complete(text: &str) -> (String, Vec<String>) {
     (path, if only { Vec::new() } else { names })
 }
 
-fn problem(action: &str, path: &Path, error: &io::Error) -> Problem {
+pub fn problem(action: &str, path: &Path, error: &io::Error) -> Problem {
     let kind = match error.kind() {
         io::ErrorKind::PermissionDenied => ErrorKind::Permission,
         io::ErrorKind::NotFound => ErrorKind::NotFound,
@@ -55,6 +55,12 @@ fn problem(action: &str, path: &Path, error: &io::Error) -> Problem {
 
 pub fn open(path: &Path) -> Result<(File, u64), Problem> {
     let path = at_home(path);
+    // Looked at before it is opened: opening a pipe waits for somebody who writes.
+    let kind = fs::metadata(&path).map_err(|error| problem("open", &path, &error))?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let message = format!("{} is no file with content", path.display());
+        return Err(Problem { message, hint: Some("name a file".to_owned()), kind: ErrorKind::InvalidInput });
+    }
     let file = File::open(&path).map_err(|error| problem("open", &path, &error))?;
     let metadata = file.metadata().map_err(|error| problem("look at", &path, &error))?;
     if metadata.is_dir() {

@@ -206,6 +206,7 @@ impl Performer {
             }
             Effect::ListPlatforms { request, reference } => self.search.platforms(request, reference),
             Effect::CancelDetails => self.search.cancel_details(),
+            Effect::LookAtFiles(wish) => self.ask(move |_| Told::FilesLookedAt { result: copies::look(&wish), wish }),
             Effect::Transfer { id, wish } => self.transfers.start(id, wish),
             Effect::CancelTransfer { id } => self.transfers.cancel(id),
             Effect::Network(NetworkDeed::List) => self.list(

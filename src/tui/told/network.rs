@@ -5,7 +5,6 @@ use crate::tui::dialogs::{Dialog, network_forms};
 use crate::tui::effect::Effect;
 use crate::tui::network_deed::{NetworkDeed, NetworkTold};
 use crate::tui::step::{Page, Step};
-use crate::tui::toast::Toast;
 
 pub fn told(app: &mut App, told: NetworkTold) -> Vec<Step> {
     match told {
@@ -28,10 +27,8 @@ pub fn told(app: &mut App, told: NetworkTold) -> Vec<Step> {
         }
         NetworkTold::Done(result) => return done(app, result),
         NetworkTold::WouldPrune { label, result } => {
-            for dialog in &mut app.dialogs {
-                if let Dialog::Form(form) = dialog {
-                    network_forms::told(form, &label, &result);
-                }
+            if let Some(Dialog::Form(form)) = app.dialogs.last_mut() {
+                return network_forms::told(form, &label, &result);
             }
         }
         NetworkTold::Looked { id, result } => {
@@ -45,7 +42,7 @@ pub fn told(app: &mut App, told: NetworkTold) -> Vec<Step> {
     Vec::new()
 }
 
-/// A form that waits for it closes, or stays with the reason.
+/// What is known of networks and of who is in them is old.
 pub(super) fn done(app: &mut App, result: Result<String, crate::tui::action::Problem>) -> Vec<Step> {
     let again = [Effect::Network(NetworkDeed::List), Effect::ListContainers];
     let look = app.dialogs.iter().find_map(|dialog| match dialog {
@@ -53,19 +50,6 @@ pub(super) fn done(app: &mut App, result: Result<String, crate::tui::action::Pro
         _ => None,
     });
     let mut steps: Vec<Step> = again.into_iter().chain(look).map(Step::Do).collect();
-    let waiting = app.dialogs.last_mut().and_then(|dialog| match dialog {
-        Dialog::Form(form) if form.is_sent() => Some(form),
-        _ => None,
-    });
-    match (result, waiting) {
-        (Ok(text), waiting) => {
-            if waiting.is_some() {
-                steps.push(Step::CloseDialog);
-            }
-            steps.push(Step::Toast(Toast::good(text)));
-        }
-        (Err(problem), Some(form)) => form.refused(&problem),
-        (Err(problem), None) => steps.push(Step::Toast(problem.into())),
-    }
+    steps.extend(super::form_done(app, result));
     steps
 }

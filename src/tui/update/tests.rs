@@ -8,6 +8,7 @@ use crate::model::Size;
 use crate::tui::action::Told;
 use crate::tui::effect::PruneWish;
 use crate::tui::effect::Verb;
+use crate::tui::frames::files::looked;
 use crate::tui::frames::{draw, press, tell, type_text};
 use crate::tui::sample;
 use crate::tui::transfer::{LoadWish, PullWish, PushWish, TransferId};
@@ -283,6 +284,7 @@ fn path_is_completed_by_tab_and_late_answers_are_dropped() {
     tell(&mut app, completed("/srv", "/srv/late"));
     tell(&mut app, completed("/srv/w", "/srv/web.tar"));
     let effects = press(&mut app, "enter");
+    let effects = looked(&mut app, &effects, Ok(()));
     let wish = LoadWish { path: "/srv/web.tar".into() };
     assert_eq!(effects, [Effect::Transfer { id: TransferId(1), wish: Wish::Load(wish) }]);
 }
@@ -296,10 +298,11 @@ fn prune_shows_what_goes_and_asks_once_more() {
     tell(&mut app, Told::WouldPrune { wish: wish.clone(), result: Ok(sample::pruned()) });
     assert!(press(&mut app, "enter").is_empty());
     assert!(press(&mut app, "enter").is_empty(), "enter alone destroys nothing");
-    press(&mut app, "x enter");
+    press(&mut app, "enter");
     assert_eq!(press(&mut app, "y"), [Effect::Prune(wish)]);
     let effects = tell(&mut app, Told::Pruned(Ok(sample::pruned())));
     assert_eq!(effects, [Effect::ListImages, Effect::ListContainers]);
+    assert!(app.dialogs.is_empty());
 }
 
 #[test]
@@ -309,5 +312,6 @@ fn container_of_the_host_image_is_exported_but_not_committed() {
     press(&mut app, "C");
     assert!(app.dialogs.is_empty() && !app.toasts.is_empty());
     let effects = press(&mut app, "E enter");
+    let effects = looked(&mut app, &effects, Ok(()));
     assert!(matches!(&effects[..], [Effect::Transfer { wish: Wish::Export(_), .. }]), "{effects:?}");
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Size;
 use crate::tui::action::Told;
 use crate::tui::app::App;
-use crate::tui::frames::files::{asked, open};
+use crate::tui::frames::files::{asked, looked, open};
 use crate::tui::frames::{draw, press, tell, text, type_text};
 use crate::tui::sample;
 use crate::tui::step::Page;
@@ -130,6 +130,7 @@ fn marked_files_are_copied_out_together() {
     let visit = asked(&press(&mut app, "f"));
     listed(&mut app, visit, "/etc", &["one", "two", "three"]);
     let effects = press(&mut app, "ctrl-a c enter");
+    let effects = looked(&mut app, &effects, Ok(()));
     let [Effect::Transfer { wish: crate::tui::transfer::Wish::CopyOut(wish), .. }] = &effects[..] else {
         panic!("{effects:?}");
     };
@@ -145,6 +146,7 @@ fn folder_that_was_copied_into_is_looked_at_again() {
     press(&mut app, "i");
     type_text(&mut app, "/tmp/new");
     let effects = press(&mut app, "enter");
+    let effects = looked(&mut app, &effects, Ok(()));
     let [Effect::Transfer { id, wish: crate::tui::transfer::Wish::CopyIn(wish) }] = &effects[..] else {
         panic!("{effects:?}");
     };

@@ -1,9 +1,10 @@
 //! Keys and tellings of the volumes.
 
 use super::*;
-use crate::model::{FilePlace, Size};
-use crate::tui::action::Told;
+use crate::model::{FilePlace, Pruned, Size};
+use crate::tui::action::{Problem, Told};
 use crate::tui::app::App;
+use crate::tui::frames::files::looked;
 use crate::tui::frames::volumes::volumes;
 use crate::tui::frames::{draw, press, tell, text, type_text};
 use crate::tui::sample;
@@ -87,15 +88,87 @@ fn volume_is_made_with_its_labels() {
     assert_eq!(wish.labels.get("tier").map(String::as_str), Some(""));
 }
 
+fn refusal(message: &str) -> Problem {
+    Problem { message: message.to_owned(), hint: None, kind: crate::model::ErrorKind::NotFound }
+}
+
+#[test]
+fn archive_that_cannot_be_opened_is_said_in_the_form_with_what_was_typed() {
+    let mut app = app();
+    volumes(&mut app);
+    press(&mut app, "end up up I");
+    type_text(&mut app, "/tmp/x.tar");
+    let effects = press(&mut app, "down enter");
+    assert!(looked(&mut app, &effects, Err(refusal("cannot open /tmp/x.tar: No such file"))).is_empty());
+    let screen = text(&draw(&mut app));
+    assert!(screen.contains("✗ File         /tmp/x.tar"), "{screen}");
+    assert!(screen.contains("cannot open /tmp/x.tar: No such file"), "{screen}");
+    // The row that it is about has the keys again.
+    type_text(&mut app, ".gz");
+    let effects = press(&mut app, "enter");
+    let [Effect::LookAtFiles(wish)] = &effects[..] else { panic!("{effects:?}") };
+    let Wish::VolumeImport(wish) = &**wish else { panic!("{wish:?}") };
+    assert_eq!(wish.path.to_string_lossy(), "/tmp/x.tar.gz");
+}
+
+#[test]
+fn volume_that_is_refused_keeps_its_form_and_one_that_is_made_closes_it() {
+    let mut app = app();
+    press(&mut app, "7 n");
+    type_text(&mut app, "data");
+    press(&mut app, "enter");
+    tell(&mut app, Told::Volume(VolumeTold::Done(Err(refusal("a volume called data has other options")))));
+    let screen = text(&draw(&mut app));
+    assert!(screen.contains("✗ Name         data") && screen.contains("has other options"), "{screen}");
+    press(&mut app, "enter");
+    tell(&mut app, Told::Volume(VolumeTold::Done(Ok("volume data is there".to_owned()))));
+    assert!(app.dialogs.is_empty());
+}
+
+#[test]
+fn prune_of_nothing_says_so_and_asks_nothing() {
+    let mut app = app();
+    volumes(&mut app);
+    press(&mut app, "x");
+    // Too early: what would go is not known yet, and then it is nothing.
+    assert!(press(&mut app, "enter").is_empty());
+    let wish = VolumePrune { all: false };
+    tell(&mut app, Told::Volume(VolumeTold::WouldPrune { wish, result: Ok(Pruned::default()) }));
+    let screen = text(&draw(&mut app));
+    assert!(app.dialogs.len() == 1 && screen.contains("No unused volume is anonymous"), "{screen}");
+    assert!(!screen.contains("Remove (enter)"), "{screen}");
+    assert!(press(&mut app, "enter").is_empty() && app.dialogs.len() == 1);
+}
+
+#[test]
+fn enter_before_it_is_known_what_goes_counts_when_it_is_known() {
+    let mut app = app();
+    volumes(&mut app);
+    press(&mut app, "x enter");
+    assert_eq!(app.dialogs.len(), 1);
+    let wish = VolumePrune { all: false };
+    tell(&mut app, Told::Volume(VolumeTold::WouldPrune { wish, result: Ok(sample::volumes::pruned()) }));
+    assert_eq!(app.dialogs.len(), 2);
+    // The question is cancelled: the form is still there. Answered, it waits, and stays with what went wrong.
+    press(&mut app, "esc");
+    assert_eq!(app.dialogs.len(), 1);
+    assert_eq!(press(&mut app, "enter y"), [Effect::Volume(VolumeDeed::Prune(wish))]);
+    tell(&mut app, Told::Volume(VolumeTold::Pruned(Err(refusal("cannot remove data: busy")))));
+    let screen = text(&draw(&mut app));
+    assert!(app.dialogs.len() == 1 && screen.contains("cannot remove data: busy"), "{screen}");
+}
+
 #[test]
 fn archives_go_out_and_in_as_transfers() {
     let mut app = app();
     volumes(&mut app);
     let effects = press(&mut app, "end up up E enter");
+    let effects = looked(&mut app, &effects, Ok(()));
     assert!(matches!(&effects[..], [Effect::Transfer { wish: Wish::VolumeExport(_), .. }]), "{effects:?}");
     press(&mut app, "I");
     type_text(&mut app, "/tmp/x.tar");
     let effects = press(&mut app, "enter");
+    let effects = looked(&mut app, &effects, Ok(()));
     let [Effect::Transfer { id, wish: Wish::VolumeImport(wish) }] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(wish.name.as_str(), "site");
     let effects = tell(&mut app, Told::TransferEnd { id: *id, result: Ok(String::new()), took_ms: 1 });
