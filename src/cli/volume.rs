@@ -114,7 +114,7 @@ pub struct Export {
     volume: String,
 }
 
-/// Put the files of a tar into a volume; one that is not there is made.
+/// Put the files of a tar into a volume, all or none; one that is not there is made.
 #[derive(Args, Clone, Debug)]
 pub struct Import {
     #[arg(value_name = "VOLUME")]

@@ -63,6 +63,8 @@ pub enum EngineError {
     NoSuchVolume { target: String, similar: Option<VolumeName> },
     #[error("volume {volume} is in use by container {container}")]
     VolumeInUse { volume: VolumeName, container: Name },
+    #[error("only a part of the archive is in volume {volume} by now: {reason}")]
+    HalfImported { volume: VolumeName, rest: PathBuf, reason: String },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
     NoIdsLeft,
     #[error("container {name} is made of the host image, which is this machine and no image that a layer could lie on")]
@@ -127,7 +129,7 @@ impl EngineError {
             | Self::VolumeInUse { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
-            Self::Stuck { .. } | Self::NoIdsLeft | Self::Io { .. } => ErrorKind::Other,
+            Self::Stuck { .. } | Self::NoIdsLeft | Self::HalfImported { .. } | Self::Io { .. } => ErrorKind::Other,
             Self::Files { kind, .. } => *kind,
             Self::Damaged { .. } => ErrorKind::Corrupt,
             Self::Config(error) => error.kind(),
@@ -152,6 +154,10 @@ impl EngineError {
             Self::VolumeInUse { volume, container } => {
                 format!("`teu rm {container}` frees it; `teu volume inspect {volume}` shows who uses it")
             }
+            Self::HalfImported { volume, rest, .. } => format!(
+                "the rest waits in {}: mend what is wrong, and `teu volume export {volume}`, or the next start, moves it",
+                rest.display()
+            ),
             Self::NoImageToMount { image } => format!("`teu pull {image}` fetches it"),
             Self::NoBindSource { .. } => {
                 "make it first; -v SOURCE:TARGET makes a missing folder, --mount type=bind does not".to_owned()

@@ -11,7 +11,7 @@ use std::path::Path;
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags,
     Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr,
-    fsetxattr, fstat, fstatvfs, futimens, linkat, makedev, mkdirat, mknodat, openat, openat2, readlinkat,
+    fsetxattr, fstat, fstatvfs, futimens, linkat, makedev, mkdirat, mknodat, openat, openat2, readlinkat, renameat,
     renameat_with, statat, statx, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
@@ -214,6 +214,11 @@ impl Folder {
         Ok(utimensat(&self.0, single(name)?, &times, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
+    /// Moves `name` to another folder of the same file system; what is no folder takes the place of what is there.
+    pub fn rename(&self, name: &OsStr, folder: &Self, new: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.0, single(name)?, &folder.0, single(new)?)?)
+    }
+
     /// Removes `name`, which must be no folder.
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.0, single(name)?, AtFlags::empty())?)
@@ -389,6 +394,24 @@ pub fn attributes(fd: impl AsFd) -> io::Result<Vec<(OsString, Vec<u8>)>> {
         }
     }
     Ok(attributes)
+}
+
+/// Gives `to` the owner, mode, attributes (as far as they can be had) and time of `from`.
+pub fn copy_meta(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    copy_rights(&from, &to)?;
+    let stat = stat(&from)?;
+    set_modified(&to, stat.st_mtime, stat.st_mtime_nsec as u32)
+}
+
+/// The same, but the time.
+pub fn copy_rights(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
+    let stat = stat(&from)?;
+    set_owner(&to, stat.st_uid, stat.st_gid)?;
+    set_mode(&to, stat.st_mode & 0o7777)?;
+    for (name, value) in attributes(&from)? {
+        let _ = set_attribute(&to, &name, &value);
+    }
+    Ok(())
 }
 
 /// Waits until everything written to the file system of `fd` is on its disk (syncfs(2)).

@@ -29,6 +29,10 @@ impl Hold {
         Self { _lock: lock, path, volume }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The folder that its files are in, if there is one.
     pub fn data(&self) -> PathBuf {
         self.volume.device().map_or_else(|| self.path.join("data"), PathBuf::from)
@@ -70,13 +74,6 @@ impl Hold {
             synced.map_err(VolumeError::io("write to the disk", path))?;
         }
         Ok(())
-    }
-
-    /// Whatever is in it is its content: no image's comes on top.
-    pub fn settle(&self) -> Result<()> {
-        let path = self.path.join("lock");
-        let lock = Lock::exclusive(&path).map_err(VolumeError::io("lock", &path))?;
-        Filling { _lock: lock, path: self.path.clone(), volume: self.volume.clone() }.settle()
     }
 
     /// What one who was killed while he wrote the record has left of it.

@@ -6,11 +6,13 @@
 
 mod error;
 mod hold;
+mod incoming;
 mod options;
 mod shelf;
 
 pub use error::VolumeError;
 pub use hold::{Filling, Hold};
+pub use incoming::Incoming;
 pub use options::check as check_options;
 pub use shelf::{Alone, Doomed, Making, Shelf};
 

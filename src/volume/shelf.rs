@@ -241,7 +241,7 @@ impl Shelf {
         read(&folder, name)
     }
 
-    fn names(&self) -> Result<Vec<String>> {
+    pub(super) fn names(&self) -> Result<Vec<String>> {
         let failed = || VolumeError::io("list", &self.folder);
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -251,7 +251,7 @@ impl Shelf {
         names.filter_map(io::Result::transpose).collect::<io::Result<_>>().map_err(failed())
     }
 
-    fn place(&self, name: &VolumeName) -> PathBuf {
+    pub(super) fn place(&self, name: &VolumeName) -> PathBuf {
         self.folder.join(name.as_str())
     }
 

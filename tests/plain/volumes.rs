@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::process::Stdio;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -257,4 +259,119 @@ fn volume_with_a_damaged_record_keeps_its_files() {
     assert!(teu.root().join("volumes/v/data/precious").exists());
     teu.ok(&["volume", "rm", "v"]);
     assert!(on_disk(&teu).is_empty());
+}
+
+/// All files below a volume's folder with what is in them.
+fn tree(folder: &Path) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).expect("list").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type().expect("a type").is_dir() {
+            all.push((
+                format!("{name}/"),
+                format!("{:o}", entry.metadata().expect("stat").permissions().mode() & 0o7777),
+            ));
+            all.extend(tree(&entry.path()).into_iter().map(|(below, text)| (format!("{name}/{below}"), text)));
+        } else {
+            all.push((name, fs::read_to_string(entry.path()).expect("read")));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn failed_import_leaves_a_volume_as_it_was() {
+    let teu = Teu::new();
+    let first = [Entry::folder("sub/").mode(0o2750), Entry::file("sub/kept", b"old"), Entry::file("same", b"old")];
+    teu.run_fed(&["volume", "import", "v"], &tar_of(&first)).ok();
+    let data = teu.root().join("volumes/v/data");
+    let before = tree(&data);
+    let new = || vec![Entry::file("same", b"new"), Entry::file("more", b"new")];
+    let with = |entry: Entry| tar_of(&[new(), vec![entry]].concat());
+    let whole = tar_of(&new());
+    for (what, tar, code) in [
+        ("upwards", with(Entry::file("../../evil", b"x")), 1),
+        ("hard link out", with(Entry::hardlink("shadow", "/etc/shadow")), 1),
+        ("file over a folder", with(Entry::file("sub", b"x")), 1),
+        ("folder over a file", with(Entry::folder("same/below/")), 1),
+        ("cut in a file", whole[..700].to_vec(), 1),
+        ("cut between two", whole[..1024].to_vec(), 1),
+        ("no tar", [&whole[..1024], &b"some text".repeat(100)].concat(), 1),
+    ] {
+        let output = teu.run_fed(&["volume", "import", "v"], &tar);
+        assert_eq!(output.code, code, "{what}: {output}");
+        output.explains(&[]);
+        assert_eq!(tree(&data), before, "{what}");
+    }
+    assert_eq!(tree(&teu.root().join("volumes/v")).len(), before.len() + 3, "data, record and lock, nothing else");
+    // Folders that the archive has no entries for stay as they are, or are made.
+    let bare = [Entry::file("sub/more", b"new"), Entry::file("other/deep/file", b"new")];
+    teu.run_fed(&["volume", "import", "v"], &tar_of(&bare)).ok();
+    let after: BTreeSet<_> = tree(&data).into_iter().collect();
+    for (path, text) in
+        [("sub/", "2750"), ("sub/more", "new"), ("sub/kept", "old"), ("other/deep/", "755"), ("same", "old")]
+    {
+        assert!(after.contains(&(path.to_owned(), text.to_owned())), "{path}: {after:?}");
+    }
+    teu.run_fed(&["volume", "import", "bare"], &tar_of(&bare)).ok();
+    assert_eq!(fs::read_to_string(teu.root().join("volumes/bare/data/sub/more")).expect("read"), "new");
+}
+
+#[test]
+fn import_that_is_killed_is_in_the_volume_whole_or_not_at_all() {
+    let teu = Teu::new();
+    let files = |text: &[u8]| {
+        let of = |number: usize| Entry::file(&format!("d{}/f{number}", number % 7), text);
+        let folders = (0..7).map(|number| Entry::folder(&format!("d{number}/")));
+        tar_of(&folders.chain((0..200).map(of)).collect::<Vec<_>>())
+    };
+    let (old, new) = (teu.file("old.tar", &files(b"old")), teu.file("new.tar", &files(b"new")));
+    let import = |tar: &Path| teu.spawn(&["volume", "import", "v", &tar.to_string_lossy()]);
+    assert_eq!(import(&old).wait(SECOND * 20), Some(0));
+    let began = Instant::now();
+    assert_eq!(import(&old).wait(SECOND * 20), Some(0));
+    let whole = began.elapsed();
+    let data = teu.root().join("volumes/v/data");
+    let mut seen = BTreeSet::new();
+    for step in 0..8 {
+        let mut running = import(&new);
+        std::thread::sleep(whole * step / 8);
+        let _ = running.child.kill();
+        running.wait(SECOND * 20);
+        // Whoever looks next moves what was left, or sweeps it.
+        assert_eq!(names(&teu), ["v".to_owned()].into());
+        let texts: BTreeSet<String> =
+            tree(&data).into_iter().filter(|(path, _)| !path.ends_with('/')).map(|it| it.1).collect();
+        assert_eq!((texts.len(), tree(&data).len()), (1, 207), "half of it after {step}/8: {texts:?}");
+        seen.extend(texts);
+        let left = fs::read_dir(teu.root().join("volumes/v")).expect("list").count();
+        assert_eq!(left, 3, "data, record and lock, nothing else");
+        assert_eq!(import(&old).wait(SECOND * 20), Some(0));
+    }
+    assert!(seen.contains("old"), "{seen:?}");
+    // What was gathered whole, but not moved yet, is the volume's.
+    let landing = teu.root().join("volumes/v/landing");
+    fs::create_dir_all(landing.join("d0")).expect("folder");
+    fs::write(landing.join("d0/f0"), "landed").expect("write");
+    teu.run(&["volume", "export", "-o", "out.tar", "v"]).ok();
+    assert!(!landing.exists());
+    assert_eq!(fs::read_to_string(data.join("d0/f0")).expect("read"), "landed");
+}
+
+#[test]
+fn import_reaches_a_folder_on_another_file_system() {
+    let teu = Teu::new();
+    let memory = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+    let device = format!("device={}", memory.path().display());
+    teu.ok(&["volume", "create", "-o", "o=bind", "-o", &device, "far"]);
+    fs::create_dir(memory.path().join("d")).expect("a folder");
+    fs::write(memory.path().join("d/kept"), "old").expect("write");
+    teu.run_fed(&["volume", "import", "far"], &tar_of(&[Entry::file("d/new", b"new"), Entry::file("top", b"x")])).ok();
+    let there = |path: &str| fs::read_to_string(memory.path().join(path)).expect(path);
+    assert_eq!(["d/kept", "d/new", "top"].map(there), ["old", "new", "x"]);
+    teu.run_fed(&["volume", "import", "far"], &tar_of(&[Entry::file("a", b"x"), Entry::file("d", b"x")]))
+        .fails(1, &["cannot overwrite a folder"]);
+    assert!(!memory.path().join("a").exists());
+    assert_eq!(fs::read_dir(teu.root().join("volumes/far")).expect("list").count(), 3);
 }

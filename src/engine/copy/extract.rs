@@ -49,6 +49,8 @@ pub struct Extractor<'a> {
     first: First,
     itself: Itself,
     owners: Ids,
+    /// What folders look like that no entry is for.
+    like: Option<&'a Folder>,
     /// The folder of the entry before, which mostly is the next one's as well.
     parent: Option<(Vec<u8>, Folder)>,
     /// Folders get their times and modes when all is there.
@@ -116,12 +118,19 @@ impl<'a> Extractor<'a> {
         Self { itself: Itself::Changed, ..self }
     }
 
+    /// Folders that the archive has no entry for, the folder itself too, look like those of the same paths in `like`.
+    pub fn alike(self, like: &'a Folder) -> Result<Self, ExtractError> {
+        in_root::copy_rights(like, self.root).map_err(|error| written(b".", error))?;
+        Ok(Self { like: Some(like), ..self })
+    }
+
     fn new(root: &'a Folder, base: Vec<u8>, links: Links, owners: Ids) -> Self {
         Self {
             root,
             base,
             links,
             owners,
+            like: None,
             first: First::Anything,
             itself: Itself::Left,
             parent: None,
@@ -319,12 +328,38 @@ impl<'a> Extractor<'a> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && self.links == Links::Followed => {
                     self.root.resolve_or_make(OsStr::from_bytes(&self.inside(parent))).map(|(folder, _)| folder)
                 }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_parents(parent),
                 opened => opened,
             };
             self.parent = Some((parent.to_vec(), opened.map_err(|error| written(path, error))?));
         }
         let (_, folder) = self.parent.as_ref().expect("set above");
         Ok((folder, OsStr::from_bytes(name)))
+    }
+
+    /// Folders that the archive has no entries for, where links are not followed.
+    fn make_parents(&self, path: &[u8]) -> io::Result<Folder> {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+        let mut folder = self.open(b"")?;
+        let mut start = 0;
+        for end in ends {
+            let name = OsStr::from_bytes(&path[start..end]);
+            start = end + 1;
+            folder = match self.open(&path[..end]) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    folder.make_folder(name, 0o700)?;
+                    let made = folder.child(name)?;
+                    let known = |like: &Folder| like.resolve_without_links(OsStr::from_bytes(&path[..end])).ok();
+                    match self.like.and_then(known) {
+                        Some(known) => in_root::copy_rights(&known, &made)?,
+                        None => in_root::set_mode(&made, 0o755)?,
+                    }
+                    made
+                }
+                opened => opened?,
+            };
+        }
+        Ok(folder)
     }
 
     fn open(&self, path: &[u8]) -> io::Result<Folder> {

@@ -7,6 +7,7 @@
 
 mod browse;
 mod compare;
+pub(super) mod land;
 mod list;
 mod look;
 pub(super) mod protocol;

@@ -29,8 +29,11 @@ pub enum Ask {
     Pack { path: Bytes, shown: Bytes, mounts: Mounts },
     /// Reads an archive from the data pipe and makes what is in it.
     Extract { folder: Bytes, owners: Ids },
-    /// The same into a trusted folder of the place, which gets its own owner and mode from the archive too. No link is followed.
-    Fill { folder: PathBuf, owners: Ids },
+    /// The same into a trusted folder of the place, which gets its own owner and mode from the archive too, or else those that
+    /// `like` has, as all folders do that no entry is for. No link is followed.
+    Fill { folder: PathBuf, owners: Ids, like: Option<PathBuf> },
+    /// Moves all that is in a trusted folder of the place to another one on the same file system.
+    Land { from: PathBuf, into: PathBuf },
     /// Writes an overlay's upper folder as an OCI layer to the data pipe.
     Layer { upper: PathBuf },
     /// Compares an overlay's upper folder with what is below.

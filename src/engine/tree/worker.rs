@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::compare::compare;
+use super::land::{LandError, land};
 use super::list::{self, Lister};
 use super::look::look;
 use super::protocol::{Answer, Ask, Begin, Failure, Found, Kind, Line, Mounts};
@@ -98,11 +99,24 @@ impl Visitor {
                 let extractor = Extractor::in_root(&self.root, &folder, owners).map_err(|error| refused(&error))?;
                 extractor.extract(data).map(|_| Answer::Done).map_err(|error| refused(&error))
             }
-            Ask::Fill { folder, owners } => {
+            Ask::Fill { folder, owners, like } => {
                 let data = self.data.take().ok_or_else(used_up)?;
                 let folder = Folder::open(&folder).map_err(|error| failed(&error))?;
-                let extractor = Extractor::in_folder(&folder, owners).with_itself();
+                let like = like.as_deref().map(Folder::open).transpose().map_err(|error| failed(&error))?;
+                let mut extractor = Extractor::in_folder(&folder, owners).with_itself();
+                if let Some(like) = &like {
+                    extractor = extractor.alike(like).map_err(|error| refused(&error))?;
+                }
                 extractor.extract(data).map(|_| Answer::Done).map_err(|error| refused(&error))
+            }
+            Ask::Land { from, into } => {
+                let open = |path: &Path| Folder::open(path).map_err(|error| failed(&error));
+                let landed = land(&open(&from)?, &open(&into)?);
+                landed.map(|()| Answer::Done).map_err(|error| {
+                    let kind =
+                        if matches!(error, LandError::Refused { .. }) { Failure::Refused } else { Failure::Other };
+                    Answer::Failed { kind, message: error.to_string() }
+                })
             }
             Ask::Layer { upper } => {
                 let out = self.out()?;

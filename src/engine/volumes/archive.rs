@@ -1,15 +1,17 @@
 //! `volume export` and `volume import`: a volume's files as a tar archive, with owners, modes and attributes.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use super::super::save::Watched;
-use super::super::tree::protocol::{Ask, Mounts};
+use super::super::tree::protocol::{Answer, Ask, Mounts};
 use super::super::tree::{Flow, Owner, Visit};
 use super::super::{Engine, EngineError, ImageError, Inner, Result};
-use crate::model::{EventAction, TransferGauge, Volume, VolumeName, VolumeWish};
+use crate::model::{ErrorKind, EventAction, TransferGauge, Volume, VolumeName, VolumeWish};
 use crate::runtime::{Place, remove_tree};
-use crate::volume::VolumeError;
+use crate::sys::in_root::{Folder, sync_file_system};
+use crate::volume::{Hold, Incoming, VolumeError};
 
 /// One block of zeros. There should be two, but not every program writes both.
 const END_MARK_BYTES: u64 = 512;
@@ -20,8 +22,8 @@ impl Engine {
     pub fn volume_export(&self, target: &str, out: impl Write, gauge: &TransferGauge) -> Result<()> {
         let engine = &self.0;
         let volume = engine.find_volume(target)?;
-        let hold = engine.shelf().hold(&volume.name).map_err(|error| engine.named_nearest(error))?;
-        let data = engine.shelf().data(&hold.volume)?;
+        let _hold = engine.shelf().hold(&volume.name).map_err(|error| engine.named_nearest(error))?;
+        let data = engine.volume_data(&volume.name)?;
         let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, Owner::Volume(volume.name.as_str()), None)?;
         let path = data.as_os_str().as_encoded_bytes().to_vec();
         let mut out = Watched { inner: out, gauge };
@@ -35,7 +37,7 @@ impl Engine {
     /// Makes what is in a tar archive (plain, gzip or zstd) in a volume.
     ///
     /// A volume that is not there is made, and is there when all is in it or not at all. In one that is there files of the same
-    /// names are replaced, others stay; an archive that breaks off leaves what came before.
+    /// names are replaced, others stay; all files come into it or none, whatever breaks off.
     pub fn volume_import(&self, target: &str, source: Box<dyn Read + Send>, gauge: &TransferGauge) -> Result<Volume> {
         let engine = &self.0;
         let name: VolumeName =
@@ -52,10 +54,7 @@ impl Inner {
     fn import_into(&self, name: &VolumeName, archive: &mut Ending<impl Read>) -> Result<Volume> {
         match self.shelf().hold(name) {
             Ok(hold) => {
-                let data = self.shelf().data(&hold.volume)?;
-                // What comes now is its content, whatever an image would put there.
-                hold.settle()?;
-                self.extract_all(archive, name, &data)?;
+                self.import_more(&hold, archive)?;
                 Ok(hold.volume.clone())
             }
             Err(VolumeError::NoSuchVolume { .. }) => self.import_new(name, archive),
@@ -63,8 +62,69 @@ impl Inner {
         }
     }
 
-    fn extract_all(&self, archive: &mut Ending<impl Read>, name: &VolumeName, data: &Path) -> Result<()> {
-        self.extract_whole(&mut *archive, name, data)?;
+    /// All comes to lie beside the volume's files first: whatever is wrong with the archive, they stay what they are.
+    fn import_more(&self, hold: &Hold, archive: &mut Ending<impl Read>) -> Result<()> {
+        let name = &hold.volume.name;
+        let data = self.shelf().data(&hold.volume)?;
+        let incoming = hold.receive()?;
+        self.land(&incoming, name, &data)?;
+        let gathering = incoming.gathering();
+        let clear = || remove_tree(&gathering).map_err(EngineError::io("remove", &gathering));
+        clear()?;
+        fs::create_dir(&gathering).map_err(EngineError::io("make the folder", &gathering))?;
+        let gathered = self.extract_all(archive, name, &gathering, Some(&data));
+        if let Err(error) = gathered.and_then(|()| persist(&gathering)).and_then(|()| Ok(incoming.commit()?)) {
+            let _ = clear();
+            return Err(error);
+        }
+        self.land(&incoming, name, &data)
+    }
+
+    /// Moves what has all come into the volume's files. Who is killed at it leaves the rest to the next who uses the volume.
+    pub(super) fn land(&self, incoming: &Incoming, name: &VolumeName, data: &Path) -> Result<()> {
+        let Some(landing) = incoming.landing() else { return Ok(()) };
+        match self.move_in(&landing, name, data) {
+            Ok(()) => {}
+            // It does not fit to what is there: nothing was moved.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let _ = remove_tree(&landing);
+                return Err(error);
+            }
+            // They do not lie on one file system, or something is mounted among them.
+            Err(_) => self.copy_in(&landing, name, data).map_err(|error| EngineError::HalfImported {
+                volume: name.clone(),
+                rest: landing.clone(),
+                reason: error.to_string(),
+            })?,
+        }
+        remove_tree(&landing).map_err(EngineError::io("remove", &landing))?;
+        Ok(incoming.persist()?)
+    }
+
+    fn move_in(&self, landing: &Path, name: &VolumeName, data: &Path) -> Result<()> {
+        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, Owner::Volume(name.as_str()), None)?;
+        match visit.ask(&Ask::Land { from: landing.to_owned(), into: data.to_owned() })? {
+            Answer::Done => Ok(()),
+            _ => Err(visit.broken()),
+        }
+    }
+
+    fn copy_in(&self, landing: &Path, name: &VolumeName, data: &Path) -> Result<()> {
+        let mut visit = Visit::begin(&Place::Machine, Flow::FromContainer, Owner::Volume(name.as_str()), None)?;
+        let path = landing.as_os_str().as_encoded_bytes().to_vec();
+        let pack = Ask::Pack { path, shown: b".".to_vec(), mounts: Mounts::Left };
+        visit.read(pack, |archive| self.extract_whole(archive, name, data, None))?;
+        persist(data)
+    }
+
+    fn extract_all(
+        &self,
+        archive: &mut Ending<impl Read>,
+        name: &VolumeName,
+        data: &Path,
+        like: Option<&Path>,
+    ) -> Result<()> {
+        self.extract_whole(&mut *archive, name, data, like)?;
         match archive.has_end_mark() {
             true => Ok(()),
             false => {
@@ -75,7 +135,8 @@ impl Inner {
 
     fn import_new(&self, name: &VolumeName, archive: &mut Ending<impl Read>) -> Result<Volume> {
         let making = self.shelf().make(&VolumeWish { name: Some(name.clone()), ..VolumeWish::default() })?;
-        let filled = self.extract_all(archive, name, &making.data()).and_then(|()| Ok(making.settle()?));
+        let filled = self.extract_all(archive, name, &making.data(), None);
+        let filled = filled.and_then(|()| Ok(making.settle()?)).and_then(|()| persist(making.path()));
         if let Err(error) = filled {
             // Whoever's files are in it by now.
             let _ = remove_tree(making.path());
@@ -86,9 +147,18 @@ impl Inner {
             let _ = remove_tree(&path);
             return Err(VolumeError::Taken { name: name.clone() }.into());
         };
+        hold.persist()?;
         self.tell_volume(EventAction::Create, name);
         Ok(hold.volume.clone())
     }
+}
+
+/// Waits until all files that were made in a folder are on the disk.
+fn persist(folder: &Path) -> Result<()> {
+    // The folder itself may be closed to this user by now; what it is in is teu's own.
+    let opened = Folder::open(folder).or_else(|_| Folder::open(folder.parent().unwrap_or(folder)));
+    let synced = opened.and_then(sync_file_system);
+    synced.map_err(EngineError::io("write to the disk", folder))
 }
 
 /// Knows whether what was read ends as a tar does: half of a volume is not to pass for all of it.

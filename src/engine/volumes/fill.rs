@@ -93,21 +93,35 @@ impl Inner {
 
     fn extract_half(&self, archive: impl Read, half: &Half<'_>) -> Result<()> {
         half.filling.start()?;
-        self.extract_whole(archive, half.volume, half.data)
+        self.extract_whole(archive, half.volume, half.data, None)
     }
 
-    /// Makes what is in the archive in a volume's folder, whose own owner and mode are those of the archive's first entry.
-    pub(super) fn extract_whole(&self, archive: impl Read, volume: &VolumeName, data: &Path) -> Result<()> {
+    /// Makes what is in the archive in a volume's folder, whose own owner and mode are those of the archive's first entry, or
+    /// those of `like`: there are the folders that the archive has no entries for.
+    pub(super) fn extract_whole(
+        &self,
+        archive: impl Read,
+        volume: &VolumeName,
+        data: &Path,
+        like: Option<&Path>,
+    ) -> Result<()> {
         if rustix::process::geteuid().is_root() {
-            let folder = Folder::open(data).map_err(EngineError::io("open", data))?;
-            let extracted = Extractor::in_folder(&folder, Ids::Given).with_itself().extract(archive);
-            return extracted.map(drop).map_err(|error| extraction(error, data));
+            let open = |path: &Path| Folder::open(path).map_err(EngineError::io("open", path));
+            let (folder, known) = (open(data)?, like.map(open).transpose()?);
+            let extractor = Extractor::in_folder(&folder, Ids::Given).with_itself();
+            let extractor = match &known {
+                Some(known) => extractor.alike(known),
+                None => Ok(extractor),
+            };
+            let extracted = extractor.and_then(|extractor| extractor.extract(archive));
+            return extracted.map(drop).map_err(|error| extraction(error, like.unwrap_or(data)));
         }
         // With one id there is nobody to give files to.
         let owners = if own_maps().uids.len() < 2 { Ids::Root } else { Ids::Given };
         let mut visit = Visit::begin(&Place::Machine, Flow::ToContainer, Owner::Volume(volume.as_str()), None)?;
         let mut archive = archive;
-        visit.feed(&Ask::Fill { folder: data.to_owned(), owners }, |mut out| {
+        let like = like.map(Path::to_owned);
+        visit.feed(&Ask::Fill { folder: data.to_owned(), owners, like }, |mut out| {
             let copied = io::copy(&mut archive, &mut out);
             copied.map(drop).map_err(EngineError::io("copy", Path::new("the archive")))
         })

@@ -126,7 +126,12 @@ impl Inner {
     pub(super) fn volume_data(&self, name: &VolumeName) -> Result<PathBuf> {
         let shelf = self.shelf();
         let data = shelf.find(name).and_then(|volume| shelf.data(&volume));
-        data.map_err(|error| self.named_nearest(error))
+        let data = data.map_err(|error| self.named_nearest(error))?;
+        if shelf.is_landing(name) {
+            let hold = shelf.hold(name).map_err(|error| self.named_nearest(error))?;
+            self.land(&hold.receive()?, name, &data)?;
+        }
+        Ok(data)
     }
 
     pub(super) fn find_volume(&self, target: &str) -> Result<Volume> {
@@ -174,6 +179,13 @@ impl Inner {
     pub(super) fn sweep_volumes(&self) {
         for doomed in self.shelf().unfinished().unwrap_or_default() {
             let _ = remove_tree(&doomed.path);
+        }
+        for hold in self.shelf().interrupted().unwrap_or_default() {
+            // Who is at it needs nobody else.
+            let Ok(Some(incoming)) = hold.try_receive() else { continue };
+            let name = &hold.volume.name;
+            let _ = self.shelf().data(&hold.volume).map(|data| self.land(&incoming, name, &data));
+            let _ = remove_tree(&incoming.gathering());
         }
     }
 
