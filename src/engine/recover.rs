@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::io;
-use std::thread;
 use std::time::Duration;
 
 use super::place::Entry;
@@ -18,6 +17,8 @@ use crate::sys::file::Lock;
 
 /// The exit code of a container whose end nobody saw: what is left of it is killed, and 137 is 128 + SIGKILL.
 const LOST_CODE: u8 = 137;
+/// How long a lock may be looked at that nobody holds.
+const PATIENCE: Duration = Duration::from_secs(5);
 const LOST_MESSAGE: &str = "its monitor was killed or the machine went down, so how it ended is not known";
 
 impl Inner {
@@ -104,18 +105,13 @@ impl Inner {
         }
     }
 
-    /// The lock that a living monitor would hold. Others' looks hold it for microseconds, so one refusal says nothing.
+    /// The lock that a living monitor would hold; others only look at it.
     fn take_monitor_lock(&self, id: &Id) -> Result<Option<Lock>> {
         let path = self.monitor_lock(id);
-        for _ in 0..20 {
-            match Lock::try_exclusive(&path) {
-                Ok(Some(lock)) => return Ok(Some(lock)),
-                Ok(None) => thread::sleep(Duration::from_millis(1)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(EngineError::io("lock", &path)(error)),
-            }
+        match Lock::exclusive_within(&path, PATIENCE) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            lock => lock.map_err(EngineError::io("lock", &path)),
         }
-        Ok(None)
     }
 
     /// The lock every verb takes that changes a container's life; none if the container is gone.

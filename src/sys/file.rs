@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -140,6 +141,18 @@ impl Lock {
     /// The exclusive lock, or `None` if somebody holds it now.
     pub fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
         Self::take(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    /// As [`Lock::try_exclusive`], but who only looks ([`Lock::is_held`]) is no holder: that lasts microseconds, unless the machine is so
+    /// busy that the one who looks is put aside in the middle. A lock that stays held for `patience` is held.
+    pub fn exclusive_within(path: &Path, patience: Duration) -> io::Result<Option<Self>> {
+        let end = Instant::now() + patience;
+        loop {
+            match Self::try_exclusive(path)? {
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+                lock => return Ok(lock),
+            }
+        }
     }
 
     /// Whether somebody holds the lock of an existing file; a missing file is held by nobody.
@@ -278,6 +291,22 @@ mod tests {
         drop(lock);
         assert!(!Lock::is_held(&path).expect("free"));
         assert!(Lock::try_exclusive(&path).expect("try").is_some());
+    }
+
+    #[test]
+    fn lock_that_somebody_looks_at_for_long_is_had_all_the_same() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("lock");
+        drop(Lock::exclusive(&path).expect("a file"));
+        let look = File::open(&path).expect("open");
+        flock(&look, FlockOperation::NonBlockingLockShared).expect("as `is_held` does");
+        assert!(Lock::exclusive_within(&path, Duration::from_millis(5)).expect("try").is_none());
+        let put_aside = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(look);
+        });
+        assert!(Lock::exclusive_within(&path, Duration::from_secs(60)).expect("try").is_some());
+        put_aside.join().expect("the thread");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::io::fcntl_dupfd_cloexec;
 
@@ -25,6 +26,8 @@ use crate::sys::{idle, program, socket};
 const MAX_START_BYTES: usize = 16 << 20;
 /// Docker's exit code for its own failures.
 const FAILED: i32 = 125;
+/// Whose start it is holds the container's lock, so that no other monitor is here but one that was started by hand.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The hidden verb `monitor`: the whole life of a monitor process. Call it while the process has one thread.
 pub fn main(lent: Lent) -> i32 {
@@ -111,22 +114,12 @@ fn take_lock(folder: &Path) -> Result<Lock, MonitorError> {
     let path = folder.join(LOCK);
     let taken =
         || MonitorError::Refused { kind: ErrorKind::Conflict, message: "the container is already running".to_owned() };
-    let lock = lock_patiently(&path).map_err(MonitorError::file("lock", &path))?.ok_or_else(taken)?;
+    let locked = Lock::exclusive_within(&path, PATIENCE).map_err(MonitorError::file("lock", &path))?;
+    let lock = locked.ok_or_else(taken)?;
     // Another teu's recovery may have removed the folder between opening and locking: then this lock guards nothing.
     let held = rustix::fs::fstat(lock.as_fd()).map_err(MonitorError::call("fstat"))?;
     let named = std::fs::metadata(&path).map_err(MonitorError::file("lock", &path))?;
     if (held.st_dev, held.st_ino) == (named.dev(), named.ino()) { Ok(lock) } else { Err(taken()) }
-}
-
-/// Whoever looks whether a container lives holds the lock for microseconds (`Lock::is_held`), so one refusal says nothing.
-fn lock_patiently(path: &Path) -> io::Result<Option<Lock>> {
-    for _ in 0..20 {
-        if let Some(lock) = Lock::try_exclusive(path)? {
-            return Ok(Some(lock));
-        }
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    Ok(None)
 }
 
 fn listen_and_start(mut request: MonitorRequest, lent: Lent, lock: Lock) -> Result<Parts, MonitorError> {
