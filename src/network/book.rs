@@ -226,18 +226,18 @@ fn not_there(network: &Network, path: &Path, error: io::Error) -> NetworkError {
 /// The network that is always there. Where its bridge is up it has the bridge's subnet, whatever else the machine has by now.
 fn default_network() -> Result<Network> {
     let mut links = Links::open()?;
-    let bridge = links.find(DEFAULT_LINK)?;
-    let addresses = links.addresses()?;
-    let own = bridge.and_then(|bridge| {
-        let own = addresses.iter().find(|(link, address)| *link == bridge.index && address.addr().is_ipv4());
-        own.map(|(_, address)| Subnet { subnet: address.trunc(), gateway: address.addr(), range: None })
-    });
-    let subnet = match own {
+    let subnet = match subnet_of_bridge(&mut links)? {
         Some(subnet) => subnet,
         None => {
             let taken = taken_by_machine(&mut links)?;
-            let fitting = DEFAULT_SUBNETS.iter().map(|text| known(text)).find(|it| !overlaps(*it, &taken));
-            plain_subnet(fitting.ok_or(NetworkError::NoSubnetLeft)?)
+            // Once more: the bridge that another container's monitor made this moment may be among what the machine has.
+            match subnet_of_bridge(&mut links)? {
+                Some(subnet) => subnet,
+                None => {
+                    let fitting = DEFAULT_SUBNETS.iter().map(|text| known(text)).find(|it| !overlaps(*it, &taken));
+                    plain_subnet(fitting.ok_or(NetworkError::NoSubnetLeft)?)
+                }
+            }
         }
     };
     Ok(Network {
@@ -252,6 +252,14 @@ fn default_network() -> Result<Network> {
         labels: BTreeMap::new(),
         options: BTreeMap::new(),
     })
+}
+
+/// The default network's subnet where its bridge is there and has its address.
+fn subnet_of_bridge(links: &mut Links) -> Result<Option<Subnet>> {
+    let Some(bridge) = links.find(DEFAULT_LINK)? else { return Ok(None) };
+    let addresses = links.addresses()?;
+    let own = addresses.iter().find(|(link, address)| *link == bridge.index && address.addr().is_ipv4());
+    Ok(own.map(|(_, address)| Subnet { subnet: address.trunc(), gateway: address.addr(), range: None }))
 }
 
 fn link_of(wish: &NetworkWish, id: &Id) -> Result<String> {

@@ -1,7 +1,7 @@
 //! What this machine has of teu's networks now: bridges, rules, leases. Kept on a tmpfs beside the kernel's own state, so that every
 //! teu of the machine, whatever its data folder, sees the same, and a reboot leaves nothing of either.
 //!
-//! - `lock`: held while a bridge or the firewall's table is made.
+//! - `lock`: held while a bridge or the firewall's table is made, and shared by those who change the table's elements.
 //! - `links/<link>.json`: the networks that are up, as the firewall knows them.
 //! - `ports/<container>.json`: what containers publish, for making a flushed table anew.
 //! - `leases/<link>.<4|6>`: locks on bytes, see [`Lease`].
@@ -105,7 +105,11 @@ impl Machine {
         let link = match links.find(&network.link)? {
             Some(link) if link.kind.as_deref() == Some("bridge") => link,
             Some(_) => return Err(NetworkError::NoBridge { link: network.link.clone() }),
-            None => links.make_bridge(&network.link, bridge_mac(network), network.mtu)?,
+            None => {
+                // Of a bridge that was deleted by somebody else.
+                self.remove("links", &network.link)?;
+                links.make_bridge(&network.link, bridge_mac(network), network.mtu)?
+            }
         };
         let v6 = network.subnets.iter().any(|subnet| subnet.subnet.addr().is_ipv6());
         secure(&network.link, v6)?;
@@ -118,9 +122,13 @@ impl Machine {
             links.answer_loopback(&link)?;
         }
         forward(network)?;
-        self.write("links", &network.link, &rules(network))?;
         // The table anew, also where only this network is missing: once in a network's life, and right whatever was there.
-        firewall.rebuild(&self.whole(links)?)?;
+        let mut whole = self.whole(links)?;
+        whole.networks.retain(|known| known.link != network.link);
+        whole.networks.push(rules(network));
+        firewall.rebuild(&whole)?;
+        // Last, as the others' sign that all is done.
+        self.write("links", &network.link, &rules(network))?;
         Ok(link)
     }
 
@@ -204,6 +212,8 @@ impl Machine {
         let fresh: Vec<PortRule> = ports.iter().filter(|port| !before.contains(port)).cloned().collect();
         let gone: Vec<PortRule> = before.into_iter().filter(|port| !ports.contains(port)).collect();
         let published = self.with_firewall(|firewall| {
+            // Who makes the table anew reads these files and then replaces it: what changes in between would be lost.
+            let shared = self.lock_shared()?;
             if !gone.is_empty() {
                 firewall.withdraw(&gone)?;
             }
@@ -213,6 +223,7 @@ impl Machine {
             }
             match firewall.publish(ports) {
                 Err(NetworkError::Kernel { refusal, .. }) if refusal.errno == Errno::NOENT => {
+                    drop(shared);
                     let _lock = self.lock()?;
                     firewall.rebuild(&self.whole(&mut Links::open()?)?)
                 }
@@ -256,6 +267,11 @@ impl Machine {
     fn lock(&self) -> Result<Lock> {
         let path = self.folder.join("lock");
         Lock::exclusive(&path).map_err(|error| NetworkError::io("lock", &path, error))
+    }
+
+    fn lock_shared(&self) -> Result<Lock> {
+        let path = self.folder.join("lock");
+        Lock::shared(&path).map_err(|error| NetworkError::io("lock", &path, error))
     }
 
     fn file(&self, folder: &str, name: &str) -> PathBuf {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use teu::network::{Book, Machine};
+use teu::model::{Id, Protocol};
+use teu::network::{Book, Machine, PortRule};
 
 use super::lab::Lab;
 use crate::support::{SECOND, leaks, wait_for};
@@ -162,4 +163,72 @@ fn of_many_who_want_one_port_one_gets_it() {
         running.into_iter().map(|it| it.join().expect("a thread")).sum()
     });
     assert_eq!(won, 1);
+}
+
+/// Several monitors at the same time, as each sees the machine's networks.
+fn together(lab: &Lab, works: Vec<Box<dyn FnOnce(Machine) + Send + '_>>) {
+    let barrier = std::sync::Barrier::new(works.len());
+    std::thread::scope(|scope| {
+        for work in works {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                lab.machine.within(|| {
+                    let machine = Machine::open(Path::new("/run/teu/network")).expect("the machine");
+                    barrier.wait();
+                    work(machine);
+                });
+            });
+        }
+    });
+}
+
+#[test]
+fn port_published_while_another_network_comes_up_is_in_the_firewall() {
+    let lab = Lab::new();
+    let book = || Book::open(&lab.teu.root().join("networks")).expect("the definitions");
+    lab.ok(&["network", "create", "--subnet", "10.200.6.0/24", "other"]);
+    let (bridge, other) =
+        lab.machine.within(|| (book().find("bridge").expect("it"), book().find("other").expect("it")));
+    together(&lab, vec![Box::new(|machine| drop(machine.bring_up(&bridge).expect("up")))]);
+    let rule = |number: u8| PortRule {
+        protocol: Protocol::Tcp,
+        host: None,
+        host_port: 20_000 + u16::from(number),
+        container: IpAddr::from([10, 91, 0, 9]),
+        container_port: 80,
+    };
+    let id = |number: u8| Id::from_bytes([number; 32]);
+    for round in 0..20 {
+        let publish = |machine: Machine| {
+            (0..50).for_each(|number| machine.publish(&id(number), &[rule(number)]).expect("published"));
+        };
+        let up = |machine: Machine| drop(machine.bring_up(&other).expect("up"));
+        together(&lab, vec![Box::new(publish), Box::new(up)]);
+        let table = lab.machine.output(&["nft", "list", "map", "inet", "teu", "any4"]);
+        for number in 0..50 {
+            let port = rule(number).host_port;
+            assert!(table.contains(&format!("tcp . {port} : 10.91.0.9")), "round {round}, port {port}:\n{table}");
+        }
+        let clear = |machine: Machine| {
+            (0..50).for_each(|number| machine.publish(&id(number), &[]).expect("withdrawn"));
+            machine.take_down(&other).expect("down");
+        };
+        together(&lab, vec![Box::new(clear)]);
+    }
+}
+
+#[test]
+fn default_network_that_two_containers_bring_up_at_once_has_one_subnet() {
+    let lab = Lab::new();
+    let find = || Book::open(&lab.teu.root().join("networks")).and_then(|book| book.find("bridge")).expect("it");
+    for round in 0..60 {
+        let bring_up = |machine: Machine| drop(machine.bring_up(&find()).expect("up"));
+        let look = |_: Machine| {
+            for _ in 0..30 {
+                assert_eq!(find().subnets[0].subnet.to_string(), "10.91.0.0/16", "round {round}");
+            }
+        };
+        together(&lab, vec![Box::new(bring_up), Box::new(look), Box::new(look)]);
+        lab.machine.output(&["ip", "link", "delete", "teu0"]);
+    }
 }
