@@ -1,6 +1,6 @@
 //! Changes of a running container's connections: each is done as a whole, or undone.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,10 @@ impl Wires {
             Change::Connect { network, wish } => self.enter(pid, *network, wish)?,
             Change::Disconnect { network } => self.leave(pid, &network)?,
             Change::Ports { add, remove } => self.change_ports(add, &remove)?,
-            Change::Rename { name } => self.plan.names.name = name,
+            Change::Rename { name } => {
+                self.plan.names.name = name;
+                self.list()?;
+            }
         }
         Ok(self.connected())
     }
@@ -56,15 +59,16 @@ impl Wires {
         self.push(network, wish, hold, endpoint);
         let entered = self.attach_last(namespace.as_fd()).and_then(|()| self.tell());
         entered.inspect_err(|_| {
-            let came = self.pop(self.endpoints.len() - 1);
-            if let Some((_, endpoint)) = came.filter(|_| self.way_out.is_none()) {
-                let _ = network::detach(&endpoint, namespace.as_fd());
-            }
+            // Half of a link may be there.
+            let last = self.endpoints.len() - 1;
+            let _ = self.detach_from(last, namespace.as_fd());
+            let came = self.pop(last);
             let _ = self.tell();
+            drop(came);
         })
     }
 
-    fn attach_last(&mut self, namespace: std::os::fd::BorrowedFd<'_>) -> network::Result<()> {
+    fn attach_last(&mut self, namespace: BorrowedFd<'_>) -> network::Result<()> {
         let index = self.endpoints.len() - 1;
         if self.way_out.is_some() {
             return self.attach_as_user(index);
@@ -78,10 +82,7 @@ impl Wires {
         let index = self.endpoints.iter().position(|endpoint| endpoint.network == *network);
         let index = index.ok_or_else(|| NetworkError::NotIn { network: network.short().to_owned() })?;
         let namespace = namespace_of(pid)?;
-        match self.way_out {
-            Some(_) => self.detach_as_user(index)?,
-            None => network::detach(&self.endpoints[index], namespace.as_fd())?,
-        }
+        self.detach_from(index, namespace.as_fd())?;
         // From here on it is out: what fails now is told, and the rest done all the same.
         let before: Vec<_> = (0..self.endpoints.len()).map(|index| self.ways_out(index)).collect();
         let gone = self.pop(index);
@@ -95,6 +96,13 @@ impl Wires {
             }
         }
         self.tell().and(done)
+    }
+
+    fn detach_from(&mut self, index: usize, namespace: BorrowedFd<'_>) -> network::Result<()> {
+        match self.way_out {
+            Some(_) => self.detach_as_user(index),
+            None => network::detach(&self.endpoints[index], namespace),
+        }
     }
 
     fn change_ports(&mut self, add: Vec<PortWish>, remove: &[(usize, PortWish)]) -> network::Result<()> {
@@ -132,13 +140,13 @@ impl Wires {
         }
     }
 
-    /// Brings the firewall to what is so now, and tells it to others.
+    /// Brings the firewall to what is so now, and tells it to others, their resolvers too. Goes on after failures and returns the first.
     fn tell(&mut self) -> network::Result<()> {
-        match self.way_out {
-            Some(_) => self.carry()?,
-            None => self.machine.publish(&self.plan.id, &self.rules())?,
-        }
-        self.write_connected()
+        let led = match self.way_out {
+            Some(_) => self.carry(),
+            None => self.machine.publish(&self.plan.id, &self.rules()),
+        };
+        led.and(self.write_connected()).and(self.list())
     }
 
     fn push(&mut self, network: Network, wish: EndpointWish, hold: Hold, endpoint: Endpoint) {
@@ -152,6 +160,8 @@ impl Wires {
             return None;
         }
         self.plan.networks.remove(index);
-        Some((self.holds.remove(index), self.endpoints.remove(index)))
+        let gone = (self.holds.remove(index), self.endpoints.remove(index));
+        self.leave_hub();
+        Some(gone)
     }
 }

@@ -138,11 +138,13 @@ impl Wire for Wires {
     fn change(&mut self, pid: i32, change: serde_json::Value) -> std::result::Result<serde_json::Value, WireError> {
         let unknown = |error: serde_json::Error| WireError {
             kind: ErrorKind::Other,
-            message: format!("this change of networks is not known ({error}); restart the container"),
+            message: format!(
+                "the container was started by an older teu, whose monitor does not know this change ({error}): restart the container, then do it again"
+            ),
         };
-        let connected = self.alter(pid, serde_json::from_value(change).map_err(unknown)?).map_err(refused)?;
-        self.change_names(pid).map_err(refused)?;
-        Ok(serde_json::to_value(connected).expect("plain values"))
+        let altered = self.alter(pid, serde_json::from_value(change).map_err(unknown)?);
+        self.change_own_lines(pid);
+        Ok(serde_json::to_value(altered.map_err(refused)?).expect("plain values"))
     }
 
     fn watched(&self) -> Option<BorrowedFd<'_>> {

@@ -90,16 +90,14 @@ impl Wires {
         }
     }
 
-    /// Its connections or its name have changed while it runs.
-    pub(super) fn change_names(&mut self, pid: i32) -> network::Result<()> {
-        self.list()?;
+    /// Its addresses may have changed while it runs.
+    pub(super) fn change_own_lines(&mut self, pid: i32) {
         let now = self.own_lines();
         let before = std::mem::replace(&mut self.names.own_lines, now);
         if before != self.names.own_lines {
             // What the container has put in the place of the file is its own affair.
             let _ = rewrite_hosts(pid, &before, &self.names.own_lines);
         }
-        Ok(())
     }
 
     /// It has ended. Goes on after failures: its addresses are free in a moment, and then nobody believes the list.
@@ -111,7 +109,7 @@ impl Wires {
     }
 
     /// Brings the networks' lists, and the resolver's view, to what is so now.
-    fn list(&mut self) -> network::Result<()> {
+    pub(super) fn list(&mut self) -> network::Result<()> {
         let listing = self.machine.listing();
         let joined = self.plan.networks.iter().zip(&self.endpoints).filter(|((network, _), _)| has_names(network));
         let mut listed = Vec::new();
@@ -123,8 +121,11 @@ impl Wires {
                 aliases: endpoint.aliases.clone(),
                 addresses: endpoint.addresses.clone(),
             };
-            listing.put(&network.id, &entry)?;
             listed.push(network.id.clone());
+            if !self.names.listed.contains(&network.id) {
+                self.names.listed.push(network.id.clone());
+            }
+            listing.put(&network.id, &entry)?;
         }
         for gone in self.names.listed.iter().filter(|network| !listed.contains(network)) {
             listing.remove(gone, &self.plan.id)?;

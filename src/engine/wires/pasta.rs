@@ -125,6 +125,15 @@ impl Wires {
         hub.map_or(Ok(()), |hub| hub.detach(&self.endpoints[index]))
     }
 
+    /// Lets go of the user's bridges where the container is in no network any more that has one.
+    pub(super) fn leave_hub(&mut self) {
+        if self.endpoints.iter().all(|endpoint| endpoint.outer.is_none())
+            && let Some(way_out) = &mut self.way_out
+        {
+            way_out.hub = None;
+        }
+    }
+
     /// Lets pasta do what is so now. It cannot change its ports while it runs, so another one takes its place where something
     /// is different; what the first had open is cut.
     pub(super) fn carry(&mut self) -> network::Result<()> {

@@ -349,3 +349,82 @@ fn killed_monitors_leave_no_address_taken_and_the_next_start_finds_the_others() 
     assert!(told.contains("first"), "{told}");
     assert_eq!(pastas(lab.teu.user().expect("one")).len(), 1);
 }
+
+/// What a user's network keeps of its containers: the names, and how many addresses are leased.
+fn kept(lab: &Lab, network: &str) -> (usize, String, String) {
+    let inspected = lab.ok(&["network", "inspect", network]);
+    let inspected: serde_json::Value = serde_json::from_str(&inspected).expect("JSON");
+    let id = inspected[0]["Id"].as_str().expect("an id").to_owned();
+    let folders = std::fs::read_dir(lab.teu.runroot().join("network")).expect("list").flatten();
+    let names =
+        folders.flat_map(|folder| std::fs::read_dir(folder.path().join("names").join(&id)).into_iter().flatten());
+    (names.count(), inspected[0]["Containers"].to_string(), lab.ok(&["network", "ls"]))
+}
+
+#[test]
+fn refused_connection_of_a_running_container_leaves_nothing_half_made() {
+    let lab = Lab::new();
+    lab.ok(&["network", "create", "--subnet", "10.200.1.0/29", "one"]);
+    lab.ok(&["network", "create", "--subnet", "10.200.2.0/24", "--internal", "two"]);
+    lab.ok(&["run", "-d", "--name", "walker", "--network", "two", "tiny", "sleep", "1000"]);
+    let facts = || {
+        let links = lab.ok(&["exec", "walker", "sh", "-c", "ip -4 addr; ip route; cat /etc/hosts"]);
+        let record = lab.teu.inspect("walker")["NetworkSettings"]["Networks"].to_string();
+        (links, record, kept(&lab, "one"), kept(&lab, "two"))
+    };
+    let before = facts();
+    // Its monitor has the test's own /dev/net; without the device pasta gives no way out, which the network has.
+    let pid = lab.teu.inspect("walker")["State"]["Pid"].as_i64().expect("a process id");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent").trim().to_owned();
+    let move_tun = |from: &str, to: &str| {
+        let (from, to) = (format!("/dev/net/{from}"), format!("/dev/net/{to}"));
+        let moved = std::process::Command::new("nsenter").args(["-t", &monitor, "-m", "mv", &from, &to]).status();
+        assert!(moved.expect("nsenter").success());
+    };
+    move_tun("tun", "away");
+    for _ in 0..8 {
+        lab.fails(&["network", "connect", "one", "walker"], &["/dev/net/tun"]);
+        assert_eq!(facts(), before);
+    }
+    move_tun("away", "tun");
+    lab.ok(&["network", "connect", "--ip", "10.200.1.2", "one", "walker"]);
+    assert!(lab.ok(&["exec", "walker", "ip", "-4", "addr"]).contains("10.200.1.2/29"));
+    assert_eq!(kept(&lab, "one").0, 1);
+    lab.ok(&["network", "disconnect", "one", "walker"]);
+    assert_eq!(facts(), before);
+}
+
+#[test]
+fn container_in_anothers_network_has_its_links_ports_and_names() {
+    let lab = Lab::new();
+    lab.ok(&["network", "create", "--subnet", "10.200.1.0/24", "lan"]);
+    for network in ["bridge", "lan"] {
+        let pod = ["-p", "8080:80", "--add-host", "extra:10.1.2.3", "tiny", "sleep", "1000"];
+        lab.ok(&[&["run", "-d", "--name", "pod", "--network", network], &pod[..]].concat());
+        let links = |name: &str| lab.ok(&["exec", name, "ip", "-4", "addr"]);
+        let files = |name: &str| lab.ok(&["exec", name, "cat", "/etc/hosts", "/etc/resolv.conf"]);
+        for more in [&[][..], &["--user", "1000"]] {
+            lab.serve_in("container:pod", "side", more);
+            assert_eq!(links("side"), links("pod"));
+            assert_eq!(files("side"), files("pod"));
+            assert!(files("side").contains("10.1.2.3\textra"));
+            let answer = wait_for("the other's port", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+            assert!(answer.starts_with("side\n"), "{answer}");
+            lab.ok(&["restart", "-t", "0", "side"]);
+            wait_for("it again", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+            lab.ok(&["rm", "-f", "side"]);
+        }
+        lab.ok(&["rm", "-f", "pod"]);
+    }
+    lab.ok(&["run", "-d", "--name", "pod", "--network", "none", "tiny", "sleep", "1000"]);
+    lab.serve_in("container:pod", "side", &[]);
+    let asked = "printf 'GET /\\n' | timeout 3 nc -w 2 127.0.0.1 80";
+    wait_for("it by loopback", SECOND * 10, || {
+        lab.run(&["exec", "pod", "sh", "-c", asked]).text().contains("side").then_some(())
+    });
+    lab.fails(&["run", "--rm", "--network", "container:pod", "-p", "80:80", "tiny", "true"], &["--publish"]);
+    lab.fails(&["run", "--rm", "--network", "container:nobody", "tiny", "true"], &["No such container", "nobody"]);
+    lab.ok(&["stop", "-t", "0", "side", "pod"]);
+    lab.fails(&["start", "side"], &["pod", "not running"]);
+}
