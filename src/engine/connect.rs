@@ -162,6 +162,9 @@ impl Inner {
             Err(EngineError::Monitor(MonitorError::NotRunning | MonitorError::Gone)) => {
                 Err(EngineError::NotRunning { name: new.name.clone() })
             }
+            Err(EngineError::Monitor(MonitorError::Older { .. })) => {
+                Err(EngineError::OldMonitor { name: new.name.clone() })
+            }
             Err(error) => Err(error),
         };
         match done {

@@ -28,6 +28,8 @@ pub enum EngineError {
     NameTaken { name: Name, id: String },
     #[error("container {name} is not running")]
     NotRunning { name: Name },
+    #[error("container {name} was started by an older teu, whose monitor cannot change that while it runs")]
+    OldMonitor { name: Name },
     #[error("container {name} is paused")]
     Paused { name: Name },
     #[error("container {name} has ended and is about to be restarted: wait until it runs")]
@@ -115,6 +117,7 @@ impl EngineError {
             Self::AmbiguousId { .. } | Self::Invalid { .. } | Self::NoBindSource { .. } => ErrorKind::InvalidInput,
             Self::NameTaken { .. }
             | Self::NotRunning { .. }
+            | Self::OldMonitor { .. }
             | Self::Paused { .. }
             | Self::Restarting { .. }
             | Self::NotPaused { .. }
@@ -166,6 +169,9 @@ impl EngineError {
                 format!("choose another name, or `teu rm {name}` or `teu rename {name} NEW` frees this one")
             }
             Self::NotRunning { name } => format!("`teu start {name}` starts it"),
+            Self::OldMonitor { name } => {
+                format!("`teu restart {name}` starts it with a monitor of this teu; then do it again")
+            }
             Self::Paused { name } => format!("`teu unpause {name}` lets it go on"),
             Self::Restarting { name } => format!("`teu logs {name}` shows why it ends, `teu stop {name}` ends its restarts"),
             Self::NotPaused { .. } => return None,
@@ -207,6 +213,9 @@ impl EngineError {
             Self::Network(_) => return None,
             Self::Volume(error) => return error.hint(),
             Self::Image(error) => return error.hint(),
+            Self::Monitor(MonitorError::Older { .. }) => {
+                "`teu restart NAME` starts the container with a monitor of this teu; then do it again".to_owned()
+            }
             Self::Runtime(_) | Self::Monitor(_) => match self.kind() {
                 ErrorKind::Permission => "`teu doctor` says what this machine lacks".to_owned(),
                 ErrorKind::CommandNotFound | ErrorKind::CommandNotExecutable => {

@@ -1,6 +1,8 @@
 //! A private engine in a temporary folder, and pretended monitors, for this room's tests.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::thread;
 
 use tempfile::TempDir;
@@ -53,6 +55,24 @@ impl Trial {
             limits: None,
         };
         super::record::write(&folder.join(crate::monitor::STATE), &state).expect("state");
+    }
+
+    /// Answers every request as a monitor does that does not know it.
+    pub fn pretend_old_monitor(&self, record: &ContainerRecord) {
+        // By a short way: the path itself may be too long for a socket's address.
+        let folder = fs::File::open(self.engine.0.life_folder(&record.id)).expect("its run folder");
+        let path = format!("/proc/self/fd/{}/{}", folder.as_raw_fd(), crate::monitor::SOCKET);
+        let listener = std::os::unix::net::UnixListener::bind(path).expect("listen");
+        thread::spawn(move || {
+            let word = br#"{"say":"failed","kind":"unsupported","message":"unknown variant"}"#;
+            let length = u32::try_from(word.len()).expect("short").to_le_bytes();
+            // Length, kind, payload.
+            let frame = [&length[..], &[0], word].concat();
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 1 << 16]).and_then(|_| stream.write_all(&frame));
+                let _ = stream.read(&mut [0; 1 << 16]);
+            }
+        });
     }
 
     pub fn hold_monitor_lock(&self, record: &ContainerRecord) -> Lock {

@@ -170,6 +170,7 @@ impl Inner {
             Err(MonitorError::NotRunning | MonitorError::Gone) => {
                 Err(EngineError::NotRunning { name: record.name.clone() })
             }
+            Err(MonitorError::Older { .. }) => Err(EngineError::OldMonitor { name: record.name.clone() }),
             other => Ok(other?),
         }
     }
@@ -217,6 +218,34 @@ mod tests {
         assert_eq!(now.config.limits.memory_swap_bytes, None);
         assert_eq!(now.id, record.id);
         assert_eq!(trial.engine.update("two", &memory).expect_err("none").kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn monitor_of_an_older_teu_changes_nothing_and_the_cure_is_named() {
+        let trial = Trial::new();
+        let mut request = wish("one");
+        request.network = Some(crate::model::NetworkMode::Networks);
+        request.networks.push(crate::model::EndpointWish::default());
+        trial.engine.create(&request).expect("create");
+        let record = trial.engine.find("one").expect("find");
+        trial.pretend_running(&record);
+        let _lock = trial.hold_monitor_lock(&record);
+        trial.pretend_old_monitor(&record);
+        let port = crate::model::PortWish {
+            protocol: crate::model::Protocol::Tcp,
+            host: None,
+            host_port: Some(8080),
+            container_port: 80,
+        };
+        let memory = limits(Limits { memory_bytes: Some(64 << 20), ..Limits::default() });
+        let refusals = [trial.engine.publish("one", &[port], &[]).map(drop), trial.engine.update("one", &memory)];
+        for refusal in refusals {
+            let error = refusal.expect_err("it does not know how");
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+            let told = format!("{error}; {}", error.hint().expect("a cure"));
+            assert!(told.contains("older teu") && told.contains("teu restart one"), "{told}");
+        }
+        assert_eq!(trial.engine.find("one").expect("find"), record, "the record is as it was");
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl Client {
         let mut connection = self.take()?;
         let reply = connection.ask(word);
         // After a refusal the connection is as good as before.
-        if matches!(reply, Ok(_) | Err(MonitorError::Refused { .. })) {
+        if matches!(reply, Ok(_) | Err(MonitorError::Refused { .. } | MonitorError::Older { .. })) {
             self.connection = Some(connection);
         }
         reply

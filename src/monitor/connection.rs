@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::MonitorError;
-use super::protocol::{self, CHUNK_BYTES, Deframer, Kind, MAX_REPLY_BYTES, Reply, Request, VERSION, put_word};
+use super::protocol::{
+    self, CHUNK_BYTES, Deframer, Kind, MAX_REPLY_BYTES, Reply, Request, VERSION, WireKind, put_word,
+};
 use super::request::SOCKET;
 use crate::sys::socket;
 
@@ -60,6 +62,9 @@ impl Connection {
                 }
                 match protocol::parse_reply(payload)? {
                     Some(Reply::Hello { .. }) | None => {}
+                    Some(Reply::Failed { kind: WireKind::Unsupported, message }) => {
+                        return Err(MonitorError::Older { message });
+                    }
                     Some(Reply::Failed { kind, message }) => {
                         return Err(MonitorError::Refused { kind: kind.into(), message });
                     }

@@ -14,6 +14,9 @@ pub enum MonitorError {
     /// The monitor understood and refused, or the runtime failed; the kind tells the exit code (125, 126, 127).
     #[error("{message}")]
     Refused { kind: ErrorKind, message: String },
+    /// Its words are the monitor's own.
+    #[error("{message}")]
+    Older { message: String },
     #[error("cannot start the container's monitor process: {0}")]
     Spawn(#[source] io::Error),
     #[error("the connection to the container's monitor failed: {0}")]
@@ -44,7 +47,7 @@ impl MonitorError {
             Self::Protocol(_) | Self::Garbage { .. } => ErrorKind::Corrupt,
             Self::Spawn(error) | Self::Connection(error) => kind_of(error),
             Self::File { source, .. } | Self::Call { source, .. } => kind_of(source),
-            Self::Gone => ErrorKind::Other,
+            Self::Gone | Self::Older { .. } => ErrorKind::Other,
         }
     }
 
