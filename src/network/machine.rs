@@ -1,6 +1,7 @@
 //! What this machine has of teu's networks now: bridges, rules, leases. Kept on a tmpfs beside the kernel's own state, so that every
 //! teu of the machine, whatever its data folder, sees the same, and a reboot leaves nothing of either.
 //!
+//! - `namespace`: which network namespace all this is of, see [`identity`].
 //! - `lock`: held while a bridge or the firewall's table is made, and shared by those who change the table's elements.
 //! - `links/<link>.json`: the networks that are up, as the firewall knows them.
 //! - `ports/<container>.json`: what containers publish, for making a flushed table anew.
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 
 use super::firewall::{Firewall, Whole};
 use super::link::{Link, Links, Mac};
-use super::{Lease, Listing, NetworkError, NetworkRules, PortRule, Result, conntrack};
+use super::{Lease, Listing, NetworkError, NetworkRules, PortRule, Result, conntrack, identity};
 use crate::model::{Id, Network, NetworkDriver, Protocol, Subnet};
 use crate::sys::file::{Lock, write_atomically};
 
@@ -62,6 +63,7 @@ impl Machine {
         let own = Path::new("/proc/thread-self/ns/net");
         let inode = fs::metadata(own).map_err(|error| NetworkError::io("look at", own, error))?.ino();
         let folder = base.join(inode.to_string());
+        identity::settle(base, &folder)?;
         for name in ["links", "ports", "leases"] {
             let path = folder.join(name);
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);

@@ -6,6 +6,7 @@ mod conntrack;
 mod error;
 mod firewall;
 mod hub;
+mod identity;
 mod lease;
 mod link;
 mod machine;

@@ -1,5 +1,5 @@
 //! Namespaces by descriptor: opened once, their kind verified, then joined.
-#![allow(unsafe_code, reason = "NS_GET_NSTYPE has no safe wrapper")]
+#![allow(unsafe_code, reason = "NS_GET_NSTYPE and SO_NETNS_COOKIE have no safe wrapper")]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -50,6 +50,29 @@ impl Namespace {
     pub fn is(&self, path: &str) -> io::Result<bool> {
         let (own, other) = (rustix::fs::fstat(&self.file)?, rustix::fs::stat(path)?);
         Ok((own.st_dev, own.st_ino) == (other.st_dev, other.st_ino))
+    }
+}
+
+/// The number of the calling thread's network namespace: until the next boot no other has it (socket(7) knows the option since
+/// Linux 5.14; before, this is an error).
+pub fn network_cookie() -> io::Result<u64> {
+    /// Of asm-generic/socket.h.
+    const SO_NETNS_COOKIE: libc::c_int = 71;
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let mut cookie = 0u64;
+    let mut length = libc::socklen_t::try_from(size_of::<u64>()).expect("eight");
+    let (place, length_place) = ((&raw mut cookie).cast(), &raw mut length);
+    // SAFETY: both point to live variables of this function, and `length` says how many bytes `cookie` has.
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_NETNS_COOKIE, place, length_place) };
+    match result {
+        0 => Ok(cookie),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

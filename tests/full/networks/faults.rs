@@ -232,3 +232,27 @@ fn default_network_that_two_containers_bring_up_at_once_has_one_subnet() {
         lab.machine.output(&["ip", "link", "delete", "teu0"]);
     }
 }
+
+#[test]
+fn what_a_namespace_of_the_same_inode_has_left_is_not_believed() {
+    let lab = Lab::new();
+    // Ports, names and rules as of a container that ran in a namespace that had this one's inode before.
+    let stranger = "5".repeat(64);
+    let state = lab.state();
+    for folder in ["ports", "links", "leases", "names/7e7e"] {
+        std::fs::create_dir_all(format!("{state}/{folder}")).expect("a folder");
+    }
+    let port =
+        r#"[{"protocol":"tcp","host":"127.0.0.1","host_port":8080,"container":"10.91.0.9","container_port":80}]"#;
+    std::fs::write(format!("{state}/ports/{stranger}.json"), port).expect("a file");
+    std::fs::write(format!("{state}/namespace"), "01234567-89ab-cdef-0123-456789abcdef 77").expect("a file");
+    lab.serve("web", &["-p", "8080:80"]);
+    wait_for("its own port", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
+    assert!(!lab.traces().1.contains("10.91.0.9"), "{}", lab.traces().1);
+    assert!(!lab.files().iter().any(|file| file.contains(&stranger)), "{:?}", lab.files());
+    // Its own is believed.
+    let before = lab.files();
+    lab.ok(&["run", "--rm", "--network", "bridge", "tiny", "true"]);
+    assert_eq!(lab.files(), before);
+    lab.ok(&["rm", "-f", "web"]);
+}
