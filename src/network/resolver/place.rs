@@ -12,6 +12,7 @@ use crate::network::attach::within;
 use crate::network::firewall::{Redirect, redirect};
 use crate::network::{NetworkError, Result};
 use crate::sys::inside::open_inside;
+use crate::sys::interface::loopback_up;
 
 /// Docker's address for it.
 const ASKED: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(127, 0, 0, 11), 53);
@@ -27,7 +28,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Everything is ready before the container's command runs; its loopback link need not be up yet.
+    /// Everything is ready before the container's command runs.
     pub fn in_namespace(namespace: OwnedFd) -> Result<Self> {
         let (datagrams, connections) = within(namespace.as_fd(), sockets)??;
         Ok(Self { namespace: Some(namespace), datagrams, connections })
@@ -51,6 +52,9 @@ impl Place {
 }
 
 fn sockets() -> Result<(UdpSocket, TcpListener)> {
+    // Without any address of IPv4 here, which a network of IPv6 alone gives none of, the kernel takes every address for a
+    // broadcast one when it is bound, and answers would come from another (fib_frontend.c, `__inet_dev_addr_type`).
+    let _ = loopback_up();
     let failed = |error| NetworkError::io("listen for questions for names at", "127.0.0.11".as_ref(), error);
     let (datagrams, connections) = bound(0).map_err(failed)?;
     let port = |address: io::Result<std::net::SocketAddr>| address.map(|it| it.port()).map_err(failed);

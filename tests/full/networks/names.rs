@@ -336,3 +336,36 @@ fn containers_own_server_has_port_53() {
     assert_eq!(lab.dig("web", &["+tcp", "web"]), [lab.address("web")]);
     drop((datagrams, connections));
 }
+
+#[test]
+fn networks_and_servers_of_ipv6_alone_are_as_good() {
+    let lab = Lab::new("nameserver ::1\n");
+    let world = World::at(&lab.machine, "[::1]:53", Ipv4Addr::new(192, 0, 2, 1));
+    lab.ok(&["network", "create", "--subnet", "fd00:6::/64", "six"]);
+    lab.idle("web", &["--network", "six", "--ip6", "fd00:6::77"]);
+    lab.idle("asker", &["--network", "six"]);
+    for way in ["+notcp", "+tcp"] {
+        assert_eq!(lab.dig("asker", &[way, "AAAA", "web"]), ["fd00:6::77"]);
+        assert_eq!(lab.dig("asker", &[way, "-x", "fd00:6::77"]), ["web.six."]);
+        assert_eq!(lab.dig("asker", &[way, "world.example"]), ["192.0.2.1"], "the machine's server is asked by IPv6");
+        assert_eq!(lab.status("asker", &[way, "A", "web"]), "NOERROR");
+    }
+    let told = lab.inside("asker", &["getent", "ahosts", "web"]);
+    assert!(told.starts_with("fd00:6::77"), "{told}");
+    // A server of link-local address, by its link's number, after one that nobody has.
+    let asked = world.asked().len();
+    lab.resolve_by("nameserver 2001:db8::dead\nnameserver ::1%1\n");
+    assert_eq!(lab.dig("asker", &["world.example"]), ["192.0.2.1"]);
+    assert!(world.asked().len() > asked);
+    // One that the user named is asked from the container's own place.
+    let server = lab.beside("web", || UdpSocket::bind("[::]:53").expect("port 53 is the container's own"));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 512];
+        let (length, from) = server.recv_from(&mut buffer).expect("a question");
+        buffer[2] |= 0x80;
+        buffer[3] = 0x83;
+        server.send_to(&buffer[..length], from).expect("answer");
+    });
+    lab.idle("picky", &["--network", "six", "--dns", "fd00:6::77"]);
+    assert_eq!(lab.status("picky", &["world.example"]), "NXDOMAIN");
+}
