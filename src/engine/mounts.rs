@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use super::{EngineError, Inner, Result};
@@ -17,6 +17,8 @@ pub(super) struct Shown {
     /// Paths of the machine by targets.
     pub sources: BTreeMap<PathBuf, PathBuf>,
     pub origins: Vec<Origin>,
+    /// Keeps what was looked at from going: another file could get its number while the container starts.
+    pub held: Vec<OwnedFd>,
 }
 
 /// Whether folders may be made on the way.
@@ -62,13 +64,13 @@ impl Inner {
                     if missing == Missing::Made {
                         ensure(path, *create)?;
                     }
-                    (path.clone(), Shows::Source { seen: Some(look(path)?) })
+                    (path.clone(), Shows::Source { seen: Some(look(path, &mut shown.held)?) })
                 }
                 MountSource::Volume { name: Some(name), subpath, .. } => {
                     let data = self.volume_data(name)?;
                     let shows = match subpath {
                         Some(path) => Shows::Below { path: path.clone() },
-                        None => Shows::Source { seen: Some(look(&data)?) },
+                        None => Shows::Source { seen: Some(look(&data, &mut shown.held)?) },
                     };
                     (data, shows)
                 }
@@ -122,10 +124,11 @@ fn missing_source(path: &Path) -> EngineError {
 }
 
 /// Which file or folder is there now: the runtime mounts this one and no other.
-fn look(path: &Path) -> Result<Seen> {
-    let opened = fs::metadata(path).map_err(|error| match error.kind() {
+fn look(path: &Path, held: &mut Vec<OwnedFd>) -> Result<Seen> {
+    let (seen, place) = Seen::at(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing_source(path),
         _ => EngineError::io("look at the bind mount's source", path)(error),
     })?;
-    Ok(Seen { device: opened.dev(), inode: opened.ino() })
+    held.push(place);
+    Ok(seen)
 }

@@ -1,5 +1,6 @@
 //! From a record to what a monitor is started with.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use super::mounts::{Missing, Shown};
@@ -27,11 +28,16 @@ fn driver_of(parent: &str) -> CgroupDriver {
 
 impl Inner {
     /// Everything the container's monitor needs to know.
-    pub(super) fn monitor_request(&self, record: &ContainerRecord, size: Option<Size>) -> Result<MonitorRequest> {
+    /// What its mounts show does not go while the second value is kept.
+    pub(super) fn monitor_request(
+        &self,
+        record: &ContainerRecord,
+        size: Option<Size>,
+    ) -> Result<(MonitorRequest, Vec<OwnedFd>)> {
         let id = &record.id;
         let config = &record.config;
-        let Shown { sources, origins } = self.shown(&config.mounts, Missing::Made)?;
-        Ok(MonitorRequest {
+        let Shown { sources, origins, held } = self.shown(&config.mounts, Missing::Made)?;
+        let request = MonitorRequest {
             id: id.clone(),
             name: record.name.clone(),
             start: StartRequest {
@@ -72,7 +78,8 @@ impl Inner {
             volumes: config.mounts.iter().filter(|mount| mount.volume_name().is_some()).cloned().collect(),
             leave: Leaving::of(self, record)
                 .map(|plan| serde_json::to_value(plan).expect("plain paths and ids are JSON")),
-        })
+        };
+        Ok((request, held))
     }
 
     /// What of the container's surroundings its specification depends on.

@@ -164,7 +164,7 @@ impl Inner {
         let config = &record.config;
         let again = match config.restart {
             RestartPolicy::No => None,
-            _ => Some(self.monitor_request(record, None)?.start),
+            _ => Some(self.monitor_request(record, None)?.0.start),
         };
         match self.client(record)?.change(&config.limits, config.restart, again) {
             Err(MonitorError::NotRunning | MonitorError::Gone) => {

@@ -80,6 +80,9 @@ pub enum Shows {
 pub struct Seen {
     pub device: u64,
     pub inode: u64,
+    /// When it was made, in seconds and nanoseconds, where the file system knows: a number that became free is given again.
+    #[serde(default)]
+    pub born: Option<(i64, u32)>,
 }
 
 /// What a container's files of names say besides what all say.

@@ -186,7 +186,7 @@ impl Inner {
         // In memory there is nothing of a container that does not run.
         let shown = |mount: &Mount| binds == Binds::Shown && !matches!(mount.source, MountSource::Tmpfs { .. });
         config.mounts.retain(shown);
-        let Shown { sources, origins } = self.shown(&config.mounts, Missing::Refused)?;
+        let Shown { sources, origins, .. } = self.shown(&config.mounts, Missing::Refused)?;
         let around = Around { id_range: record.id_range, sources, ..Around::default() };
         let request = StartRequest {
             id: record.id.to_string(),

@@ -241,9 +241,19 @@ pub fn mountinfo_line(place: &OwnedFd) -> Option<String> {
 }
 
 impl Seen {
+    /// What is at `path` now, and that same thing, open: while it is, nothing else gets its number.
+    pub fn at(path: &Path) -> io::Result<(Self, OwnedFd)> {
+        let place = open(path)?;
+        Ok((Self::of(&place)?, place))
+    }
+
     pub fn of(place: impl AsFd) -> io::Result<Self> {
+        let place = place.as_fd();
         let stat = fstat(place)?;
-        Ok(Self { device: stat.st_dev, inode: stat.st_ino })
+        let known = statx(place, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok();
+        let known = known.filter(|known| known.stx_mask & StatxFlags::BTIME.bits() != 0);
+        let born = known.map(|known| (known.stx_btime.tv_sec, known.stx_btime.tv_nsec));
+        Ok(Self { device: stat.st_dev, inode: stat.st_ino, born })
     }
 }
 
@@ -292,6 +302,29 @@ mod tests {
         let error = open_seen(&mount(&source), &source, Some(seen)).expect_err("another").to_string();
         assert!(error.contains("swapped") && error.contains("source"), "{error}");
         open_seen(&mount(&source), &source, None).expect("when it is started again, it is looked at anew");
+    }
+
+    #[test]
+    fn source_that_got_the_number_of_one_that_is_gone_is_refused() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let source = folder.path().join("source");
+        let make = || {
+            fs::create_dir(&source).expect("folder");
+            Seen::of(open(&source).expect("open")).expect("stat")
+        };
+        let seen = make();
+        let mut now = seen;
+        // Many file systems give a number that became free to the next who needs one.
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            fs::remove_dir(&source).expect("remove");
+            now = make();
+            if now.inode == seen.inode {
+                break;
+            }
+        }
+        assert!(open_seen(&mount(&source), &source, Some(seen)).is_err(), "{seen:?} is {now:?}");
+        open_seen(&mount(&source), &source, Some(now)).expect("the same");
     }
 
     #[test]
