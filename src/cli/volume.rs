@@ -46,7 +46,7 @@ pub struct Create {
     /// A label; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     label: Vec<String>,
-    /// type=none, o=bind and device=/FOLDER: the volume stands for a folder of this machine
+    /// type=none, o=bind and device=/FOLDER: the volume stands for a folder of this machine; type=tmpfs and o=size=64m: for memory
     #[arg(short, long, value_name = "KEY=VALUE")]
     opt: Vec<String>,
     /// Without one it is an anonymous volume

@@ -65,6 +65,8 @@ pub enum EngineError {
     NoSuchVolume { target: String, similar: Option<VolumeName> },
     #[error("volume {volume} is in use by container {container}")]
     VolumeInUse { volume: VolumeName, container: Name },
+    #[error("volume {volume} is memory, which one container has at a time, and container {container} runs with it")]
+    MemoryInUse { volume: VolumeName, container: Name },
     #[error("only a part of the archive is in volume {volume} by now: {reason}")]
     HalfImported { volume: VolumeName, rest: PathBuf, reason: String },
     #[error("no range of {} ids is left for another container's user namespace", 65_536)]
@@ -130,6 +132,7 @@ impl EngineError {
             | Self::Published { .. }
             | Self::OtherNetwork { .. }
             | Self::VolumeInUse { .. }
+            | Self::MemoryInUse { .. }
             | Self::HostImage { .. } => ErrorKind::Conflict,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
             Self::Stuck { .. } | Self::NoIdsLeft | Self::HalfImported { .. } | Self::Io { .. } => ErrorKind::Other,
@@ -157,6 +160,9 @@ impl EngineError {
             Self::VolumeInUse { volume, container } => {
                 format!("`teu rm {container}` frees it; `teu volume inspect {volume}` shows who uses it")
             }
+            Self::MemoryInUse { container, .. } => format!(
+                "`teu stop {container}` frees it; a volume of `-o o=bind -o device=/dev/shm/FOLDER` can be shared"
+            ),
             Self::HalfImported { volume, rest, .. } => format!(
                 "the rest waits in {}: mend what is wrong, and `teu volume export {volume}`, or the next start, moves it",
                 rest.display()

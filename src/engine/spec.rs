@@ -35,7 +35,7 @@ impl Inner {
         size: Option<Size>,
     ) -> Result<(MonitorRequest, Vec<OwnedFd>)> {
         let id = &record.id;
-        let config = &record.config;
+        let config = &*self.with_memory(&record.config)?;
         let Shown { sources, origins, held } = self.shown(&config.mounts, Missing::Made)?;
         let request = MonitorRequest {
             id: id.clone(),
@@ -75,7 +75,7 @@ impl Inner {
             limits: config.limits.clone(),
             restart: config.restart,
             wire: self.wire_plan(record)?,
-            volumes: config.mounts.iter().filter(|mount| mount.volume_name().is_some()).cloned().collect(),
+            volumes: record.config.mounts.iter().filter(|mount| mount.volume_name().is_some()).cloned().collect(),
             leave: Leaving::of(self, record)
                 .map(|plan| serde_json::to_value(plan).expect("plain paths and ids are JSON")),
         };

@@ -86,13 +86,14 @@ impl Inner {
         let record = &self.hold_ids(record)?;
         // A create that was killed has not filled them.
         self.fill_volumes(record)?;
+        let memory = self.claim_memory(record)?;
         let (request, held) = self.monitor_request(record, attach.and_then(|options| options.size))?;
         self.make_writable_layer(record)?;
         self.forget(&self.prepared_file(&record.id))?;
         make_folder(&self.lives())?;
         self.forget(&self.exit_file(&record.id))?;
         let spawned = spawn(&request, attach);
-        drop(held);
+        drop((held, memory));
         match spawned {
             Ok(spawned) => {
                 let state = ContainerState::Running { pid: spawned.pid, started: Timestamp::now() };

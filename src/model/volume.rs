@@ -91,6 +91,15 @@ impl Volume {
         self.options.is_empty() && self.labels.keys().all(|key| key == ANONYMOUS_LABEL)
     }
 
+    /// The options of the memory that it stands for (`-o type=tmpfs -o o=size=…`); none for one that keeps its files.
+    pub fn memory(&self) -> Option<Vec<String>> {
+        self.options.get("type").filter(|kind| *kind == "tmpfs")?;
+        let options = self.options.get("o").map(String::as_str).unwrap_or_default();
+        // A volume's programs can be executed, as Docker's can.
+        let options = options.split(',').filter(|option| !option.is_empty());
+        Some(std::iter::once("exec").chain(options).map(str::to_owned).collect())
+    }
+
     /// The folder of the machine that it stands for (`-o type=none -o o=bind -o device=/FOLDER`); none for one of teu's own.
     pub fn device(&self) -> Option<&str> {
         let binds = |options: &String| options.split(',').any(|option| matches!(option, "bind" | "rbind"));

@@ -18,6 +18,8 @@ pub enum VolumeError {
     Foreign { path: PathBuf },
     #[error("volume {name} stands for {device}, which is no folder")]
     NoDevice { name: VolumeName, device: String },
+    #[error("volume {name} is memory, and only while a container that uses it runs")]
+    Memory { name: VolumeName },
     #[error("invalid volume option: {reason}")]
     Option { reason: String },
     #[error("cannot {action} {}: {source}", path.display())]
@@ -33,7 +35,7 @@ impl VolumeError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoSuchVolume { .. } => ErrorKind::NotFound,
-            Self::Different { .. } | Self::Taken { .. } => ErrorKind::Conflict,
+            Self::Different { .. } | Self::Taken { .. } | Self::Memory { .. } => ErrorKind::Conflict,
             Self::Option { .. } | Self::NoDevice { .. } => ErrorKind::InvalidInput,
             Self::Foreign { .. } => ErrorKind::Corrupt,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => ErrorKind::Permission,
@@ -48,6 +50,7 @@ impl VolumeError {
             Self::Different { name } => {
                 Some(format!("`teu volume inspect {name}` shows them, `teu volume rm {name}` removes it"))
             }
+            Self::Memory { .. } => Some("`teu cp CONTAINER:/PATH .` copies out of one that runs".to_owned()),
             Self::Foreign { path } => Some(format!("look at it and move it away: mv {} ELSEWHERE", path.display())),
             Self::NoDevice { device, .. } => Some(format!("`mkdir -p {device}` makes it")),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

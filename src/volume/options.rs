@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
 use super::{Result, VolumeError};
+use crate::model::mount_text::parse_tmpfs;
+use crate::model::printable_line;
 
 /// Refuses what teu cannot keep: a volume is a folder of its own, or stands for one of the machine's.
 pub fn check(options: &BTreeMap<String, String>) -> Result<()> {
@@ -14,10 +16,11 @@ pub fn check(options: &BTreeMap<String, String>) -> Result<()> {
     let get = |key: &str| options.get(key).map(String::as_str).unwrap_or_default();
     let flags: Vec<&str> = get("o").split(',').filter(|flag| !flag.is_empty()).collect();
     match (get("type"), get("device")) {
-        ("tmpfs", _) => refused(
-            "type=tmpfs: nobody stays to keep memory between two containers; `--tmpfs /PATH` or `--mount type=tmpfs` gives a container its own"
-                .to_owned(),
-        ),
+        // Whatever its device is called, as for mount(8).
+        ("tmpfs", _) => match parse_tmpfs(&format!("/x:{}", get("o"))) {
+            Ok(_) => Ok(()),
+            Err(error) => refused(format!("o={}: {error}, {}", get("o"), error.hint)),
+        },
         ("" | "none", "") if flags.is_empty() => Ok(()),
         ("" | "none", "") => refused("o=bind needs device=/FOLDER".to_owned()),
         ("" | "none" | "bind", device) => {
@@ -25,7 +28,9 @@ pub fn check(options: &BTreeMap<String, String>) -> Result<()> {
                 return refused("device=FOLDER needs o=bind".to_owned());
             }
             if let Some(other) = flags.iter().find(|flag| !matches!(**flag, "bind" | "rbind" | "rw")) {
-                return refused(format!("o={other} cannot be kept with a volume: give it where it is mounted, such as -v NAME:/PATH:ro"));
+                return refused(format!(
+                    "o={other} cannot be kept with a volume: give it where it is mounted, such as -v NAME:/PATH:ro"
+                ));
             }
             let path = Path::new(device);
             let climbs = path.components().any(|part| part == Component::ParentDir);
@@ -35,9 +40,17 @@ pub fn check(options: &BTreeMap<String, String>) -> Result<()> {
             Ok(())
         }
         (kind, _) => refused(format!(
-            "type={kind}: teu mounts no file systems for volumes; mount it on this machine, then -o type=none -o o=bind -o device=/THERE"
+            "type={kind}: teu mounts no file systems of devices or servers, which somebody would have to unmount again; mount it on \
+             this machine (`{}`), then -o type=none -o o=bind -o device=/THERE",
+            mount_command(kind, get("device"), get("o"))
         )),
     }
+}
+
+fn mount_command(kind: &str, device: &str, flags: &str) -> String {
+    let flags = if flags.is_empty() { String::new() } else { format!(" -o {flags}") };
+    let device = if device.is_empty() { "DEVICE" } else { device };
+    printable_line(&format!("mount -t {kind}{flags} {device} /THERE")).into_owned()
 }
 
 #[cfg(test)]
@@ -48,11 +61,19 @@ mod tests {
             let pairs = text.split_whitespace().filter_map(|pair| pair.split_once('='));
             super::check(&pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
         };
-        for good in ["", "type=none o=bind device=/srv/x", "o=bind,rw device=/x", "type=none"] {
+        for good in [
+            "",
+            "type=none o=bind device=/srv/x",
+            "type=tmpfs",
+            "type=tmpfs device=tmpfs o=size=1m,uid=7",
+            "o=bind,rw device=/x",
+            "type=none",
+        ] {
             check(good).unwrap_or_else(|error| panic!("{good}: {error}"));
         }
         for bad in [
-            "type=tmpfs device=tmpfs",
+            "type=tmpfs device=tmpfs o=size=much",
+            "type=tmpfs o=bind",
             "type=nfs o=addr=10.0.0.1 device=:/x",
             "size=1g",
             "device=/x",

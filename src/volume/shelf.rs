@@ -101,6 +101,9 @@ impl Shelf {
 
     /// The folder that a volume's files are in.
     pub fn data(&self, volume: &Volume) -> Result<PathBuf> {
+        if volume.memory().is_some() {
+            return Err(VolumeError::Memory { name: volume.name.clone() });
+        }
         if let Some(device) = volume.device() {
             let missing = || VolumeError::NoDevice { name: volume.name.clone(), device: device.to_owned() };
             return fs::canonicalize(device).ok().filter(|path| path.is_dir()).ok_or_else(missing);

@@ -106,7 +106,6 @@ fn names_that_lead_elsewhere_are_refused() {
     assert_eq!(on_disk(&teu), ["data".to_owned()].into());
     teu.run(&["volume", "inspect", "dta"]).fails(1, &["did you mean data?"]);
     teu.run(&["volume", "create", "-d", "nfs", "x"]).fails(1, &["no volume driver"]);
-    teu.run(&["volume", "create", "-o", "type=tmpfs", "x"]).fails(1, &["--tmpfs"]);
     teu.run(&["volume", "create", "-o", "device=/x", "data"]).fails(1, &["o=bind"]);
     teu.run(&["volume", "create", "-o", "o=bind", "-o", "device=/x", "data"]).fails(1, &["other options"]);
 }
@@ -374,4 +373,46 @@ fn import_reaches_a_folder_on_another_file_system() {
         .fails(1, &["cannot overwrite a folder"]);
     assert!(!memory.path().join("a").exists());
     assert_eq!(fs::read_dir(teu.root().join("volumes/far")).expect("list").count(), 3);
+}
+
+#[test]
+fn volume_in_memory_is_one_containers_at_a_time_and_begins_empty() {
+    let teu = Teu::new();
+    teu.ok(&["volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=1m,mode=0700", "fast"]);
+    let run = |words: &[&str]| teu.run(&[&["run", "--network", "none", "-v", "fast:/mnt/f"], words].concat());
+    let look = "stat -f -c '%T %b' /mnt/f; stat -c %a /mnt/f; ls /mnt/f; echo x > /mnt/f/file; cp /bin/true /mnt/f; /mnt/f/true";
+    let size = 1_048_576 / rustix::param::page_size();
+    for name in ["one", "two"] {
+        let seen = run(&["--name", name, "host", "sh", "-c", look]).ok().text();
+        assert_eq!(seen, format!("tmpfs {size}\n700"), "its own, empty");
+    }
+    run(&["-d", "--name", "keeper", "host", "sleep", "100"]).ok();
+    run(&["--rm", "host", "true"]).fails(125, &["volume fast is memory", "keeper", "teu stop keeper"]);
+    teu.run(&["start", "one"]).fails(1, &["keeper"]);
+    teu.ok(&["cp", "keeper:/etc/hostname", "copy"]);
+    teu.ok(&["rm", "-f", "keeper"]);
+    teu.ok(&["start", "-a", "one"]);
+    teu.ok(&["cp", "one:/etc/hostname", "copy"]);
+    for verb in ["export", "import"] {
+        teu.run_fed(&["volume", verb, "fast"], &tar_of(&[Entry::file("f", b"x")])).fails(1, &["memory", "teu cp"]);
+    }
+    assert_eq!(inspect(&teu, "fast")["Options"]["type"], "tmpfs");
+    assert_eq!(teu.ok(&["volume", "ls", "-s", "--format", "{{.Size}} {{.Links}}"]), "N/A 2");
+    teu.run(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "--mount",
+        "source=fast,target=/mnt/f,volume-subpath=x",
+        "host",
+        "true",
+    ])
+    .fails(125, &["begins empty"]);
+    teu.run(&["volume", "create", "-o", "type=tmpfs", "-o", "o=size=much", "x"]).fails(1, &["size=much"]);
+    teu.run(&["volume", "create", "-o", "type=nfs", "-o", "o=addr=10.0.0.1,rw", "-o", "device=:/x", "x"])
+        .fails(1, &["mount -t nfs -o addr=10.0.0.1,rw :/x /THERE", "o=bind"]);
+    let pruned = ["rm", "one", "two"];
+    teu.ok(&pruned);
+    teu.ok(&["volume", "rm", "fast"]);
 }

@@ -175,7 +175,7 @@ impl Inner {
     pub(super) fn visit_request(&self, record: &ContainerRecord, binds: Binds) -> Result<StartRequest> {
         let record = &self.hold_ids(record)?;
         self.prepare_writable_layer(record)?;
-        let mut config = record.config.clone();
+        let mut config = self.with_memory(&record.config)?.into_owned();
         let isolation = &mut config.isolation;
         for mode in [&mut isolation.pid, &mut isolation.ipc, &mut isolation.uts] {
             *mode = NamespaceMode::Private;

@@ -37,6 +37,10 @@ impl Inner {
                 continue;
             };
             let hold = self.shelf().hold(name).map_err(|error| self.named_nearest(error))?;
+            // Memory begins empty.
+            if hold.volume.memory().is_some() {
+                continue;
+            }
             let Some(filling) = hold.begin_filling()? else { continue };
             let data = self.shelf().data(&hold.volume)?;
             self.copy_from_image(record, &mount.target, &Half { filling: &filling, volume: name, data: &data })?;

@@ -6,6 +6,7 @@ mod claim;
 mod fill;
 mod layers;
 mod leave;
+mod memory;
 mod nearest;
 
 use std::collections::HashMap;
@@ -198,9 +199,9 @@ impl Inner {
         }
     }
 
-    /// A folder of the machine that a volume stands for is not teu's to count.
+    /// A folder of the machine, or memory, that a volume stands for is not teu's to count.
     fn measured(&self, summary: VolumeSummary) -> Result<VolumeSummary> {
-        if summary.volume.device().is_some() {
+        if summary.volume.device().is_some() || summary.volume.memory().is_some() {
             return Ok(summary);
         }
         let path = &summary.mountpoint;
