@@ -31,6 +31,10 @@ pub enum Target {
     Cancel(TransferId),
     /// A field of the dialog in front.
     Field(usize),
+    /// One of the words to choose from in a field of the dialog in front.
+    Word { field: usize, word: usize },
+    /// The details of what is selected.
+    Details,
     /// A button of the dialog in front.
     Button(usize),
     /// Something in a dialog that does nothing, so that a click does not reach what lies below.

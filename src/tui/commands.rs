@@ -304,7 +304,7 @@ pub const COMMANDS: &[Entry] = &[
         "see and change its networks and published ports, running or not",
     ),
     entry(C::OpenInspect, S::Containers, "inspect", "i", "inspect", "show everything known of it"),
-    entry(C::OpenMounts, S::Containers, "mounts", "M", "", "see and change what is mounted in a stopped one"),
+    entry(C::OpenMounts, S::Containers, "mounts", "M", "", "see what is mounted in it; of a stopped one change it"),
     entry(C::OpenFiles, S::Containers, "files", "f", "files", "walk through its files, running or not"),
     entry(C::StartStop, S::Containers, "start-stop", "s", "start/stop", "start it, or stop it"),
     entry(C::Restart, S::Containers, "restart", "r", "restart", "stop it and start it again"),

@@ -422,7 +422,6 @@ pub fn frames(size: Size) -> Vec<(&'static str, Buffer)> {
         .chain(search::SCENES)
         .chain(networks::SCENES)
         .chain(volumes::SCENES)
-        .chain(search::SCENES)
         .map(draw_scene)
         .collect()
 }
@@ -473,9 +472,24 @@ mod tests {
         check(Size { columns: 60, rows: 20 });
     }
 
+    fn check_some(size: Size, wanted: &[&str]) {
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
+            let name = format!("{name}-{}x{}", size.columns, size.rows);
+            settings.bind(|| insta::assert_snapshot!(name, text(buffer)));
+        }
+    }
+
+    #[test]
+    fn scenes_in_the_window_that_most_terminals_open_with() {
+        let wanted = ["containers", "images", "networks", "network-create", "volumes", "wires", "traffic", "files"];
+        check_some(Size { columns: 80, rows: 24 }, &wanted);
+    }
+
     #[test]
     fn scenes_at_large_size() {
-        let size = Size { columns: 180, rows: 44 };
         let wanted = [
             "containers",
             "charts",
@@ -494,12 +508,7 @@ mod tests {
             "wires",
             "volumes",
         ];
-        for (name, buffer) in frames(size).iter().filter(|(name, _)| wanted.contains(name)) {
-            let mut settings = insta::Settings::clone_current();
-            settings.set_snapshot_path("snapshots");
-            settings.set_prepend_module_to_snapshot(false);
-            settings.bind(|| insta::assert_snapshot!(format!("{name}-180x44"), text(buffer)));
-        }
+        check_some(Size { columns: 180, rows: 44 }, &wanted);
     }
 
     #[test]

@@ -119,7 +119,7 @@ pub fn draw_filter<K: Clone + PartialEq>(canvas: &mut Canvas, area: Rect, list: 
     Field::new(&list.filter.text).draw(
         canvas,
         Rect { x: line.x + 4, width, ..line },
-        "letters of the name, image or state",
+        "letters of what is looked for",
         list.filtering,
     );
     canvas.text(line.x + 5 + width, line.y, 12, &count, Role::Dim);

@@ -30,6 +30,8 @@ pub enum NetworkDeed {
         container: (Id, Name),
         remove: Vec<PortWish>,
     },
+    /// The devices of this machine that a network can share.
+    Devices,
     /// What a container's record says of its networks and ports, whether it runs or not.
     Look(Id),
 }
@@ -44,6 +46,7 @@ pub enum NetworkTold {
         label: Option<(String, Option<String>)>,
         result: Result<Vec<Name>, Problem>,
     },
+    Devices(Vec<String>),
     Looked {
         id: Id,
         result: Result<Box<ContainerInspect>, Problem>,

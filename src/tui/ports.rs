@@ -6,7 +6,29 @@ use crate::model::{PortWish, Protocol, PublishedPort};
 
 /// `8080→80, *:53→53/udp`: 127.0.0.1 and tcp go without saying, and neighbours are one.
 pub fn short(ports: &[PublishedPort]) -> String {
-    let mut parts: Vec<String> = Vec::new();
+    parts(ports).into_iter().map(|(part, _)| part).collect::<Vec<_>>().join(", ")
+}
+
+/// Forms that are shown in turn till one fits: all, then fewer and how many more, at last the first one's outside.
+pub fn short_forms(ports: &[PublishedPort]) -> Vec<String> {
+    const MOST: usize = 8;
+    let parts = parts(ports);
+    let form = |shown: usize| {
+        let text = parts[..shown].iter().map(|(part, _)| part.as_str()).collect::<Vec<_>>().join(", ");
+        with_rest(text, parts.len() - shown)
+    };
+    let outside = parts.first().map(|(_, outside)| with_rest(outside.clone(), parts.len() - 1));
+    let fewer = (1..parts.len().min(MOST)).rev().map(form);
+    (!parts.is_empty()).then(|| short(ports)).into_iter().chain(fewer).chain(outside).collect()
+}
+
+fn with_rest(text: String, rest: usize) -> String {
+    if rest == 0 { text } else { format!("{text} +{rest}") }
+}
+
+/// Each in full, and the side of this machine alone.
+fn parts(ports: &[PublishedPort]) -> Vec<(String, String)> {
+    let mut parts: Vec<(String, String)> = Vec::new();
     for run in runs(ports) {
         let host = match run.host {
             host if host.is_loopback() => String::new(),
@@ -14,13 +36,14 @@ pub fn short(ports: &[PublishedPort]) -> String {
             host => format!("{}:", bracketed(host)),
         };
         let protocol = if run.protocol == Protocol::Tcp { String::new() } else { format!("/{}", run.protocol) };
-        let text = format!("{host}{}→{}{protocol}", span(run.host_port, run.len), span(run.container_port, run.len));
+        let outside = format!("{host}{}", span(run.host_port, run.len));
+        let text = format!("{outside}→{}{protocol}", span(run.container_port, run.len));
         // The same port on the loopback of both families is one to a reader.
-        if !parts.contains(&text) {
-            parts.push(text);
+        if !parts.iter().any(|(part, _)| *part == text) {
+            parts.push((text, outside));
         }
     }
-    parts.join(", ")
+    parts
 }
 
 /// A line each: `127.0.0.1:8080 → 80/tcp`; neighbours are one.
@@ -121,6 +144,9 @@ mod tests {
         assert_eq!(short(&ports), "10.0.0.7:443→443, 8000-8001→80-81, 9000→90, *:53→53/udp");
         assert_eq!(lines(&ports[3..4]), ["[::1]:9000 → 90/tcp"]);
         assert_eq!(short(&[]), "");
+        let forms = short_forms(&ports[1..4]);
+        assert_eq!(forms, ["8000-8001→80-81, 9000→90", "8000-8001→80-81 +1", "8000-8001 +1"]);
+        assert!(short_forms(&[]).is_empty());
     }
 
     #[test]

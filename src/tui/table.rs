@@ -33,11 +33,13 @@ pub struct Cell {
     pub pieces: Vec<Piece>,
     /// Characters of the first piece that the filter matched.
     pub matched: Vec<usize>,
+    /// What stands there in place of the pieces where they do not fit; the longest first.
+    pub shorter: Vec<Piece>,
 }
 
 impl From<Piece> for Cell {
     fn from(piece: Piece) -> Self {
-        Self { pieces: vec![piece], matched: Vec::new() }
+        Self { pieces: vec![piece], matched: Vec::new(), shorter: Vec::new() }
     }
 }
 
@@ -167,6 +169,11 @@ fn select(mut cells: Vec<Cell>, placed: &[(usize, u16, u16)]) -> Vec<Cell> {
 
 fn draw_cell(canvas: &mut Canvas, area: Rect, align: Align, cell: &Cell) {
     let used: u16 = cell.pieces.iter().map(|(text, _)| write::width(text)).fold(0, u16::saturating_add);
+    if used > area.width && !cell.shorter.is_empty() {
+        let fits = cell.shorter.iter().find(|(text, _)| write::width(text) <= area.width);
+        let Some(piece) = fits.or(cell.shorter.last()) else { return };
+        return draw_cell(canvas, area, align, &Cell::from(piece.clone()));
+    }
     let mut x = if align == Align::Right { area.right() - used.min(area.width) } else { area.x };
     for (index, (text, style)) in cell.pieces.iter().enumerate() {
         let matched: &[usize] = if index == 0 { &cell.matched } else { &[] };

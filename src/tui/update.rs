@@ -454,6 +454,9 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
     }
     if wheel != 0 {
         app.dirty = true;
+        if let Some((_, Target::Details)) = hit {
+            return on_details_wheel(app, wheel);
+        }
         return on_wheel(app, wheel);
     }
     if !matches!(event.kind, MouseEventKind::Down(MouseButton::Left)) {
@@ -489,6 +492,16 @@ fn on_mouse(app: &mut App, event: &MouseEvent) -> Vec<Step> {
             _ => Vec::new(),
         },
     }
+}
+
+/// The wheel over the details of what is selected: they are scrolled, and the selection stays.
+fn on_details_wheel(app: &mut App, lines: isize) -> Vec<Step> {
+    let (up, down) = match app.page {
+        Page::Networks => (Command::NetworkDetailsUp, Command::NetworkDetailsDown),
+        _ => (Command::DetailsUp, Command::DetailsDown),
+    };
+    let command = if lines < 0 { up } else { down };
+    (0..lines.unsigned_abs()).flat_map(|_| on_command(app, command)).collect()
 }
 
 fn on_wheel(app: &mut App, lines: isize) -> Vec<Step> {

@@ -164,7 +164,7 @@ impl About {
     pub fn changed(&self, form: &Form) -> Vec<Step> {
         match self {
             Self::Prune => prune::changed(form),
-            Self::Network(NetworkForm::Prune) => network_forms::preview(form),
+            Self::Network(about) => network_forms::changed(form, about),
             Self::Volume(_) => volumes::changed(form),
             _ => Vec::new(),
         }

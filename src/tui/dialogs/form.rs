@@ -79,6 +79,8 @@ pub struct Form {
     pub(super) names: Vec<String>,
     /// What it comes to, told while it is filled in.
     pub notes: Vec<(String, Role)>,
+    /// Something in it is not as it was opened.
+    pub(super) touched: bool,
     /// It has been sent off, and what comes of it is waited for.
     pub(super) is_sent: bool,
     /// Why what was sent off was refused.
@@ -100,6 +102,7 @@ impl Form {
             problems: Vec::new(),
             names: Vec::new(),
             notes: Vec::new(),
+            touched: false,
             is_sent: false,
             refusal: Vec::new(),
             held: Vec::new(),
@@ -142,6 +145,7 @@ impl Form {
 
     /// What is wrong with the row that is typed in is said at once; with others only after Enter.
     fn typed(&mut self) {
+        self.touched = true;
         self.looks_again();
         self.names.clear();
         self.refusal.clear();
@@ -196,6 +200,12 @@ impl Form {
             }
             Input::Text(_) | Input::Path(_) => return Vec::new(),
         }
+        self.changed()
+    }
+
+    /// Another choice: what was wrong may be right now.
+    fn changed(&mut self) -> Vec<Step> {
+        self.touched = true;
         self.problems.clear();
         self.refusal.clear();
         self.looks_again();
@@ -263,9 +273,29 @@ impl Form {
         if index == 1 { self.apply() } else { vec![Step::CloseDialog] }
     }
 
-    /// A click on a row: it gets the keys; one that is not typed in changes at once.
+    /// A click on a row: it gets the keys; a switch changes at once, and of a list the next comes.
     pub fn click_field(&mut self, index: usize) -> Vec<Step> {
         self.focus = index.min(self.rows.len() - 1);
-        self.change(false)
+        match self.rows[self.focus].input {
+            // Beside the words of a choice there is nothing to choose.
+            Input::Choice { .. } => Vec::new(),
+            _ => self.change(false),
+        }
+    }
+
+    /// A click on a word of a choice chooses it.
+    pub fn click_word(&mut self, index: usize, word: usize) -> Vec<Step> {
+        self.focus = index.min(self.rows.len() - 1);
+        match &mut self.rows[self.focus].input {
+            Input::Choice { words, chosen } if *chosen != word && word < words.len() => *chosen = word,
+            _ => return Vec::new(),
+        }
+        self.changed()
+    }
+
+    /// The wheel goes through the rows, as far as there are any.
+    pub fn scroll(&mut self, lines: isize) {
+        self.focus = self.focus.saturating_add_signed(lines.signum()).min(self.rows.len() - 1);
+        self.names.clear();
     }
 }

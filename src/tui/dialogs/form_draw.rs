@@ -15,6 +15,8 @@ const WIDTH: u16 = 74;
 /// Lines for the sentence below the rows, and for names or notes.
 const SENTENCE_LINES: u16 = 2;
 const NOTE_LINES: u16 = 4;
+/// As many where there is room and something to say.
+const MOST_NOTE_LINES: u16 = 12;
 /// Rows that are shown however low the terminal is; the others are scrolled to.
 const LEAST_ROWS: u16 = 3;
 
@@ -26,11 +28,14 @@ impl Form {
 
     pub fn draw(&self, canvas: &mut Canvas, area: Rect) {
         let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
-        let notes = if self.has_notes() { NOTE_LINES } else { 0 };
+        let wide = usize::from(WIDTH.min(area.width).saturating_sub(7));
+        let many = u16::try_from(self.lines(wide).len()).unwrap_or(u16::MAX).min(MOST_NOTE_LINES);
+        let notes = if self.has_notes() { NOTE_LINES.max(many) } else { 0 };
         let height = rows.saturating_add(SENTENCE_LINES + notes + 6);
         let title = crate::model::printable_line(&self.title).into_owned();
         let inner = window(canvas, area, (WIDTH, height), &title, Role::BorderFocused);
-        let shown = inner.height.saturating_sub(SENTENCE_LINES + notes + 4).max(LEAST_ROWS).min(rows);
+        let least = LEAST_ROWS.max(inner.height.saturating_sub(SENTENCE_LINES + NOTE_LINES + 4));
+        let shown = inner.height.saturating_sub(SENTENCE_LINES + notes + 4).max(least).min(rows);
         let first = self.focus.saturating_sub(usize::from(shown) - 1).min(self.rows.len() - usize::from(shown));
         let list = Rect { y: inner.y + 1, height: shown, ..inner };
         for (index, y) in (first..self.rows.len()).zip(list.y..list.bottom().min(inner.bottom())) {
@@ -48,10 +53,15 @@ impl Form {
         for (line, y) in wrap(text, room).iter().zip(top..buttons_y).take(usize::from(SENTENCE_LINES)) {
             canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), line, role);
         }
-        for ((line, role), y) in
-            self.lines(room).iter().take(usize::from(NOTE_LINES)).zip(top + SENTENCE_LINES..buttons_y)
-        {
-            canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), line, *role);
+        let lines = self.lines(room);
+        let places = top + SENTENCE_LINES..buttons_y.min(top + SENTENCE_LINES + notes);
+        for (index, ((line, role), y)) in lines.iter().zip(places.clone()).enumerate() {
+            if index + 1 == places.len() && lines.len() > places.len() {
+                let more = format!("and {} lines more", lines.len() - index);
+                canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), &more, Role::Dim);
+            } else {
+                canvas.text(inner.x + 2, y, inner.width.saturating_sub(2), line, *role);
+            }
         }
         let place = Rect { y: buttons_y, height: 1, ..inner };
         if self.preview == Preview::Nothing {
@@ -96,9 +106,14 @@ impl Form {
                 canvas.text(place.x, place.y, place.width, &text, Role::Text);
             }
             Input::Choice { words, chosen } => {
-                let words = words.iter().enumerate().map(|(at, word)| format!("{} {word}", circle(at == *chosen)));
-                let text = words.collect::<Vec<_>>().join("   ");
-                canvas.text(place.x, place.y, place.width, &text, Role::Text);
+                let mut x = place.x;
+                for (at, word) in words.iter().enumerate() {
+                    let room = place.right().saturating_sub(x);
+                    let text = format!("{} {word}", circle(at == *chosen));
+                    let used = canvas.text(x, place.y, room, &text, Role::Text);
+                    canvas.hit(Rect { x, width: used, ..place }, Target::Word { field: index, word: at });
+                    x += used + 3;
+                }
             }
             Input::List { names, chosen, typed } => draw_list(canvas, place, names, *chosen, typed),
         }

@@ -82,6 +82,11 @@ impl Form {
         self.refusal.clear();
     }
 
+    /// Whether something was typed or chosen in it.
+    pub fn is_touched(&self) -> bool {
+        self.touched
+    }
+
     /// Whether what comes of it is waited for.
     pub fn is_sent(&self) -> bool {
         self.is_sent

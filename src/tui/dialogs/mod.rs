@@ -81,7 +81,10 @@ impl Dialog {
     /// A click on a part of the dialog; none is a click outside, which closes it.
     pub fn click(&mut self, target: Option<Target>, world: World) -> Vec<Step> {
         match (target, self) {
+            // What was typed is not lost by a click beside it.
+            (None, Self::Form(dialog)) if dialog.is_touched() => Vec::new(),
             (None, _) => vec![Step::CloseDialog],
+            (Some(Target::Word { field, word }), Self::Form(dialog)) => dialog.click_word(field, word),
             (Some(Target::Button(index)), Self::Confirm(dialog)) => dialog.click(index),
             (Some(Target::Button(index)), Self::Form(dialog)) => dialog.click_button(index),
             (Some(Target::Field(index)), Self::Form(dialog)) => dialog.click_field(index),
@@ -101,7 +104,8 @@ impl Dialog {
             Self::Security(dialog) => dialog.scroll(lines),
             Self::Palette(dialog) => dialog.go(lines),
             Self::Wires(dialog) => dialog.go(lines),
-            Self::Confirm(_) | Self::Form(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
+            Self::Form(dialog) => dialog.scroll(lines),
+            Self::Confirm(_) | Self::Prompt(_) | Self::Run(_) | Self::Limits(_) => {}
         }
     }
 

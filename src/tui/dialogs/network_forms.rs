@@ -325,6 +325,29 @@ pub fn preview(form: &Form) -> Vec<Step> {
     vec![Step::Do(Effect::Network(NetworkDeed::PreviewPrune(label(form))))]
 }
 
+/// What has to be asked when something in a form is another.
+pub fn changed(form: &Form, about: &NetworkForm) -> Vec<Step> {
+    match about {
+        NetworkForm::Prune => preview(form),
+        NetworkForm::Create if form.focus == DRIVER => vec![Step::Do(Effect::Network(NetworkDeed::Devices))],
+        _ => Vec::new(),
+    }
+}
+
+/// This machine's devices are known: those that a network beside this machine can share.
+pub fn devices(form: &mut Form, names: &[String]) {
+    if form.about != About::Network(NetworkForm::Create) {
+        return;
+    }
+    let is_bridge = DRIVERS[form.chosen(DRIVER)] == NetworkDriver::Bridge;
+    form.rows[LINK].placeholder = if is_bridge { "chosen by teu" } else { "needed: a device of this machine" };
+    form.notes = match (is_bridge, names) {
+        (true, _) => Vec::new(),
+        (false, []) => vec![("This machine has no device that can be shared.".to_owned(), Role::Warn)],
+        (false, names) => vec![(format!("Devices of this machine: {}", names.join(", ")), Role::Accent)],
+    };
+}
+
 /// What a prune would take has been found out.
 pub fn told(
     form: &mut Form,

@@ -16,7 +16,7 @@ use crate::tui::figures;
 use crate::tui::screens::{mount_line, volume_label};
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::toast::{Toast, wrap};
+use crate::tui::toast::wrap;
 use crate::tui::transfer::{VolumeExportWish, VolumeImportWish, Wish};
 use crate::tui::volume_deed::{VolumeDeed, VolumePrune};
 
@@ -79,10 +79,6 @@ pub fn import(selected: Option<&VolumeSummary>) -> Vec<Step> {
 /// What is mounted in a container, to be changed if it does not run.
 pub fn mounts(container: &ContainerSummary) -> Vec<Step> {
     let name = &container.name;
-    if container.state.is_running() {
-        let hint = Some("what it sees is settled when it starts: s stops it, then M changes its mounts".to_owned());
-        return vec![Step::Toast(Toast::bad(format!("{name} is running"), hint))];
-    }
     let targets: Vec<PathBuf> = container.mounts.iter().map(|mount| mount.target.clone()).collect();
     let there = targets.iter().map(|target| printable_line(&target.to_string_lossy()).into_owned());
     let rows = vec![
@@ -100,8 +96,15 @@ pub fn mounts(container: &ContainerSummary) -> Vec<Step> {
     ];
     let about = About::Mounts { container: (container.id.clone(), name.clone()), targets };
     let mut form = Form::new(about, format!("Mounts of {name}"), "Change", rows);
-    form.notes =
-        container.mounts.iter().map(|mount| (printable_line(&mount_line(mount)).into_owned(), Role::Dim)).collect();
+    if container.state.is_running() {
+        let note = "It is running, and what it sees is settled when it starts: stop it (s) to change them.";
+        form.notes.push((note.to_owned(), Role::Warn));
+    }
+    let lines = container.mounts.iter().map(|mount| (printable_line(&mount_line(mount)).into_owned(), Role::Text));
+    form.notes.extend(lines);
+    if container.mounts.is_empty() {
+        form.notes.push(("nothing is mounted in it".to_owned(), Role::Dim));
+    }
     open(form)
 }
 

@@ -39,6 +39,14 @@ pub const SCENES: &[Scene] = &[
         press(app, "down down");
         type_text(app, "10.92.0.0/2");
     }),
+    ("network-create-macvlan", |app| {
+        press(app, "6 n");
+        type_text(app, "lab");
+        press(app, "down right");
+        let devices = ["enp3s0", "wlan0"].map(str::to_owned);
+        tell(app, Told::Network(NetworkTold::Devices(devices.into())));
+        press(app, "enter");
+    }),
     ("network-create-refused", |app| {
         press(app, "6 n");
         type_text(app, "shop");

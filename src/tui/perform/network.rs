@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{Engine, EngineError};
-use crate::model::{Id, Name, PublishedPort};
+use crate::model::{Id, Name, PublishedPort, printable_line};
 use crate::tui::action::Problem;
 use crate::tui::network_deed::{NetworkDeed, NetworkTold};
 use crate::tui::ports;
@@ -21,9 +21,18 @@ pub fn perform(engine: &Engine, deed: NetworkDeed) -> NetworkTold {
             let result = engine.inspect(id.as_str()).map(Box::new).map_err(Problem::from);
             NetworkTold::Looked { id, result }
         }
+        NetworkDeed::Devices => NetworkTold::Devices(devices()),
         NetworkDeed::Remove(networks) => NetworkTold::Done(remove(engine, &networks)),
         deed => NetworkTold::Done(done(engine, deed).map_err(Problem::from)),
     }
+}
+
+/// As the kernel lists them for the network namespace that teu is in, without loopback and those of teu's own networks.
+fn devices() -> Vec<String> {
+    let list = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+    let names = list.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
+    let own = |name: &&str| *name != "lo" && !name.starts_with("teu") && !name.starts_with("veth");
+    names.filter(own).map(|name| printable_line(name).into_owned()).collect()
 }
 
 fn labels(label: Option<(String, Option<String>)>) -> BTreeMap<String, Option<String>> {
@@ -69,9 +78,11 @@ fn done(engine: &Engine, deed: NetworkDeed) -> Result<String, EngineError> {
             engine.publish(id.as_str(), &[], &remove)?;
             format!("{name} publishes it no more")
         }
-        NetworkDeed::List | NetworkDeed::PreviewPrune(_) | NetworkDeed::Look(_) | NetworkDeed::Remove(_) => {
-            unreachable!("these have answers of their own")
-        }
+        NetworkDeed::List
+        | NetworkDeed::PreviewPrune(_)
+        | NetworkDeed::Look(_)
+        | NetworkDeed::Devices
+        | NetworkDeed::Remove(_) => unreachable!("these have answers of their own"),
     })
 }
 

@@ -48,18 +48,18 @@ const PORTS: usize = 11;
 const SPARK_CELLS: u16 = 10;
 
 const COLUMNS: [Column; 12] = [
-    Column { title: "NAME", min: 16, max: 26, align: Align::Left, priority: 0 },
+    Column { title: "NAME", min: 13, max: 26, align: Align::Left, priority: 0 },
     Column { title: "STATE", min: 12, max: 12, align: Align::Left, priority: 0 },
     Column { title: "CPU %", min: 6, max: 6, align: Align::Right, priority: 0 },
     Column { title: "", min: SPARK_CELLS, max: SPARK_CELLS, align: Align::Left, priority: 5 },
     Column { title: "MEMORY", min: 7, max: 7, align: Align::Right, priority: 0 },
     Column { title: "LIMIT", min: 6, max: 6, align: Align::Right, priority: 6 },
-    Column { title: "UPTIME", min: 7, max: 7, align: Align::Right, priority: 2 },
-    Column { title: "IMAGE", min: 13, max: 32, align: Align::Left, priority: 3 },
+    Column { title: "UPTIME", min: 7, max: 7, align: Align::Right, priority: 3 },
+    Column { title: "IMAGE", min: 10, max: 32, align: Align::Left, priority: 4 },
     Column { title: "PIDS", min: 5, max: 5, align: Align::Right, priority: 7 },
     Column { title: "NET ↓ ↑ /s", min: 11, max: 11, align: Align::Right, priority: 8 },
     Column { title: "DISK r w /s", min: 11, max: 11, align: Align::Right, priority: 9 },
-    Column { title: "PORTS", min: 11, max: 36, align: Align::Left, priority: 4 },
+    Column { title: "PORTS", min: 9, max: 36, align: Align::Left, priority: 2 },
 ];
 
 /// Ports take their room only where any is published.
@@ -173,7 +173,7 @@ impl Containers {
         let shown = self.shown(data);
         let keys: Vec<Id> = shown.iter().map(|(container, _)| container.id.clone()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
-        let (table, side) = details::split(area);
+        let (table, side) = details::split(area, shown.len());
         let table = list_keys::draw_filter(canvas, table, &self.list, shown.len());
         if shown.is_empty() {
             canvas.seen.list_height = usize::from(table.height);
@@ -293,7 +293,9 @@ fn cells(canvas: &Canvas, data: &Data, (container, matched): &Shown) -> Vec<Cell
         _ => String::new(),
     };
     cells[UPTIME] = cell(uptime, Role::Text);
-    cells[PORTS] = cell(ports::short(&container.ports), Role::Info);
+    let mut forms = ports::short_forms(&container.ports).into_iter().map(|form| canvas.piece(form, Role::Info));
+    cells[PORTS] = forms.next().map(Cell::from).unwrap_or_default();
+    cells[PORTS].shorter = forms.collect();
     if let (true, Some(track)) = (live, track) {
         usage_cells(canvas, &mut cells, container, track);
     }

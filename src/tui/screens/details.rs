@@ -14,19 +14,43 @@ use crate::tui::theme::Role;
 /// Seconds that the small charts show.
 const SPAN_SECONDS: f64 = 60.0;
 
-/// A list, and the place of the selected row's details if there is room: beside when it is wide, below when high.
-pub fn split(area: Rect) -> (Rect, Option<Rect>) {
+/// Lines below which a curve says nothing.
+const LEAST_CURVE: u16 = 5;
+
+/// Lines of a list's header and its filter.
+const HEAD: usize = 2;
+/// The least lines of details below a list that leaves them free, and the most there and in a window of 80 by 24.
+const LEAST: u16 = 7;
+const BELOW: u16 = 12;
+const USUAL: u16 = 10;
+
+/// A list of so many rows, and the place of the selected row's details if there is room: beside when it is wide, below
+/// when it is high or the rows are few.
+pub fn split(area: Rect, rows: usize) -> (Rect, Option<Rect>) {
     if area.width >= 120 && area.height >= 14 {
         let side = (area.width * 2 / 5).clamp(48, 84);
         let table = Rect { width: area.width - side, ..area };
         return (table, Some(Rect { x: table.right(), width: side, ..area }));
     }
     if area.height >= 26 {
-        let side = 12;
-        let table = Rect { height: area.height - side, ..area };
-        return (table, Some(Rect { y: table.bottom(), height: side, ..area }));
+        return below(area, BELOW);
     }
-    (area, None)
+    let free = usize::from(area.height).saturating_sub(rows + HEAD);
+    match u16::try_from(free).unwrap_or(u16::MAX) {
+        LEAST.. => below(area, u16::try_from(free).unwrap_or(BELOW).min(BELOW)),
+        _ => (area, None),
+    }
+}
+
+/// As [`split`], but always in a window of 80 by 24: who uses a thing is half of what there is to know of it.
+pub fn split_early(area: Rect, rows: usize) -> (Rect, Option<Rect>) {
+    let (table, side) = split(area, rows);
+    if side.is_some() || area.width < 80 || area.height < 18 { (table, side) } else { below(area, USUAL) }
+}
+
+fn below(area: Rect, height: u16) -> (Rect, Option<Rect>) {
+    let table = Rect { height: area.height - height, ..area };
+    (table, Some(Rect { y: table.bottom(), height, ..area }))
 }
 
 /// Draws the line between a list and its details; returns the place for the details.
@@ -56,10 +80,16 @@ pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, container: &ContainerS
     let facts = match track {
         Some(track) if beside && body.width >= 70 => {
             let half = (body.width - 2) / 2;
-            curves::cpu(canvas, Rect { width: half, ..body }, track, SPAN_SECONDS);
-            let right = Rect { x: body.x + half + 2, width: half, ..body };
-            curves::memory(canvas, right, track, container, SPAN_SECONDS);
-            return;
+            let low = (body.height - 1) / 2;
+            if low >= LEAST_CURVE {
+                curves::cpu(canvas, Rect { width: half, height: low, ..body }, track, SPAN_SECONDS);
+                let place = Rect { y: body.y + low + 1, width: half, height: low, ..body };
+                curves::memory(canvas, place, track, container, SPAN_SECONDS);
+            } else {
+                curves::cpu(canvas, Rect { width: half, ..body }, track, SPAN_SECONDS);
+            }
+            // Its name stands to the left of the first fact.
+            Rect { x: body.x + half + 2, width: half, y: area.y, height: area.height }
         }
         Some(track) if !beside => {
             let each = ((body.height - 2) / 4).clamp(5, 9);
@@ -70,31 +100,38 @@ pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, container: &ContainerS
             let top = place.bottom() + 1;
             Rect { y: top, height: body.bottom().saturating_sub(top), ..body }
         }
+        _ if beside => body,
         _ => Rect { y: body.y + 1, height: body.height - 1, ..body },
     };
-    for ((label, value), y) in lines(data, container).iter().zip(facts.y..facts.bottom()) {
+    let lines = lines(data, container);
+    let room = usize::from(facts.height);
+    for (index, ((label, value), y)) in lines.iter().zip(facts.y..facts.bottom()).enumerate() {
+        if index + 1 == room && lines.len() > room {
+            let more = format!("{} more lines: i tells all", lines.len() - index);
+            canvas.text(facts.x + 11, y, facts.width.saturating_sub(11), &more, Role::Dim);
+            break;
+        }
         canvas.text(facts.x, y, 10, label, Role::Dim);
         canvas.text(facts.x + 11, y, facts.width.saturating_sub(11), value, Role::Text);
     }
 }
 
 fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String)> {
-    let mut lines = vec![
-        ("id", container.id.short().to_owned()),
-        ("image", container.image.clone()),
-        ("command", container.command.join(" ")),
-        ("created", figures::ago(container.created, data.now())),
-    ];
-    match &container.state {
-        ContainerState::Running { pid, started } | ContainerState::Paused { pid, started } => {
-            lines.push(("started", figures::ago(*started, data.now())));
-            lines.push(("pid", pid.to_string()));
-        }
-        ContainerState::Restarting(status) | ContainerState::Exited(status) => {
-            lines.push(("ended", figures::ago(status.finished, data.now())));
-            lines.extend(status.message.clone().map(|message| ("because", message)));
-        }
-        ContainerState::Created => {}
+    let mut lines = vec![("image", container.image.clone()), ("command", container.command.join(" "))];
+    if let ContainerState::Restarting(status) | ContainerState::Exited(status) = &container.state {
+        lines.push(("ended", figures::ago(status.finished, data.now())));
+        lines.extend(status.message.clone().map(|message| ("because", message)));
+    }
+    lines.extend(reach(container));
+    lines.extend(container.mounts.iter().map(|mount| (mount_word(&mount.source), mount_line(mount))));
+    let limits: Vec<String> = limits(&container.limits).iter().map(|(name, value)| format!("{name} {value}")).collect();
+    lines.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }));
+    if container.restart != RestartPolicy::No {
+        lines.push(("restart", container.restart.to_string()));
+    }
+    for session in data.sessions.get(&container.id).into_iter().flatten() {
+        let since = figures::duration(session.started.seconds_until(data.now()));
+        lines.push(("session", format!("{}  {}  {since}", session.id, session.command.join(" "))));
     }
     if let Some(track) = data.usage.get(&container.id).filter(|_| container.state.is_running()) {
         let sample = &track.latest.sample;
@@ -115,6 +152,18 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
             lines.push(("figures", "from /proc: no cgroup was given to this user".to_owned()));
         }
     }
+    lines.push(("id", container.id.short().to_owned()));
+    lines.push(("created", figures::ago(container.created, data.now())));
+    if let ContainerState::Running { pid, started } | ContainerState::Paused { pid, started } = &container.state {
+        lines.push(("started", figures::ago(*started, data.now())));
+        lines.push(("pid", pid.to_string()));
+    }
+    lines
+}
+
+/// Its networks and the ports that it publishes.
+fn reach(container: &ContainerSummary) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
     lines.extend(container.networks.iter().map(|endpoint| {
         let addresses: Vec<String> = endpoint.addresses.iter().map(ToString::to_string).collect();
         ("network", format!("{}  {}  {}", endpoint.network_name, addresses.join("  "), endpoint.link))
@@ -130,18 +179,6 @@ fn lines(data: &Data, container: &ContainerSummary) -> Vec<(&'static str, String
         },
     );
     lines.extend(container.networks.is_empty().then_some(unconnected));
-    let limits: Vec<String> = limits(&container.limits).iter().map(|(name, value)| format!("{name} {value}")).collect();
-    lines.push(("limits", if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }));
-    if container.restart != RestartPolicy::No {
-        lines.push(("restart", container.restart.to_string()));
-    }
-    for mount in &container.mounts {
-        lines.push((mount_word(&mount.source), mount_line(mount)));
-    }
-    for session in data.sessions.get(&container.id).into_iter().flatten() {
-        let since = figures::duration(session.started.seconds_until(data.now()));
-        lines.push(("session", format!("{}  {}  {since}", session.id, session.command.join(" "))));
-    }
     lines
 }
 

@@ -146,9 +146,10 @@ impl Images {
         let shown = self.shown(data);
         let keys: Vec<String> = shown.iter().map(|(image, _)| image.label()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
-        let (area, side) = if data.images.is_some() { details::split(area) } else { (area, None) };
+        let (area, side) = if data.images.is_some() { details::split(area, shown.len()) } else { (area, None) };
         if let (Some(side), Some(index)) = (side, selected) {
             let inner = details::inner(canvas, area, side);
+            canvas.hit(inner, Target::Details);
             self.details.draw(canvas, inner, data, shown[index].0);
         }
         let table = list_keys::draw_filter(canvas, area, &self.list, shown.len());

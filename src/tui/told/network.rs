@@ -31,6 +31,11 @@ pub fn told(app: &mut App, told: NetworkTold) -> Vec<Step> {
                 return network_forms::told(form, &label, &result);
             }
         }
+        NetworkTold::Devices(names) => {
+            if let Some(Dialog::Form(form)) = app.dialogs.last_mut() {
+                network_forms::devices(form, &names);
+            }
+        }
         NetworkTold::Looked { id, result } => {
             for dialog in &mut app.dialogs {
                 if let Dialog::Wires(panel) = dialog {

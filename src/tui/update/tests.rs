@@ -9,7 +9,7 @@ use crate::tui::action::Told;
 use crate::tui::effect::PruneWish;
 use crate::tui::effect::Verb;
 use crate::tui::frames::files::looked;
-use crate::tui::frames::{draw, press, tell, type_text};
+use crate::tui::frames::{draw, press, tell, text, type_text};
 use crate::tui::sample;
 use crate::tui::transfer::{LoadWish, PullWish, PushWish, TransferId};
 
@@ -314,4 +314,62 @@ fn container_of_the_host_image_is_exported_but_not_committed() {
     let effects = press(&mut app, "E enter");
     let effects = looked(&mut app, &effects, Ok(()));
     assert!(matches!(&effects[..], [Effect::Transfer { wish: Wish::Export(_), .. }]), "{effects:?}");
+}
+
+/// Where some text stands on the screen; everything before it is one cell wide.
+fn place_of(app: &mut App, wanted: &str) -> (u16, u16) {
+    let screen = text(&draw(app));
+    let found = screen.lines().zip(0..).find_map(|(line, row)| Some((line.split_once(wanted)?.0.chars().count(), row)));
+    let (column, row) = found.unwrap_or_else(|| panic!("{wanted} is not on the screen:\n{screen}"));
+    (u16::try_from(column).expect("on the screen"), row)
+}
+
+fn click_on(app: &mut App, wanted: &str) -> Vec<Effect> {
+    let (column, row) = place_of(app, wanted);
+    click(app, column, row)
+}
+
+fn wheel(app: &mut App, (column, row): (u16, u16), kind: MouseEventKind) {
+    update(app, Action::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+    draw(app);
+}
+
+#[test]
+fn mouse_fills_in_the_network_form_and_a_click_beside_it_loses_nothing() {
+    let mut app = app();
+    press(&mut app, "6");
+    press(&mut app, "n");
+    // Nothing is typed yet: a click beside it closes.
+    click(&mut app, 0, 28);
+    assert!(app.dialogs.is_empty());
+    press(&mut app, "n");
+    type_text(&mut app, "lab");
+    click(&mut app, 0, 28);
+    assert_eq!(app.dialogs.len(), 1);
+    // The word that is clicked is the one that is chosen, not the next.
+    assert_eq!(click_on(&mut app, "ipvlan"), [Effect::Network(NetworkDeed::Devices)]);
+    assert!(text(&draw(&mut app)).contains("◉ ipvlan"));
+    click_on(&mut app, "Make (enter)");
+    assert!(text(&draw(&mut app)).contains("ipvlan needs the device"));
+    click_on(&mut app, "Link ");
+    type_text(&mut app, "eth9");
+    let effects = click_on(&mut app, "Make (enter)");
+    let [Effect::Network(NetworkDeed::Create(wish))] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((wish.name.as_str(), wish.link.as_deref()), ("lab", Some("eth9")));
+    assert_eq!(wish.driver, crate::model::NetworkDriver::Ipvlan);
+}
+
+#[test]
+fn wheel_scrolls_what_is_under_it_the_list_or_the_details() {
+    let mut app = app();
+    press(&mut app, "6 end up");
+    let details = place_of(&mut app, "2 containers attached");
+    let before = text(&draw(&mut app));
+    wheel(&mut app, details, MouseEventKind::ScrollDown);
+    let scrolled = text(&draw(&mut app));
+    assert!(!scrolled.contains("2 containers attached") && scrolled.contains("▌ shop"), "{scrolled}");
+    wheel(&mut app, details, MouseEventKind::ScrollUp);
+    assert_eq!(text(&draw(&mut app)), before);
+    wheel(&mut app, (5, 5), MouseEventKind::ScrollDown);
+    assert!(text(&draw(&mut app)).contains("▌ vault"));
 }

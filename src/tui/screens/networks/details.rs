@@ -6,7 +6,7 @@ use ratatui::widgets::Widget;
 use super::is_default;
 use crate::engine::NetworkInspect;
 use crate::model::{Endpoint, Id, Name};
-use crate::tui::canvas::{Canvas, Piece};
+use crate::tui::canvas::{Canvas, Piece, Target};
 use crate::tui::data::Data;
 use crate::tui::figures;
 use crate::tui::ports;
@@ -39,6 +39,7 @@ pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, it: &NetworkInspect, f
     if area.height < 4 || area.width < 24 {
         return;
     }
+    canvas.hit(area, Target::Details);
     let mut x = area.x + canvas.text(area.x, area.y, area.width, it.network.name.as_str(), Role::Title) + 2;
     let mut words = vec![(it.network.driver.name(), Role::Dim)];
     if it.network.internal {
@@ -54,6 +55,13 @@ pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, it: &NetworkInspect, f
         draw_lines(canvas, Rect { width: left, ..body }, &facts(data, it), first);
         let right = Rect { x: body.x + left + 2, y: area.y, width: body.width - left - 2, height: area.height };
         return draw_lines(canvas, right, &members(data, it, right.width), first);
+    }
+    if body.height < 14 {
+        // Its subnets stand in the list: who is in it comes first.
+        let mut lines = members(data, it, body.width);
+        lines.push(Line::Blank);
+        lines.extend(facts(data, it));
+        return draw_lines(canvas, body, &lines, first);
     }
     draw_lines(canvas, body, &lines(data, it, body.width), first);
 }

@@ -145,7 +145,7 @@ impl Networks {
         let shown = self.shown(data);
         let keys: Vec<Id> = shown.iter().map(|(it, _)| it.network.id.clone()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
-        let (area, side) = if data.networks.is_some() { place::split(area) } else { (area, None) };
+        let (area, side) = if data.networks.is_some() { place::split_early(area, shown.len()) } else { (area, None) };
         if let (Some(side), Some(index)) = (side, selected) {
             let inner = place::inner(canvas, area, side);
             details::draw(canvas, inner, data, shown[index].0, self.first);

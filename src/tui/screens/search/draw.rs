@@ -56,7 +56,7 @@ fn draw_hits(search: &Search, canvas: &mut Canvas, area: Rect, shown: &[SearchHi
     rows.draw(canvas, area, |canvas, row| {
         let hit = &shown[row];
         let matched = filter.matches(&matcher, &hit.name).map(|matched| matched.positions).unwrap_or_default();
-        let mut name = Cell { pieces: vec![canvas.piece(hit.name.clone(), Role::Text)], matched };
+        let mut name = Cell { matched, ..Cell::from(canvas.piece(hit.name.clone(), Role::Text)) };
         if is_here(hit, data) {
             name.pieces.push(canvas.piece(" ● here", Role::Info));
         }

@@ -58,6 +58,14 @@ pub fn draw(canvas: &mut Canvas, area: Rect, data: &Data, volume: &VolumeSummary
         let right = Rect { x: body.x + left, width: body.width - left, y: area.y, height: area.height };
         return draw_uses(canvas, right, data, volume);
     }
+    if body.height < 14 {
+        // Its size stands in the list: who uses it comes first.
+        let uses = u16::try_from(uses(data, volume).len()).unwrap_or(u16::MAX).saturating_add(1);
+        let top = Rect { y: area.y + 1, height: uses.min(area.height - 1), ..area };
+        draw_uses(canvas, top, data, volume);
+        let y = top.bottom() + 1;
+        return draw_facts(canvas, Rect { y, height: area.bottom().saturating_sub(y), ..area }, &facts);
+    }
     draw_facts(canvas, body, &facts);
     let lines = u16::try_from(facts.len()).unwrap_or(u16::MAX).saturating_add(1).min(body.height);
     draw_uses(canvas, Rect { y: body.y + lines, height: body.height - lines, ..body }, data, volume);

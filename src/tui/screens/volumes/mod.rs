@@ -132,7 +132,7 @@ impl Volumes {
         let shown = self.shown(data);
         let keys: Vec<VolumeName> = shown.iter().map(|(volume, _)| volume.volume.name.clone()).collect();
         let selected = self.list.selected(&keys).map(|(index, _)| index);
-        let (area, side) = if shown.is_empty() { (area, None) } else { split(area) };
+        let (area, side) = if shown.is_empty() { (area, None) } else { beside::split_early(area, shown.len()) };
         if let (Some(side), Some(index)) = (side, selected) {
             let inner = beside::inner(canvas, area, side);
             details::draw(canvas, inner, data, shown[index].0);
@@ -161,16 +161,6 @@ impl Volumes {
             |canvas, row| cells(canvas, data, shown[row].0, &shown[row].1),
         );
     }
-}
-
-/// As other lists, but in a window of 80 by 24 too: who uses a volume is half of what there is to know of it.
-fn split(area: Rect) -> (Rect, Option<Rect>) {
-    let (table, side) = beside::split(area);
-    if side.is_some() || area.width < 80 || area.height < 18 {
-        return (table, side);
-    }
-    let table = Rect { height: area.height - 10, ..area };
-    (table, Some(Rect { y: table.bottom(), height: 10, ..area }))
 }
 
 /// What the filter looks at.

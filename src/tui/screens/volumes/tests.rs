@@ -159,6 +159,14 @@ fn enter_before_it_is_known_what_goes_counts_when_it_is_known() {
 }
 
 #[test]
+fn mounts_of_a_running_container_are_shown_and_how_to_change_them() {
+    let mut app = app();
+    press(&mut app, "home M");
+    let screen = text(&draw(&mut app));
+    assert!(screen.contains("site → /srv/site") && screen.contains("stop it (s) to change them"), "{screen}");
+}
+
+#[test]
 fn archives_go_out_and_in_as_transfers() {
     let mut app = app();
     volumes(&mut app);
