@@ -31,10 +31,12 @@ pub fn append_event(path: &Path, event: &Event) -> Result<(), MonitorError> {
 fn rotate(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let _lock = Lock::folder(folder)?;
-    if std::fs::metadata(path)?.len() > MAX_BYTES {
-        std::fs::rename(path, rotated(path, 1))?;
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.len() > MAX_BYTES => std::fs::rename(path, rotated(path, 1)),
+        // Another process was quicker, and nothing has happened since.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        looked => looked.map(drop),
     }
-    Ok(())
 }
 
 /// Which events are wanted.
@@ -160,6 +162,16 @@ mod tests {
         assert!(rotated(&path, 1).exists());
         let events = EventReader::open(&path, &EventQuery::default()).expect("open");
         assert_eq!(events.filter_map(Result::ok).map(|event| event.id).collect::<Vec<_>>(), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn rotation_that_another_process_has_just_done_is_no_failure() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("events.jsonl");
+        rotate(&path).expect("the file is gone already");
+        append_event(&path, &event(1)).expect("append");
+        rotate(&path).expect("a new one is there already");
+        assert!(path.exists() && !rotated(&path, 1).exists());
     }
 
     #[test]
