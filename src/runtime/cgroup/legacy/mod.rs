@@ -19,7 +19,7 @@ pub(super) struct Legacy<'a> {
 }
 
 /// How long freezing may take before it is given up: a process in uninterruptible sleep does not freeze.
-const FREEZE_PATIENCE: Duration = Duration::from_secs(1);
+const FREEZE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Legacy<'_> {
     fn folder(&self, subject: Subject) -> Option<&Path> {

@@ -22,7 +22,7 @@ pub(super) struct Unified {
     controllers: String,
 }
 
-const FREEZE_PATIENCE: Duration = Duration::from_secs(1);
+const FREEZE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Unified {
     pub fn open(folder: &Path) -> Self {
