@@ -81,7 +81,14 @@ fn many_clients_see_and_type_the_same() {
     let teu = Teu::new();
     teu.ok(&["run", "-dit", "--name", "shared", "host", "sh"]);
     let clients: Vec<_> = (0..4).map(|_| teu.pty(&["attach", "shared"])).collect();
-    std::thread::sleep(Duration::from_millis(300));
+    for (number, client) in clients.iter().enumerate() {
+        // Who is not attached yet misses what was said before.
+        wait_for("a client to be attached", SECOND * 20, || {
+            client.send(&format!("echo here-$(({number}+500))\r"));
+            std::thread::sleep(Duration::from_millis(50));
+            client.screen().contains(&format!("here-{}", number + 500)).then_some(())
+        });
+    }
     for (number, client) in clients.iter().enumerate() {
         client.send(&format!("echo from-$(({number}+100))\r"));
         for other in &clients {
@@ -140,10 +147,11 @@ fn foreground_run_passes_signals_on() {
         "host",
         "sh",
         "-c",
-        "trap 'exit 12' TERM; while :; do sleep 0.05; done",
+        "trap 'exit 12' TERM; echo ready; while :; do sleep 0.05; done",
     ]);
     teu.wait_state("fore", "running");
-    std::thread::sleep(Duration::from_millis(200));
+    // A first process without a handler is not ended by the signal.
+    wait_for("its handler", SECOND * 20, || teu.ok(&["logs", "fore"]).contains("ready").then_some(()));
     let status = std::process::Command::new("kill").args(["-TERM", &running.id().to_string()]).status();
     assert!(status.is_ok_and(|status| status.success()));
     assert_eq!(running.wait(SECOND * 20), Some(12));

@@ -11,6 +11,12 @@ fn kill_hard(pid: i32) {
     assert!(status.success(), "kill -9 {pid}");
 }
 
+/// Whether nothing of a process is left but its number, perhaps.
+fn is_dead(pid: i32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    text.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
 /// Calls `work` in so many threads at once and gives their results.
 fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let results = Mutex::new(Vec::new());
@@ -173,6 +179,8 @@ fn monitor_killed_at_any_moment_leaves_a_whole_state() {
             let _ = Command::new("kill").args(["-9", &pid.to_string()]).stderr(std::process::Stdio::null()).status();
         }
         assert!(running.wait(SECOND * 20).is_some(), "`run -d` hangs when its monitor is killed after {delay} ms");
+        // Its lock goes with it, a moment after the connection that `run` has seen closed.
+        wait_for("the monitors to be dead", SECOND * 20, || monitors.iter().all(|pid| is_dead(*pid)).then_some(()));
         // After no time at all there may have been none to kill yet.
         assert!(monitors.is_empty() || teu.state(&name) != "running", "killed after {delay} ms");
         teu.run(&["rm", "-f", &name]);

@@ -210,10 +210,14 @@ fn list_of_two_hundred_images_reads_one_file() {
         })
         .expect("changed");
     fs::remove_dir_all(store.folder().join("blobs")).expect("not needed for a list");
-    let start = Instant::now();
-    assert_eq!(store.list().expect("list").len(), 201);
-    // A debug build on a busy machine takes some 20 ms; reading 400 blobs as well would not fit.
-    assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
+    let look = |_| {
+        let start = Instant::now();
+        assert_eq!(store.list().expect("list").len(), 201);
+        start.elapsed()
+    };
+    // A debug build takes some 20 ms, unless the machine is busy with something else; reading 400 blobs as well would not fit.
+    let least = (0..5).map(look).min().expect("five");
+    assert!(least.as_millis() < 500, "{least:?}");
 }
 
 #[test]

@@ -101,9 +101,9 @@ fn first_process_gets_signals_as_pid_1_does() {
     teu.ok(&["kill", "-s", "KILL", "plain"]);
     teu.wait_state("plain", "exited");
 
-    let script = "trap 'echo got; exit 9' TERM; while :; do sleep 0.05; done";
-    teu.ok(&["run", "-d", "--name", "handler", "tiny", "sh", "-c", &format!("{script} # ready")]);
-    std::thread::sleep(SECOND / 5);
+    let script = "trap 'echo got; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    teu.ok(&["run", "-d", "--name", "handler", "tiny", "sh", "-c", script]);
+    wait_for("its handler", SECOND * 20, || teu.ok(&["logs", "handler"]).contains("ready").then_some(()));
     teu.ok(&["kill", "-s", "TERM", "handler"]);
     teu.wait_state("handler", "exited");
     assert_eq!(teu.inspect("handler")["State"]["ExitCode"], 9);

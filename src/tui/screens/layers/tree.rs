@@ -347,9 +347,13 @@ pub mod tests {
             })
             .collect();
         let tree = Tree::new(&LayerContents { diff_id: sample::digest(1), entries, bytes: 0, wasted_bytes: 0 });
-        let begun = std::time::Instant::now();
-        assert_eq!(tree.rows(Choice { needle: "99999", ..ALL }, |_| false).len(), 4);
-        // Unoptimized and on a busy machine; a release build takes a few milliseconds.
-        assert!(begun.elapsed().as_millis() < 1500, "{:?}", begun.elapsed());
+        let look = |_| {
+            let begun = std::time::Instant::now();
+            assert_eq!(tree.rows(Choice { needle: "99999", ..ALL }, |_| false).len(), 4);
+            begun.elapsed()
+        };
+        // Unoptimized, and the machine may be busy with something else; a release build takes a few milliseconds.
+        let least = (0..3).map(look).min().expect("three");
+        assert!(least.as_millis() < 1500, "{least:?}");
     }
 }
