@@ -70,7 +70,7 @@ impl<'a> Sources<'a> {
             }
             Some(Shows::Source { seen }) => {
                 let place = open_seen(mount, &path, *seen)?;
-                check_peers(&place, &path, options)?;
+                self.check_peers(&place, &path, options)?;
                 Bound { tree: clone(&place, &path, options)?, place: Some(place) }
             }
             None => {
@@ -80,6 +80,37 @@ impl<'a> Sources<'a> {
         };
         set_attributes(&bound.tree, options).map_err(failed)?;
         Ok(bound)
+    }
+
+    /// Mounts travel only between peers, so the source's own mount has to have some (mount_namespaces(7)).
+    fn check_peers(&self, place: &OwnedFd, path: &Path, options: &Options) -> Result<(), RuntimeError> {
+        let (word, enough): (&str, &[&str]) = match options.propagation {
+            // Whatever the mount is on the machine, a user namespace has it as a slave.
+            Some((Propagation::Shared, _)) if self.in_user_namespace => {
+                return Err(RuntimeError::InvalidRequest(format!(
+                    "bind-propagation=shared: {}: the machine never sees what an ordinary user's container mounts; with \
+                     bind-propagation=rslave the container sees what the machine mounts, and root can have both",
+                    path.display()
+                )));
+            }
+            Some((Propagation::Shared, _)) => ("shared", &["shared:"]),
+            Some((Propagation::Slave, _)) => ("slave", &["shared:", "master:"]),
+            _ => return Ok(()),
+        };
+        let Some(line) = mountinfo_line(place) else { return Ok(()) };
+        let peers = line.split(' ').skip(6).take_while(|field| *field != "-");
+        if peers.into_iter().any(|field| enough.iter().any(|prefix| field.starts_with(prefix))) {
+            return Ok(());
+        }
+        let point = line.split(' ').nth(4).unwrap_or("/").to_owned();
+        let cure = match rustix::process::geteuid().is_root() && !self.in_user_namespace {
+            true => format!("`mount --make-rshared {point}` makes it one"),
+            false => format!("root can make it one with `mount --make-rshared {point}`"),
+        };
+        Err(RuntimeError::InvalidRequest(format!(
+            "bind-propagation={word}: {} lies on the mount {point}, which is not a shared one; {cure}",
+            path.display()
+        )))
     }
 
     fn layers(&self, mount: &Mount, lower: &[PathBuf], path: Option<&Path>) -> Result<OwnedFd, RuntimeError> {
@@ -208,29 +239,6 @@ fn set_attributes(tree: &OwnedFd, options: &Options) -> io::Result<()> {
         change(tree, Depth::Whole, &options.recursive.change())?;
     }
     Ok(())
-}
-
-/// Mounts travel only between peers, so the source's own mount has to have some (mount_namespaces(7)).
-fn check_peers(place: &OwnedFd, path: &Path, options: &Options) -> Result<(), RuntimeError> {
-    let (word, enough): (&str, &[&str]) = match options.propagation {
-        Some((Propagation::Shared, _)) => ("shared", &["shared:"]),
-        Some((Propagation::Slave, _)) => ("slave", &["shared:", "master:"]),
-        _ => return Ok(()),
-    };
-    let Some(line) = mountinfo_line(place) else { return Ok(()) };
-    let peers = line.split(' ').skip(6).take_while(|field| *field != "-");
-    if peers.into_iter().any(|field| enough.iter().any(|prefix| field.starts_with(prefix))) {
-        return Ok(());
-    }
-    let point = line.split(' ').nth(4).unwrap_or("/").to_owned();
-    let cure = match rustix::process::geteuid().is_root() && enough.len() == 1 {
-        true => format!("`mount --make-rshared {point}` makes it one"),
-        false => format!("root can make it one with `mount --make-rshared {point}`"),
-    };
-    Err(RuntimeError::InvalidRequest(format!(
-        "bind-propagation={word}: {} lies on the mount {point}, which is not a shared one; {cure}",
-        path.display()
-    )))
 }
 
 /// The line of /proc/self/mountinfo about the mount that an open place is on.

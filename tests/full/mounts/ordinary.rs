@@ -62,7 +62,16 @@ fn what_an_ordinary_user_cannot_have_is_said() {
             "mount -t tmpfs below src/below; touch src/below/seen; $TEU run --rm -v ./src:/d:ro tiny ls /d/below";
         assert_eq!(scene(&teu, whole).ok().text(), "seen");
         let shared = "mount --bind src src; mount --make-shared src; $TEU run --rm -v ./src:/d:rshared tiny true";
-        scene(&teu, shared).returns(125).explains(&["bind-propagation=shared"]);
+        scene(&teu, shared).returns(125).explains(&[
+            "bind-propagation=shared",
+            "ordinary user",
+            "bind-propagation=rslave",
+        ]);
+        // What the cure says can be had.
+        let slave = "mount --bind src src; mount --make-shared src; \
+            $TEU run -d --name ear -v ./src:/d:rslave tiny sleep 100 && mount -t tmpfs below src/below && touch src/below/late; \
+            $TEU exec ear ls /d/below; $TEU rm -f ear";
+        assert!(scene(&teu, slave).ok().text().contains("\nlate\n"));
         let closed = teu.work().join("closed");
         fs::create_dir(&closed).expect("a folder");
         let mode = Command::new("chmod").arg("700").arg(&closed).status().expect("chmod");
