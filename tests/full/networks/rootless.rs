@@ -89,8 +89,11 @@ impl Lab {
 
     #[track_caller]
     fn serve_in(&self, network: &str, name: &str, more: &[&str]) {
+        // The request to its end, an empty line: who closes a connection with something unread resets it, and what it said last
+        // may be lost on the way.
         let each = format!(
-            "read line; printf 'HTTP/1.0 200 OK\\r\\n\\r\\n'; echo {name}; grep -h ' 01 ' /proc/net/tcp /proc/net/tcp6"
+            "while read line; do [ \\${{#line}} -gt 1 ] || break; done; printf 'HTTP/1.0 200 OK\\r\\n\\r\\n'; \
+             echo {name}; grep -h ' 01 ' /proc/net/tcp /proc/net/tcp6"
         );
         let script = format!("while true; do nc -l -p 80 -e sh -c \"{each}\"; done");
         let words =
