@@ -371,3 +371,33 @@ fn networks_and_servers_of_ipv6_alone_are_as_good() {
     lab.idle("picky", &["--network", "six", "--dns", "fd00:6::77"]);
     assert_eq!(lab.status("picky", &["world.example"]), "NXDOMAIN");
 }
+
+#[test]
+fn fifty_containers_of_a_network_have_an_address_each_and_all_find_each_other() {
+    let lab = Lab::new("nameserver 192.0.2.9\n");
+    lab.ok(&["network", "create", "lan"]);
+    std::thread::scope(|scope| {
+        for worker in 0..5 {
+            let lab = &lab;
+            scope.spawn(move || {
+                (0..10).for_each(|number| lab.idle(&format!("c{}", worker * 10 + number), &["--network", "lan"]));
+            });
+        }
+    });
+    let inspected: serde_json::Value = serde_json::from_str(&lab.ok(&["network", "inspect", "lan"])).expect("JSON");
+    let members = inspected[0]["Containers"].as_object().expect("containers");
+    let address = |member: &serde_json::Value| member["IPv4Address"].as_str().expect("an address").to_owned();
+    let addresses: std::collections::BTreeSet<String> = members.values().map(address).collect();
+    assert_eq!((members.len(), addresses.len()), (50, 50), "{addresses:?}");
+    let names: Vec<String> = (0..50).map(|number| format!("c{number}")).collect();
+    let words = [&["+short", "+tries=1", "+time=8"], &*names.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    for asker in ["c0", "c49"] {
+        let told = lab.inside(asker, &[&["dig"], &words[..]].concat());
+        let found: std::collections::BTreeSet<&str> = told.lines().collect();
+        let wanted = addresses.iter().map(|address| address.split('/').next().expect("one")).collect();
+        assert_eq!(found, wanted, "{asker}");
+    }
+    lab.ok(&[&["rm", "-f"], &names.iter().map(String::as_str).collect::<Vec<_>>()[..]].concat());
+    assert_eq!(lab.listed(), Vec::<String>::new());
+    lab.ok(&["network", "rm", "lan"]);
+}
