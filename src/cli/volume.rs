@@ -52,6 +52,9 @@ pub struct Create {
     /// Without one it is an anonymous volume
     #[arg(value_name = "VOLUME")]
     name: Option<String>,
+    /// As Docker took it once
+    #[arg(long = "name", value_name = "VOLUME", hide = true, conflicts_with = "name")]
+    old_name: Option<String>,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -157,10 +160,10 @@ fn create(engine: &Engine, wish: &Create) -> Outcome {
             .with_hint("teu has no plug-ins: leave --driver away, or mount it on this machine and use -o o=bind"));
     }
     let parsed = |name: &String| name.parse::<VolumeName>();
-    let name = wish.name.as_ref().map(parsed).transpose();
-    let name = name.map_err(|error| {
-        Failure::usage(format!("invalid volume name {:?}: {error}", wish.name.as_deref().unwrap_or_default()))
-    })?;
+    let name = wish.name.as_ref().or(wish.old_name.as_ref());
+    let text = name.cloned().unwrap_or_default();
+    let name = name.map(parsed).transpose();
+    let name = name.map_err(|error| Failure::usage(format!("invalid volume name {:?}: {error}", text)))?;
     let wish = VolumeWish { name, labels: pairs(&wish.label)?, options: pairs(&wish.opt)? };
     let volume = engine.volume_create(&wish)?;
     let mut out = Output::open();

@@ -454,3 +454,16 @@ fn full_disk_while_a_volume_is_filled_is_told_and_leaves_nothing() {
     fs::remove_file(filler).expect("remove");
     teu.ok(&["run", "--rm", "large", "ls", "/data/large"]);
 }
+
+#[test]
+fn volumes_of_a_container_whose_monitor_was_killed_are_told_to_be_free() {
+    need::root();
+    let teu = Teu::new();
+    import(&teu, "full", &content(), "/data");
+    teu.ok(&["run", "-d", "--name", "lost", "-v", "v:/v", "--restart", "no", "full", "sleep", "100"]);
+    kill(&monitor(&teu, "lost"));
+    wait_for("its end to be noticed", SECOND * 10, || (teu.state("lost") == "exited").then_some(()));
+    let told = teu.ok(&["events", "--until", "0s", "--filter", "volume=v", "--format", "{{.Action}}"]);
+    assert_eq!(told, "create\nmount\nunmount");
+    teu.ok(&["rm", "-v", "lost"]);
+}

@@ -35,6 +35,7 @@ fn volumes_are_made_listed_inspected_and_removed_as_docker_does() {
     assert_eq!(teu.ok(&["volume", "ls"]), "DRIVER    VOLUME NAME");
     assert_eq!(teu.ok(&["volume", "create", "--label", "tier=db", "data"]), "data");
     assert_eq!(teu.ok(&["volume", "create", "data"]), "data", "again is as good");
+    assert_eq!(teu.ok(&["volume", "create", "--name", "data"]), "data", "as in old scripts");
     let anonymous = teu.ok(&["volume", "create"]);
     assert_eq!(anonymous.len(), 64);
     let list = |filter: &str| teu.ok(&["volume", "ls", "-q", "--filter", filter]);

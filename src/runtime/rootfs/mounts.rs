@@ -136,7 +136,24 @@ fn make_file_system(mount: &Mount, options: &Options) -> Result<OwnedFd, Runtime
         },
         made => made,
     };
-    made.map_err(|error| failed(mount, error))
+    made.map_err(|error| match unmapped_owner(mount, options) {
+        Some(owner) if error.kind() == io::ErrorKind::InvalidInput => RuntimeError::InvalidRequest(format!(
+            "cannot mount on {}: {owner} is none of the ids that the container has; those of /proc/self/uid_map inside are",
+            mount.destination().display()
+        )),
+        _ => failed(mount, error),
+    })
+}
+
+/// The option that names an owner whom the container's user namespace may lack.
+fn unmapped_owner(mount: &Mount, options: &Options) -> Option<String> {
+    let owners = options
+        .data
+        .iter()
+        .filter(|(key, _)| mount.typ().as_deref() == Some("tmpfs") && matches!(key.as_str(), "uid" | "gid"));
+    let texts: Vec<String> =
+        owners.map(|(key, value)| format!("{key}={}", value.as_deref().unwrap_or_default())).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
 }
 
 fn host_view(path: &str, attributes: Attributes) -> io::Result<OwnedFd> {

@@ -72,6 +72,9 @@ fn what_an_ordinary_user_cannot_have_is_said() {
             $TEU run -d --name ear -v ./src:/d:rslave tiny sleep 100 && mount -t tmpfs below src/below && touch src/below/late; \
             $TEU exec ear ls /d/below; $TEU rm -f ear";
         assert!(scene(&teu, slave).ok().text().contains("\nlate\n"));
+        teu.run(&["run", "--rm", "--tmpfs", "/t:uid=99999999", "tiny", "true"])
+            .returns(125)
+            .explains(&["uid=99999999", "ids that the container has"]);
         let closed = teu.work().join("closed");
         fs::create_dir(&closed).expect("a folder");
         let mode = Command::new("chmod").arg("700").arg(&closed).status().expect("chmod");
