@@ -261,7 +261,7 @@ fn on_key(app: &mut App, key: &KeyEvent) -> Vec<Step> {
         Page::Inspect(_) | Page::InspectImage(_) | Page::InspectNetwork(_) => app.inspect.typed(key).then(Vec::new),
         Page::Layers(_) => app.layers.typed(key).then(Vec::new),
         Page::Diff(_) => app.diff.typed(key).then(Vec::new),
-        Page::Files(_) => app.files.typed(key, height).then(Vec::new),
+        Page::Files(_) => app.files.typed(key, height).then(|| app.files.hunt()),
         Page::Charts(_) | Page::Traffic(_) | Page::Shells | Page::Transfers | Page::Usage => None,
         Page::Volumes => app.volumes.typed(key, &app.data).then(Vec::new),
     };

@@ -66,7 +66,11 @@ impl Files {
         };
         let all = format!("{}, {}, {}", count(folders, "folder"), count(files, "file"), figures::bytes_long(bytes));
         if self.total > MOST_ENTRIES && self.whole {
-            return format!("the first {} of {}", figures::thousands(MOST_ENTRIES), figures::thousands(self.total));
+            return format!(
+                "only the first {} of {} are listed",
+                figures::thousands(MOST_ENTRIES),
+                figures::thousands(self.total)
+            );
         }
         match self.whole {
             true => all,

@@ -2,6 +2,7 @@
 //! Names come from the container: they are shown printable, and used byte for byte.
 
 mod draw;
+mod hunt;
 mod order;
 mod text;
 mod view;
@@ -185,11 +186,20 @@ impl Files {
             return Vec::new();
         }
         match (result, &mut self.view) {
-            (Ok(part), Some(view)) if view.path == part.path => view.told(part),
+            (Ok(part), Some(view)) if view.path == part.path => {
+                view.told(part);
+                return self.hunt();
+            }
             (Ok(part), _) => self.view = Some(Box::new(View::new(part))),
             (Err(problem), _) => return vec![Step::Toast(problem.into())],
         }
         Vec::new()
+    }
+
+    /// Reads the part that a search in a large file goes on in.
+    pub fn hunt(&mut self) -> Vec<Step> {
+        let wanted = self.view.as_ref().and_then(|view| Some((view.path.clone(), view.hunted_part()?)));
+        wanted.map_or_else(Vec::new, |(path, offset)| self.read_part(path, offset))
     }
 
     /// Makes the rows anew; the cursor goes to the name that is wanted, or stays on its own.
@@ -387,7 +397,13 @@ impl Files {
                 let (paths, bytes) = (vec![view.path.clone()], Some(view.size_bytes).filter(|bytes| *bytes > 0));
                 self.place.clone().map_or_else(Vec::new, |place| dialogs::files::copy_out(place, paths, bytes))
             }
-            _ => view.command(command, height, columns),
+            _ => {
+                let mut steps = view.command(command, height, columns);
+                if matches!(command, Command::FileFindNext | Command::FileFindPrevious) {
+                    steps.extend(self.hunt());
+                }
+                steps
+            }
         }
     }
 

@@ -189,6 +189,48 @@ fn large_file_is_turned_part_by_part() {
 }
 
 #[test]
+fn search_goes_on_through_the_parts_of_a_large_file_and_over_their_borders() {
+    let mut app = app();
+    open(&mut app);
+    let size = PART_BYTES * 2 + 100;
+    let border = usize::try_from(PART_BYTES).expect("small") - 3;
+    let mut content = vec![b'.'; usize::try_from(size).expect("small")];
+    content[border..border + 6].copy_from_slice(b"needle");
+    // Answers every part that is asked for, as the engine would.
+    let answer = |app: &mut App, mut effects: Vec<Effect>| {
+        let mut asked_for = 0;
+        while let Some(Effect::ReadFile { visit, offset, .. }) = effects.first() {
+            asked_for += 1;
+            let from = usize::try_from(*offset).expect("small");
+            let bytes = content[from..content.len().min(from + usize::try_from(PART_BYTES).expect("small"))].to_vec();
+            let part = FilePart { path: "/big".into(), size_bytes: size, offset: *offset, bytes };
+            effects = tell(app, Told::FileRead { visit: *visit, result: Ok(Box::new(part)) });
+        }
+        draw(app);
+        asked_for
+    };
+    let effects = press(&mut app, "end enter");
+    answer(&mut app, effects);
+    press(&mut app, "/");
+    type_text(&mut app, "needle");
+    let effects = press(&mut app, "enter");
+    assert_eq!(answer(&mut app, effects), 1);
+    let screen = text(&draw(&mut app));
+    assert!(screen.contains("part 2 of 3") && !screen.contains("not found"), "{screen}");
+    // Nothing further on: to the end, and back to where it was.
+    let effects = press(&mut app, "n");
+    assert!(answer(&mut app, effects) >= 2);
+    let screen = text(&draw(&mut app));
+    assert!(screen.contains("part 2 of 3") && screen.contains("not found"), "{screen}");
+    // From the last part backwards it is found again.
+    let effects = press(&mut app, "]");
+    answer(&mut app, effects);
+    let effects = press(&mut app, "N");
+    assert!(answer(&mut app, effects) >= 1);
+    assert!(!text(&draw(&mut app)).contains("not found"));
+}
+
+#[test]
 fn search_in_a_file_goes_round_and_esc_forgets_it_first() {
     let mut app = app();
     crate::tui::frames::files::read(&mut app, sample::files::text());

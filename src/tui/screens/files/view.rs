@@ -6,6 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::layout::Rect;
 
 use super::draw::cut_front;
+use super::hunt::Hunt;
 use super::text::{self, Line};
 use crate::model::{FilePart, printable_line};
 use crate::tui::canvas::{Canvas, Target};
@@ -28,20 +29,22 @@ pub struct View {
     /// Of the whole file; 0 for what the kernel makes.
     pub size_bytes: u64,
     /// Where the part that is here begins.
-    offset: u64,
-    bytes: Vec<u8>,
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
     lines: Vec<Line>,
     hex: bool,
     wrap: bool,
     /// The first line on the screen.
-    top: usize,
+    pub(super) top: usize,
     /// The first byte on the screen, when bytes are shown.
-    top_byte: usize,
-    search: Field,
+    pub(super) top_byte: usize,
+    pub(super) search: Field,
     pub typing: bool,
     /// Where the hit that was gone to begins.
     hit: Option<usize>,
-    missed: bool,
+    pub(super) missed: bool,
+    /// The search goes on in other parts.
+    pub(super) hunt: Option<Hunt>,
 }
 
 impl View {
@@ -61,6 +64,7 @@ impl View {
             typing: false,
             hit: None,
             missed: false,
+            hunt: None,
         };
         view.told(part);
         view
@@ -71,8 +75,10 @@ impl View {
         self.size_bytes = part.size_bytes.max(part.offset + part.bytes.len() as u64);
         self.offset = part.offset;
         self.lines = text::lines(&part.bytes);
-        self.bytes = part.bytes;
         (self.top, self.top_byte, self.hit, self.missed) = (0, 0, None, false);
+        let mut part = part;
+        self.bytes = std::mem::take(&mut part.bytes);
+        self.hunt_in(&part);
     }
 
     fn is_last(&self) -> bool {
@@ -122,25 +128,34 @@ impl View {
     pub fn stop_search(&mut self) -> bool {
         let was = self.typing || !self.search.is_empty();
         (self.typing, self.search, self.hit, self.missed) = (false, Field::default(), None, false);
+        self.hunt = None;
         was
     }
 
     /// To the next hit, or the one before; the first time from what is on the screen.
     fn find(&mut self, back: bool, height: usize) {
-        let needle = text::needle(&self.search.text());
         let here = if self.hex { self.top_byte } else { self.lines.get(self.top).map_or(0, |line| line.bytes.start) };
         let from = match (self.hit, back) {
             (Some(hit), false) => hit + 1,
             (Some(hit), true) => hit,
             (None, _) => here,
         };
+        self.hunt = None;
+        self.find_from(from, back, height);
+    }
+
+    /// To the first hit from a byte of this part on, or before it; else the search goes on in other parts.
+    pub(super) fn find_from(&mut self, from: usize, back: bool, height: usize) {
+        let needle = text::needle(&self.search.text());
         let mut found = text::find(&self.bytes, &needle, from, back);
         if found.is_none() && self.is_whole() {
             // Round at the ends.
             found = text::find(&self.bytes, &needle, if back { self.bytes.len() } else { 0 }, back);
         }
-        self.missed = found.is_none() && !needle.is_empty();
+        let goes_on = found.is_none() && self.goes_on(back, height);
+        self.missed = found.is_none() && !goes_on && !needle.is_empty();
         let Some(hit) = found else { return };
+        self.hunt = None;
         self.hit = Some(hit);
         let line = self.line_at(hit);
         self.top = line.saturating_sub(height / 3);
@@ -175,8 +190,8 @@ impl View {
         if self.missed && matches!(command, Command::FileFindNext | Command::FileFindPrevious) {
             let text = match (self.is_whole(), command) {
                 (true, _) => "it is not in this file",
-                (false, Command::FileFindNext) => "no further on in this part: ] turns to the next",
-                (false, _) => "not before this in this part: [ turns to the one before",
+                (false, Command::FileFindNext) => "it is not further on in this file",
+                (false, _) => "it is not before this in this file",
             };
             return vec![Step::Toast(Toast::good(text))];
         }
@@ -248,8 +263,10 @@ impl View {
     fn draw_status(&self, canvas: &mut Canvas, line: Rect) {
         let mut facts = vec![figures::bytes_long(self.size_bytes)];
         if !self.is_whole() {
-            let parts = self.size_bytes.div_ceil(PART_BYTES).max(self.offset / PART_BYTES + 1);
-            facts.push(format!("part {} of {parts}", self.offset / PART_BYTES + 1));
+            // A search may have brought a part that begins between two others.
+            let part = (self.offset + PART_BYTES / 2) / PART_BYTES + 1;
+            let parts = self.size_bytes.div_ceil(PART_BYTES).max(part);
+            facts.push(format!("part {part} of {parts}"));
         } else if !self.hex {
             let lines = self.lines.iter().filter(|line| line.number.is_some()).count();
             facts.push(if lines == 1 {
@@ -272,7 +289,9 @@ impl View {
         let width = line.width.saturating_sub(26).min(48);
         let placeholder = if self.hex { "text, or bytes such as 0x7f45" } else { "text to find" };
         self.search.draw(canvas, Rect { x: line.x + 4, width, ..line }, placeholder, self.typing);
-        if self.missed {
+        if let Some(place) = self.hunting() {
+            canvas.text(line.x + 6 + width, line.y, line.width.saturating_sub(width + 7), &place, Role::Dim);
+        } else if self.missed {
             canvas.text(line.x + 6 + width, line.y, line.width.saturating_sub(width + 7), "not found", Role::Warn);
         }
     }

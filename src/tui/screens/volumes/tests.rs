@@ -163,7 +163,10 @@ fn mounts_of_a_running_container_are_shown_and_how_to_change_them() {
     let mut app = app();
     press(&mut app, "home M");
     let screen = text(&draw(&mut app));
-    assert!(screen.contains("site → /srv/site") && screen.contains("what it sees is settled when it starts"), "{screen}");
+    assert!(
+        screen.contains("site → /srv/site") && screen.contains("what it sees is settled when it starts"),
+        "{screen}"
+    );
 }
 
 #[test]
