@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -395,8 +395,7 @@ mod containerd {
             }
             end(&mut self.daemon);
             remove_cgroups(&own_name(&self.ctr.teu));
-            // Its shim gives runtimes a folder of the machine's, and leaves it.
-            let _ = fs::remove_dir_all(Path::new("/run/containerd/runc").join(own_name(&self.ctr.teu)));
+            let _ = fs::remove_dir_all(PathBuf::from("/run/containerd/runc").join(own_name(&self.ctr.teu)));
         }
     }
 
