@@ -256,7 +256,7 @@ fn slow_registry_is_asked_over_several_connections() {
         let image = image.clone();
         move |request| {
             let (code, headers, body) = range_of(request, &layer_of(&image, request)?.bytes);
-            Some(Reply::Paced(code, headers, body, 6 * MIB))
+            Some(Reply::Paced(code, headers, body, 3 * MIB))
         }
     });
     let start = Instant::now();
@@ -264,8 +264,8 @@ fn slow_registry_is_asked_over_several_connections() {
     let took = start.elapsed();
     let ranged = server.requests().iter().filter(|request| request.headers.contains_key("range")).count();
     assert!(ranged >= 3, "{ranged} ranged requests");
-    // 6.7 s over one connection.
-    assert!(took < SECOND * 5, "{took:?}");
+    // 13.3 s over one connection, some 4 s over all that there are.
+    assert!(took < SECOND * 10, "{took:?}");
     assert_whole(&teu, &image);
 }
 

@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,7 +235,10 @@ fn killed_monitor_leaves_no_pasta() {
     let status = std::fs::read_to_string(format!("/proc/{pasta}/status")).expect("it runs");
     let monitor = status.lines().find_map(|line| line.strip_prefix("PPid:")).expect("a parent").trim();
     std::process::Command::new("kill").args(["-9", monitor]).status().expect("kill");
-    wait_for("pasta to be gone", SECOND * 5, || (!Path::new(&format!("/proc/{pasta}/exe")).exists()).then_some(()));
+    // Dead, with its sockets closed: its program is gone from /proc before they are.
+    let ended = |stat: String| stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']));
+    let stat = || std::fs::read_to_string(format!("/proc/{pasta}/stat")).unwrap_or_default();
+    wait_for("pasta to be gone", SECOND * 20, || ended(stat()).then_some(()));
     lab.ok(&["start", "web"]);
     wait_for("an answer", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
     assert_eq!(pastas(user).len(), 1);
@@ -303,7 +305,7 @@ fn networks_of_the_users_own_join_containers_and_keep_others_apart() {
     lab.fails(&["run", "--rm", "--network", "mac", "tiny", "true"], &["no such network: mac"]);
     lab.serve_in("one", "first", &["--ip", "10.200.1.10", "-p", "8080:80"]);
     wait_for("an answer from outside the network", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
-    let ask = "ip -4 addr; ip route; printf 'GET /\\n' | timeout 3 nc -w 2 10.200.1.10 80; timeout 3 nc -w 2 192.0.2.1 99 </dev/null; true";
+    let ask = "ip -4 addr; ip route; printf 'GET /\\n\\n' | timeout 9 nc -w 8 10.200.1.10 80; timeout 9 nc -w 8 192.0.2.1 99 </dev/null; true";
     let told = lab.ok(&["run", "--rm", "--network", "one", "tiny", "sh", "-c", ask]);
     for part in ["10.200.1.2/24", "first", "hello 192.0.2.10:", "default via 169.254.126.1 dev pasta0"] {
         assert!(told.contains(part), "{part} in\n{told}");
@@ -316,7 +318,7 @@ fn networks_of_the_users_own_join_containers_and_keep_others_apart() {
     let reached = || lab.ok(&["exec", "walker", "sh", "-c", ask]).contains("first");
     assert!(!reached());
     lab.ok(&["network", "connect", "one", "walker"]);
-    assert!(reached());
+    wait_for("it to reach the other", SECOND * 20, || reached().then_some(()));
     let told = lab.ok(&["exec", "walker", "sh", "-c", ask]);
     assert!(told.contains("hello 192.0.2.10:"), "it has a way out now: {told}");
     for name in ["first", &lab.ok(&["inspect", "-f", "{{.Id}}", "first"])[..12]] {
