@@ -213,6 +213,7 @@ impl EngineError {
                 format!("`teu port {container}` lists what it publishes")
             }
             Self::OtherNetwork { .. } | Self::NetworkBusy { .. } => return None,
+            Self::Network(NetworkError::NoParent { .. }) => "`ip link` lists this machine's devices".to_owned(),
             Self::Network(NetworkError::NoSuchNetwork { target }) => {
                 format!("`teu network ls` lists the networks, `teu network create {target}` makes it")
             }

@@ -11,9 +11,10 @@ use super::state::Life;
 use super::wires::{Connected, machine};
 use super::{Engine, EngineError, Inner, Result};
 use crate::model::{
-    ContainerRecord, ContainerSummary, Endpoint, ErrorKind, EventAction, Id, Name, Network, NetworkMode, PublishedPort,
+    ContainerRecord, ContainerSummary, Endpoint, ErrorKind, EventAction, Id, Name, Network, NetworkDriver, NetworkMode,
+    PublishedPort,
 };
-use crate::network::{Book, Closed, NetworkWish};
+use crate::network::{Book, Closed, Links, NetworkError, NetworkWish};
 
 /// How long a removal waits for a container that has come to its end to leave the network.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +32,13 @@ pub struct NetworkInspect {
 impl Engine {
     /// Defines a network; its bridge is made when the first container joins.
     pub fn network_create(&self, wish: &NetworkWish) -> Result<Network> {
+        if wish.driver != NetworkDriver::Bridge
+            && let Some(device) = &wish.link
+            && Links::open()?.find(device)?.is_none()
+        {
+            let network = wish.name.to_string();
+            return Err(NetworkError::NoParent { network, parent: device.clone() }.into());
+        }
         let network = self.0.networks()?.create(wish)?;
         self.0.tell_network(EventAction::Create, &network, None);
         Ok(network)

@@ -68,7 +68,11 @@ fn ipvlan_containers_are_hosts_of_the_devices_network_or_the_kernel_is_named() {
 #[test]
 fn device_that_is_not_there_is_named() {
     let lab = Lab::new();
+    lab.fails(&create("macvlan"), &["lan", "up0", "ip link"]);
+    assert!(!lab.ok(&["network", "ls"]).contains("macvlan"), "nothing half made");
+    lab.machine.output(&["ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1"]);
     lab.ok(&create("macvlan"));
+    lab.machine.output(&["ip", "link", "del", "up0"]);
     lab.fails(&["run", "--rm", "--network", "lan", "tiny", "true"], &["lan", "up0"]);
     lab.fails(&["network", "create", "-d", "macvlan", "other"], &["parent"]);
 }
