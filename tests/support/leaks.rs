@@ -27,7 +27,7 @@ fn left_now(folder: &Path, ids: &BTreeSet<String>) -> Vec<String> {
     rows
 }
 
-/// Processes that belong to a test's folder: by command line, open file, working folder, or a mount of their namespace.
+/// Processes that belong to a test's folder: by command line, open file, or what is mounted in their namespace of it.
 pub fn processes_in(folder: &Path) -> Vec<i32> {
     let own = i32::try_from(std::process::id()).expect("a process id");
     let name = folder.to_string_lossy().into_owned();
@@ -46,9 +46,16 @@ fn belongs(pid: i32, folder: &str) -> bool {
     };
     let has_mount = || {
         fs::read_link(root.join("ns/mnt")).ok() != own_mounts
-            && fs::read_to_string(root.join("mountinfo")).is_ok_and(|mounts| mounts.contains(folder))
+            && fs::read_to_string(root.join("mountinfo"))
+                .is_ok_and(|mounts| mounts.lines().any(|mount| shows_elsewhere(mount, folder)))
     };
     in_command || has_open() || has_mount()
+}
+
+/// Whether a row of mountinfo (proc_pid_mountinfo(5)) shows something of a folder at another place, as in a container. At its
+/// own place it is a copy of this machine's mount, which every namespace gets that another test makes meanwhile.
+fn shows_elsewhere(mount: &str, folder: &str) -> bool {
+    mount.contains(folder) && !mount.split(' ').nth(4).is_some_and(|point| point.starts_with(folder))
 }
 
 pub fn all_processes() -> Vec<i32> {
