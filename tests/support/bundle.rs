@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::process::{Output, Running, line_of};
+use super::process::{Output, Running, copy_program, line_of};
 use super::{leaks, need, wait_for};
 
 /// No single call of a runtime may take longer.
@@ -441,7 +441,7 @@ fn make_rootfs(rootfs: &Path) {
         fs::create_dir_all(rootfs.join(name)).expect("a folder");
     }
     fs::set_permissions(rootfs.join("tmp"), fs::Permissions::from_mode(0o1777)).expect("chmod");
-    fs::copy(busybox, rootfs.join("bin/busybox")).expect("copy busybox");
+    copy_program(&busybox, &rootfs.join("bin/busybox"));
     for name in super::tiny::APPLETS.split_whitespace().chain(MORE_APPLETS.split_whitespace()) {
         symlink("busybox", rootfs.join("bin").join(name)).expect("a link");
     }

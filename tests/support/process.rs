@@ -1,9 +1,18 @@
 //! Runs a program with a time limit and keeps what it wrote.
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+/// Copies a program that is to be executed at once. Another program does it: a descriptor of this process's would be inherited
+/// for a moment by whatever another thread starts just then, and a file that is open for writing cannot be executed (ETXTBSY).
+#[track_caller]
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("--").args([from, to]).status().expect("start cp");
+    assert!(copied.success(), "cp {} {}", from.display(), to.display());
+}
 
 /// What a program left when it ended.
 #[derive(Debug)]

@@ -304,7 +304,7 @@ fn shared_binary() -> PathBuf {
             }
         }
         let copy = folder.join(format!("teu-{}", std::process::id()));
-        fs::copy(env!("CARGO_BIN_EXE_teu"), &copy).expect("copy the binary");
+        process::copy_program(Path::new(env!("CARGO_BIN_EXE_teu")), &copy);
         copy
     };
     COPY.get_or_init(make).clone()

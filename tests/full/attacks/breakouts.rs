@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::support::bundle::{Bundle, Runtime};
 use crate::support::oci::sha256;
+use crate::support::process::copy_program;
 use crate::support::{SECOND, Teu, need, wait_for};
 
 /// A bundle for `teu oci`.
@@ -20,7 +21,7 @@ fn lab() -> Bundle {
 fn lab_with_a_copy() -> (Bundle, PathBuf) {
     let mut lab = lab();
     let copy = lab.folder().join("teu-copy");
-    fs::copy(env!("CARGO_BIN_EXE_teu"), &copy).expect("copy");
+    copy_program(Path::new(env!("CARGO_BIN_EXE_teu")), &copy);
     lab.program = copy.clone();
     (lab, copy)
 }

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::bundle::{Bundle, Runtime, on_every_runtime};
+use crate::support::process::copy_program;
 use crate::support::{SECOND, wait_for};
 
 on_every_runtime! {
@@ -232,7 +233,7 @@ fn create_container_runs_in_the_containers_namespaces_before_pivot_root(lab: &mu
 
 /// config.md, StartContainer Hooks: path and namespaces are the container's, before the program, as part of `start`.
 fn start_container_resolves_and_runs_in_the_container(lab: &mut Bundle) {
-    fs::copy(lab.rootfs().join("bin/busybox"), lab.rootfs().join("home/app/only-here")).expect("copy");
+    copy_program(&lab.rootfs().join("bin/busybox"), &lab.rootfs().join("home/app/only-here"));
     let out = lab.bind("out", "/mnt", &["bind"]);
     let script =
         "readlink /proc/self/ns/mnt > /mnt/log; hostname >> /mnt/log; head -n 1 /etc/passwd | cut -c 1-4 >> /mnt/log";
