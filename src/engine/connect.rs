@@ -156,12 +156,9 @@ impl Inner {
     ) -> Result<Connected> {
         self.write_record(&new)?;
         let change = serde_json::to_value(change).expect("plain values");
-        let done = match self.client(&new).and_then(|mut client| Ok(client.rewire(change)?)) {
+        let done = match self.ask_monitor(&new, |client| client.rewire(change)) {
             Ok(answer) => serde_json::from_value(answer)
                 .map_err(|error| EngineError::Monitor(MonitorError::Protocol(error.to_string()))),
-            Err(EngineError::Monitor(MonitorError::NotRunning | MonitorError::Gone)) => {
-                Err(EngineError::NotRunning { name: new.name.clone() })
-            }
             Err(EngineError::Monitor(MonitorError::Older { .. })) => {
                 Err(EngineError::OldMonitor { name: new.name.clone() })
             }

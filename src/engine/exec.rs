@@ -55,7 +55,7 @@ impl Engine {
         };
         let request = exec_request(&record.config, &process)?;
         let options = ExecOptions { tty: wish.tty, stdin: wish.stdin && !wish.detach, size: wish.size, attach };
-        let started = engine.client(&record)?.exec(&request, &options)?;
+        let started = engine.ask_monitor(&record, |client| client.exec(&request, &options))?;
         Ok(ExecStarted { session: started.session, attachment: started.attachment })
     }
 }

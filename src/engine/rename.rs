@@ -24,10 +24,9 @@ impl Engine {
         engine.free_name(&old.name, &id)?;
         // Where it runs, other containers know it by its new name from now on; if its monitor is of an older teu, from its next
         // start on.
-        if new.config.network == NetworkMode::Networks
-            && let Ok(mut client) = engine.client(&new)
-        {
-            let _ = client.rewire(serde_json::to_value(Change::Rename { name: name.clone() }).expect("plain values"));
+        if new.config.network == NetworkMode::Networks {
+            let change = serde_json::to_value(Change::Rename { name: name.clone() }).expect("plain values");
+            let _ = engine.ask_monitor(&new, |client| client.rewire(change));
         }
         engine.tell(EventAction::Rename, &new, Some(old.name.to_string()));
         Ok(())

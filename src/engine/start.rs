@@ -55,7 +55,11 @@ impl Inner {
             match self.life(&record.id)? {
                 Life::Up(state) if self.settled(&record.id)?.is_none() => {
                     drop(lock);
-                    return self.join(record, state.state, attach);
+                    match self.join(record, state.state, attach) {
+                        // It has ended since.
+                        Err(EngineError::NotRunning { .. }) if self.settled(&record.id)?.is_some() => {}
+                        joined => return joined,
+                    }
                 }
                 Life::Up(_) | Life::Starting => {
                     drop(lock);
@@ -75,7 +79,7 @@ impl Inner {
     /// Attaches to a container that runs already.
     fn join(&self, record: &ContainerRecord, state: ContainerState, attach: Option<&AttachOptions>) -> Result<Started> {
         let attachment = match attach {
-            Some(options) => Some(self.client(record)?.attach(SessionId::MAIN, options)?),
+            Some(options) => Some(self.ask_monitor(record, |client| client.attach(SessionId::MAIN, options))?),
             None => None,
         };
         Ok(Started { summary: summary(record.clone(), state), attachment })

@@ -66,21 +66,24 @@ impl Inner {
     pub(super) fn send_signal(&self, record: &ContainerRecord, signal: Signal) -> Result<()> {
         let not_running = || EngineError::NotRunning { name: record.name.clone() };
         let state = self.state(record)?.filter(ContainerState::is_running).ok_or_else(not_running)?;
-        let mut client = self.client(record)?;
         let ends = signal == Signal::KILL || signal == record.config.stop_signal;
-        let sent = client.signal(SessionId::MAIN, signal).and_then(|()| {
-            if ends && matches!(state, ContainerState::Paused { .. }) { go_on(&mut client) } else { Ok(()) }
-        });
-        match sent {
-            Err(MonitorError::NotRunning | MonitorError::Gone) => Err(not_running()),
-            other => Ok(other?),
-        }
+        self.ask_monitor(record, |client| {
+            client.signal(SessionId::MAIN, signal)?;
+            if ends && matches!(state, ContainerState::Paused { .. }) { go_on(client) } else { Ok(()) }
+        })
     }
 
-    /// A line to the monitor of a running container.
-    pub(super) fn client(&self, record: &ContainerRecord) -> Result<Client> {
-        match Client::open(&self.life_folder(&record.id)) {
-            Err(MonitorError::NotRunning) => Err(EngineError::NotRunning { name: record.name.clone() }),
+    /// Asks the monitor of a running container. A container that ends before the answer is [`EngineError::NotRunning`].
+    pub(super) fn ask_monitor<T>(
+        &self,
+        record: &ContainerRecord,
+        question: impl FnOnce(&mut Client) -> std::result::Result<T, MonitorError>,
+    ) -> Result<T> {
+        let answer = Client::open(&self.life_folder(&record.id)).and_then(|mut client| question(&mut client));
+        match answer {
+            Err(MonitorError::NotRunning | MonitorError::Gone) => {
+                Err(EngineError::NotRunning { name: record.name.clone() })
+            }
             other => Ok(other?),
         }
     }

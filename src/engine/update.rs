@@ -166,12 +166,11 @@ impl Inner {
             RestartPolicy::No => None,
             _ => Some(self.monitor_request(record, None)?.0.start),
         };
-        match self.client(record)?.change(&config.limits, config.restart, again) {
-            Err(MonitorError::NotRunning | MonitorError::Gone) => {
-                Err(EngineError::NotRunning { name: record.name.clone() })
+        match self.ask_monitor(record, |client| client.change(&config.limits, config.restart, again)) {
+            Err(EngineError::Monitor(MonitorError::Older { .. })) => {
+                Err(EngineError::OldMonitor { name: record.name.clone() })
             }
-            Err(MonitorError::Older { .. }) => Err(EngineError::OldMonitor { name: record.name.clone() }),
-            other => Ok(other?),
+            other => other,
         }
     }
 }

@@ -65,6 +65,7 @@ impl Connection {
                     Some(Reply::Failed { kind: WireKind::Unsupported, message }) => {
                         return Err(MonitorError::Older { message });
                     }
+                    Some(Reply::Failed { kind: WireKind::NotRunning, .. }) => return Err(MonitorError::NotRunning),
                     Some(Reply::Failed { kind, message }) => {
                         return Err(MonitorError::Refused { kind: kind.into(), message });
                     }

@@ -149,6 +149,8 @@ pub enum WireKind {
     InvalidInput,
     NotFound,
     Conflict,
+    /// The container has ended for good.
+    NotRunning,
     Permission,
     CommandNotFound,
     CommandNotExecutable,
@@ -178,7 +180,7 @@ impl From<WireKind> for ErrorKind {
         match kind {
             WireKind::InvalidInput => Self::InvalidInput,
             WireKind::NotFound => Self::NotFound,
-            WireKind::Conflict => Self::Conflict,
+            WireKind::Conflict | WireKind::NotRunning => Self::Conflict,
             WireKind::Permission => Self::Permission,
             WireKind::CommandNotFound => Self::CommandNotFound,
             WireKind::CommandNotExecutable => Self::CommandNotExecutable,

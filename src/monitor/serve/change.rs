@@ -20,6 +20,9 @@ pub struct Change {
 impl Monitor {
     /// Brings everything to what `wanted` says. After an error everything is as it was.
     pub(super) fn change(&mut self, wanted: Change) -> Result<(), MonitorError> {
+        if self.is_over() {
+            return Err(MonitorError::NotRunning);
+        }
         if self.container.restarts.policy == RestartPolicy::No
             && wanted.restart != RestartPolicy::No
             && wanted.again.is_none()

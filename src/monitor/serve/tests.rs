@@ -310,6 +310,23 @@ fn questions_about_nothing_are_refused_and_the_connection_stays_good() {
 }
 
 #[test]
+fn question_that_crosses_the_end_hears_that_nothing_runs() {
+    for _ in 0..60 {
+        let running = Running::pipes("read line", Face::None);
+        let pid = running.client().sessions().expect("sessions")[0].pid;
+        let askers: Vec<Client> = (0..6).map(|_| running.client()).collect();
+        rustix::process::kill_process(Pid::from_raw(pid).expect("a pid"), rustix::process::Signal::KILL).expect("kill");
+        for mut asker in askers {
+            match asker.signal(SessionId::MAIN, Signal::KILL) {
+                Ok(()) | Err(MonitorError::NotRunning | MonitorError::Gone) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        running.ended();
+    }
+}
+
+#[test]
 fn broken_and_hostile_clients_harm_nobody() {
     let running = Running::pipes("cat; sleep 0.1", Face::None);
     let garbage: [&[u8]; 6] = [

@@ -185,8 +185,11 @@ impl Monitor {
         }
     }
 
-    /// A session whose process lives.
+    /// A session whose process lives. Who has connected before the container's end may ask after it.
     fn living(&mut self, id: SessionId) -> Result<&mut Session, MonitorError> {
+        if self.is_over() {
+            return Err(MonitorError::NotRunning);
+        }
         if id == SessionId::MAIN && self.rests() {
             return Err(resting());
         }
@@ -194,6 +197,9 @@ impl Monitor {
     }
 
     fn pause(&mut self) -> Result<(), MonitorError> {
+        if self.is_over() {
+            return Err(MonitorError::NotRunning);
+        }
         if self.rests() {
             return Err(resting());
         }
@@ -206,6 +212,9 @@ impl Monitor {
     }
 
     fn resume(&mut self) -> Result<(), MonitorError> {
+        if self.is_over() {
+            return Err(MonitorError::NotRunning);
+        }
         if !self.container.is_paused() {
             return Err(refuse(ErrorKind::Conflict, "the container is not paused"));
         }
@@ -232,7 +241,11 @@ impl Monitor {
 
 impl Reply {
     pub fn failed(error: &MonitorError) -> Self {
-        Self::Failed { kind: error.kind().into(), message: error.to_string() }
+        let kind = match error {
+            MonitorError::NotRunning => WireKind::NotRunning,
+            other => other.kind().into(),
+        };
+        Self::Failed { kind, message: error.to_string() }
     }
 
     pub fn invalid(message: &str) -> Self {
