@@ -271,9 +271,14 @@ mod tests {
         fs::create_dir(&young).expect("folder");
         let other = root.0.join(".x.y.0123.tmp");
         fs::create_dir(&other).expect("folder");
+        let unborn = root.0.join(".x.89ab.tmp");
+        fs::create_dir(&unborn).expect("folder");
+        fs::write(unborn.join(".state.json.0.tmp"), "{").expect("write");
+        let long_ago = std::time::SystemTime::now() - MAKING - Duration::from_secs(1);
+        fs::File::open(&unborn).and_then(|folder| folder.set_modified(long_ago)).expect("touch");
         assert_eq!(root.all().expect("all").len(), 1);
         root.sweep("x");
-        assert!(!left.exists() && young.exists() && other.exists());
+        assert!(!left.exists() && !unborn.exists() && young.exists() && other.exists());
     }
 
     #[test]

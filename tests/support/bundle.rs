@@ -344,11 +344,9 @@ impl Bundle {
     pub fn left(&self) -> Vec<String> {
         let mut rows = leaks::left(self.folder(), &BTreeSet::from([self.id.clone()]));
         let entries = fs::read_dir(self.state_folder()).into_iter().flatten().flatten();
-        // The empty folder of a creator that was killed before its first record is swept by teu when it is ten seconds old.
-        let is_unborn = |path: &Path| {
-            path.extension().is_some_and(|end| end == "tmp")
-                && fs::read_dir(path).is_ok_and(|mut list| list.next().is_none())
-        };
+        // The folder of a creator that was killed before its first record was whole is swept by teu when it is ten seconds old.
+        let is_unborn =
+            |path: &Path| path.extension().is_some_and(|end| end == "tmp") && !path.join("state.json").exists();
         let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !is_unborn(path));
         rows.extend(folders.map(|path| format!("state {}", path.display())));
         rows
