@@ -15,7 +15,6 @@ use super::place::{Entry, make_folder, names_in};
 use super::{EngineError, Inner, Result};
 use crate::config::Folders;
 use crate::model::{ContainerRecord, Id, IdRange};
-use crate::sys::file::write_atomically;
 
 /// What an image's users and groups need.
 const COUNT: u32 = 65_536;
@@ -243,7 +242,8 @@ impl Inner {
                 self.leases.claim(range, &self.container(&id))?;
             }
         }
-        write_atomically(&recalled, &boot, 0o600).map_err(EngineError::io("write", &recalled))
+        // Half of it is not this boot's id: they are recalled once more.
+        fs::write(&recalled, &boot).map_err(EngineError::io("write", &recalled))
     }
 }
 

@@ -64,7 +64,7 @@ impl Group {
         let procs = folder.join("cgroup.procs");
         let inside = || fs::read_to_string(&procs).ok().filter(|text| text.contains(&pid.to_string()));
         let ended = || fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
-        wait_for("the process to be in its cgroup", SECOND * 10, || {
+        wait_for("the process to be in its cgroup", SECOND * 30, || {
             inside().is_some().then_some(()).or(ended().then_some(()))
         });
         pid
@@ -149,7 +149,7 @@ fn frozen_processes_stand_still_until_they_are_thawed() {
     let file = folder.path().join("count");
     group.shell("", &format!("i=0; while :; do i=$((i+1)); echo $i > {}; sleep 0.02; done", file.display()));
     let count = || fs::read_to_string(&file).unwrap_or_default();
-    wait_for("counting", SECOND * 10, || (!count().is_empty()).then_some(()));
+    wait_for("counting", SECOND * 30, || (!count().is_empty()).then_some(()));
     let place = group.place();
     assert!(!place.is_frozen());
     place.freeze().expect("freeze");
@@ -160,7 +160,7 @@ fn frozen_processes_stand_still_until_they_are_thawed() {
     assert_eq!(count(), before, "it goes on although it is frozen");
     place.thaw().expect("thaw");
     assert!(!place.is_frozen());
-    wait_for("counting on", SECOND * 10, || (count() != before && !count().is_empty()).then_some(()));
+    wait_for("counting on", SECOND * 30, || (count() != before && !count().is_empty()).then_some(()));
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn statistics_have_pressure_and_the_same_keys_as_runc() {
     let mut group = Group::new();
     group.shell("", "exec sleep 1000");
     // The kernel books the time of a process that is running on another processor only at its next tick.
-    let value = wait_for("processor time to be booked", SECOND * 10, || {
+    let value = wait_for("processor time to be booked", SECOND * 30, || {
         let value = serde_json::to_value(group.place().statistics()).expect("json");
         value["cpu"]["usage"]["total"].as_u64().is_some_and(|ns| ns > 0).then_some(value)
     });

@@ -100,7 +100,7 @@ fn limit_of_a_group_not_joined_yet_takes_every_process_there() {
     bundle.start().ok();
     let pid = bundle.pid();
     let children = || text_of(Path::new(&format!("/proc/{pid}/task/{pid}/children")));
-    wait_for("two children", SECOND * 10, || (children().split(' ').count() == 2).then_some(()));
+    wait_for("two children", SECOND * 30, || (children().split(' ').count() == 2).then_some(()));
     bundle.call(&["update", "--cpuset-cpus", "0", &bundle.id]).ok();
     let folder = group(pid, "cpuset");
     assert_eq!(text_of(&folder.join("cpuset.cpus")), "0");

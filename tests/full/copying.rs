@@ -16,7 +16,7 @@ fn pair(teu: &Teu) {
     let volume = format!("{}:/data", teu.work().join("volume").display());
     for name in ["runs", "stopped"] {
         teu.ok(&["run", "-d", "--name", name, "-v", &volume, "tiny", "sh", "-c", "echo up; exec sleep 1000"]);
-        wait_for("start", SECOND * 10, || teu.ok(&["logs", name]).contains("up").then_some(()));
+        wait_for("start", SECOND * 30, || teu.ok(&["logs", name]).contains("up").then_some(()));
     }
     teu.ok(&["kill", "stopped"]);
     teu.wait_state("stopped", "exited");
@@ -145,11 +145,11 @@ fn folder_swapped_for_a_link_meanwhile_leads_nowhere() {
         write(&teu, "file", "copied");
         let script = format!(
             "mkdir -p /stage/real; echo inside > /stage/real/secret; ln -s {} /stage/link; echo up; \
-             while :; do mv /stage/real /swap; mv /swap /stage/real; mv /stage/link /swap; mv /swap /stage/link; done",
+             while :; do mv /stage/real /swap; sleep 0.003; mv /swap /stage/real; mv /stage/link /swap; mv /swap /stage/link; done",
             victim.display()
         );
         teu.ok(&["run", "-d", "--name", "racer", "--userns", isolation, "tiny", "sh", "-c", &script]);
-        wait_for("start", SECOND * 10, || teu.ok(&["logs", "racer"]).contains("up").then_some(()));
+        wait_for("start", SECOND * 30, || teu.ok(&["logs", "racer"]).contains("up").then_some(()));
         let (mut reached, mut round, begun) = (0, 0, std::time::Instant::now());
         // At least 40 times, and then until the copy met the folder once: how often it does differs between machines.
         while round < 40 || (reached == 0 && begun.elapsed() < SECOND * 60) {
@@ -183,7 +183,7 @@ fn poisoned_programs_and_libraries_of_the_container_are_not_touched() {
     let script = "mkdir -p /lib /lib64 /usr/lib/x86_64-linux-gnu /usr/bin; for f in /lib/libnss_files.so.2 /lib/libc.so.6 \
         /usr/lib/x86_64-linux-gnu/libnss_files.so.2 /usr/bin/tar /bin/tar; do rm -f $f; cp /bin/busybox $f; done; mkfifo /bait; echo up; exec sleep 1000";
     teu.ok(&["run", "-d", "--name", "trap", "tiny", "sh", "-c", script]);
-    wait_for("start", SECOND * 10, || teu.ok(&["logs", "trap"]).contains("up").then_some(()));
+    wait_for("start", SECOND * 30, || teu.ok(&["logs", "trap"]).contains("up").then_some(()));
     write(&teu, "file", "x");
     let output = crate::support::process::run(
         std::process::Command::new(need::program("strace", "strace"))
@@ -220,7 +220,7 @@ fn copy_that_is_killed_leaves_a_container_that_starts() {
         let _ = running.child.kill();
         let _ = running.wait(SECOND * 5);
     }
-    wait_for("the visitors' end", SECOND * 5, || {
+    wait_for("the visitors' end", SECOND * 30, || {
         (!teu
             .processes()
             .iter()

@@ -21,7 +21,7 @@ fn files_of_a_container_keep_their_ids_on_disk() {
     let script =
         "touch /made /given /home/app/deep; chown 1000:77 /given; rm /bin/vi; cat /proc/self/uid_map; exec sleep 100";
     teu.ok(&["run", "-d", "--name", "owner", "tiny", "sh", "-c", script]);
-    wait_for("the id map", SECOND * 10, || (!teu.ok(&["logs", "owner"]).trim().is_empty()).then_some(()));
+    wait_for("the id map", SECOND * 30, || (!teu.ok(&["logs", "owner"]).trim().is_empty()).then_some(()));
     let map = teu.ok(&["logs", "owner"]);
     let numbers: Vec<u32> = map.split_whitespace().map(|number| number.parse().expect("a number")).collect();
     assert!(numbers.len() == 3 && numbers[0] == 0 && numbers[1] > 0, "{map}");

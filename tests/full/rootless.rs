@@ -35,7 +35,7 @@ fn walk(range: Range) {
         "-c",
         "trap 'exit 8' TERM; echo ready; while :; do sleep 0.05; done",
     ]);
-    wait_for("ready", SECOND * 10, || teu.ok(&["logs", "mine"]).contains("ready").then_some(()));
+    wait_for("ready", SECOND * 30, || teu.ok(&["logs", "mine"]).contains("ready").then_some(()));
     assert_eq!(teu.ok(&["exec", "mine", "sh", "-c", "cat /proc/1/comm; id -u"]), "sh\n0");
     let pid = teu.inspect("mine")["State"]["Pid"].as_i64().expect("a process id");
     use std::os::unix::fs::MetadataExt;

@@ -311,7 +311,7 @@ fn init_reaps_and_forwards() {
         "-c",
         "trap 'exit 21' TERM; echo ready; while :; do sleep 0.05; done",
     ]);
-    wait_for("ready", SECOND * 10, || teu.ok(&["logs", "initial"]).contains("ready").then_some(()));
+    wait_for("ready", SECOND * 30, || teu.ok(&["logs", "initial"]).contains("ready").then_some(()));
     teu.ok(&["stop", "initial"]);
     assert_eq!(teu.ok(&["wait", "initial"]), "21");
     teu.run(&["run", "--rm", "--init", "tiny", "no-such-command"]).fails(127, &["no-such-command"]);

@@ -385,7 +385,7 @@ fn listener_of_an_exec_names_its_process_and_the_container() {
     let second = agent(&path);
     let output = lab.call(&["exec", &lab.id, "mkdir", "/tmp/new"]);
     assert!(output.code != 0 && output.errors().contains("not implemented"), "{output}");
-    wait_for("the agent", SECOND * 10, || second.is_finished().then_some(()));
+    wait_for("the agent", SECOND * 30, || second.is_finished().then_some(()));
     let (said, _) = second.join().expect("an agent");
     assert_eq!(said["state"]["pid"], json!(pid));
     assert!(said["pid"].as_i64().is_some_and(|own| own != i64::from(pid) && own > 1), "{said}");

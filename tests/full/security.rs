@@ -133,7 +133,7 @@ fn binary_cannot_be_overwritten_from_inside() {
         let script = "cp /bin/busybox /grab; ln -sf /proc/self/exe /evil; echo ready; \
             while :; do for e in /proc/[0-9]*/exe; do (echo owned > $e) 2>/dev/null && echo wrote $e; done; sleep 0.02; done";
         teu.ok(&["run", "-d", "--name", "grabber", "tiny", "sh", "-c", script]);
-        wait_for("ready", SECOND * 10, || teu.ok(&["logs", "grabber"]).contains("ready").then_some(()));
+        wait_for("ready", SECOND * 30, || teu.ok(&["logs", "grabber"]).contains("ready").then_some(()));
         for _ in 0..10 {
             let _ = teu.run(&["exec", "grabber", "/evil"]);
             let _ = teu.run(&["exec", "grabber", "true"]);

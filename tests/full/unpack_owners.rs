@@ -193,7 +193,7 @@ fn killed_pull_of_a_user_with_a_range_leaves_nobody_behind() {
     wait_for("a process unpacks", SECOND * 20, || processes_of(user.uid).iter().any(unpacks).then_some(()));
     running.child.kill().expect("kill -9");
     running.child.wait().expect("ended");
-    wait_for("nobody is left", SECOND * 10, || processes_of(user.uid).is_empty().then_some(()));
+    wait_for("nobody is left", SECOND * 30, || processes_of(user.uid).is_empty().then_some(()));
     stall.store(false, Ordering::Relaxed);
     teu.ok(&["pull", "-q", &name]);
     assert_eq!(teu.ok(&["run", "--rm", &name, "sh", "-c", LOOK]), KEPT);

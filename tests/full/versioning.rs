@@ -26,7 +26,7 @@ fn walk(teu: &Teu, owners: bool) {
     teu.import_tiny();
     let owned = if owners { "touch /owned; chown 1000:50 /owned; " } else { "touch /owned; " };
     teu.ok(&["run", "-d", "--name", "box", "tiny", "sh", "-c", &format!("{owned}{CHANGES}")]);
-    wait_for("the changes", SECOND * 10, || teu.ok(&["logs", "box"]).contains("up").then_some(()));
+    wait_for("the changes", SECOND * 30, || teu.ok(&["logs", "box"]).contains("up").then_some(()));
     let running = teu.ok(&["diff", "box"]);
     assert_eq!(running.lines().collect::<Vec<_>>(), EXPECTED, "running");
     let id = teu.ok(&["commit", "-m", "while it ran", "-c", "CMD [\"cat\", \"/moved/app/new\"]", "box", "made:1"]);

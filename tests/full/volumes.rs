@@ -250,7 +250,7 @@ fn anonymous_volumes_go_with_containers_that_are_removed_at_their_end() {
     teu.ok(&["run", "-d", "--rm", "--name", "killed", "full", "sleep", "1000"]);
     assert_eq!(names(&teu).len(), 2);
     kill(&monitor(&teu, "killed"));
-    wait_for("the container's end", SECOND * 10, || teu.state("killed").is_empty().then_some(()));
+    wait_for("the container's end", SECOND * 30, || teu.state("killed").is_empty().then_some(()));
     assert_eq!(names(&teu), ["named".to_owned()].into(), "recovery took them along");
     // Removed by force, or with a command that cannot run.
     teu.ok(&["run", "-d", "--rm", "--name", "forced", "full", "sleep", "1000"]);
@@ -261,7 +261,7 @@ fn anonymous_volumes_go_with_containers_that_are_removed_at_their_end() {
     teu.ok(&["run", "-d", "--rm", "--name", "source", "full", "sleep", "1000"]);
     teu.ok(&["create", "--name", "heir", "--volumes-from", "source", "full", "cat", "/data/file"]);
     teu.ok(&["kill", "source"]);
-    wait_for("the source's end", SECOND * 10, || teu.state("source").is_empty().then_some(()));
+    wait_for("the source's end", SECOND * 30, || teu.state("source").is_empty().then_some(()));
     assert_eq!(teu.ok(&["start", "-a", "heir"]), "from the image");
     let events = teu.ok(&["events", "--until", "0s", "--filter", "type=volume", "--format", "{{.Action}}"]);
     let count = |action: &str| events.lines().filter(|line| *line == action).count();
@@ -462,7 +462,7 @@ fn volumes_of_a_container_whose_monitor_was_killed_are_told_to_be_free() {
     import(&teu, "full", &content(), "/data");
     teu.ok(&["run", "-d", "--name", "lost", "-v", "v:/v", "--restart", "no", "full", "sleep", "100"]);
     kill(&monitor(&teu, "lost"));
-    wait_for("its end to be noticed", SECOND * 10, || (teu.state("lost") == "exited").then_some(()));
+    wait_for("its end to be noticed", SECOND * 30, || (teu.state("lost") == "exited").then_some(()));
     let told = teu.ok(&["events", "--until", "0s", "--filter", "volume=v", "--format", "{{.Action}}"]);
     assert_eq!(told, "create\nmount\nunmount");
     teu.ok(&["rm", "-v", "lost"]);

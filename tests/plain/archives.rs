@@ -229,7 +229,7 @@ fn load_that_is_interrupted_or_killed_leaves_a_whole_store() {
         let mut running = Running { child };
         let mut input = running.child.stdin.take().expect("piped");
         input.write_all(&archive[..2_000_000]).expect("it reads");
-        wait_for("a staged layer", SECOND * 10, || (!content(&teu).is_empty()).then_some(()));
+        wait_for("a staged layer", SECOND * 30, || (!content(&teu).is_empty()).then_some(()));
         let id = running.id().to_string();
         std::process::Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("kill");
         // The input stays open: it is not its end that ends the load.

@@ -14,7 +14,7 @@ fn interactive_shell_has_a_terminal_of_the_right_size() {
     pty.wait_for("30 100");
     pty.wait_for("/dev/");
     pty.resize((60, 20));
-    wait_for("the new size inside", SECOND * 10, || {
+    wait_for("the new size inside", SECOND * 30, || {
         pty.send("stty size\r");
         std::thread::sleep(Duration::from_millis(100));
         pty.screen().contains("20 60").then_some(())

@@ -203,7 +203,7 @@ fn host_images_containers_take_and_give_files() {
     let teu = Teu::new();
     fs::write(teu.work().join("file"), "from outside").expect("write");
     teu.ok(&["run", "-d", "--name", "mine", "host", "sh", "-c", "echo inside > /tmp/made; exec sleep 100"]);
-    crate::support::wait_for("the file", crate::support::SECOND * 10, || {
+    crate::support::wait_for("the file", crate::support::SECOND * 30, || {
         (teu.run(&["cp", "mine:/tmp/made", "made"]).code == 0).then_some(())
     });
     assert_eq!(fs::read_to_string(teu.work().join("made")).expect("read"), "inside\n");

@@ -10,7 +10,7 @@ const SLEEP: &str = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; don
 #[track_caller]
 fn running(teu: &Teu, name: &str) {
     teu.ok(&["run", "-d", "--name", name, "host", "sh", "-c", SLEEP]);
-    wait_for("the container's first line", SECOND * 10, || teu.ok(&["logs", name]).contains("ready").then_some(()));
+    wait_for("the container's first line", SECOND * 30, || teu.ok(&["logs", name]).contains("ready").then_some(()));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn stop_sends_the_signal_and_waits() {
     running(&teu, "polite");
     let start = Instant::now();
     assert_eq!(teu.ok(&["stop", "polite"]), "polite");
-    assert!(start.elapsed() < SECOND * 5, "waited for the time-out although the process had ended");
+    assert!(start.elapsed() < SECOND * 8, "waited for the time-out although the process had ended");
     assert_eq!(teu.inspect("polite")["State"]["ExitCode"], 7);
     assert_eq!(teu.ok(&["wait", "polite"]), "7");
     teu.assert_no_leak();
@@ -86,7 +86,7 @@ fn stop_kills_after_the_timeout() {
     let start = Instant::now();
     teu.ok(&["stop", "-t", "1", "deaf"]);
     let took = start.elapsed();
-    assert!(took > Duration::from_millis(900) && took < SECOND * 5, "{took:?}");
+    assert!(took > Duration::from_millis(900) && took < SECOND * 8, "{took:?}");
     assert_eq!(teu.inspect("deaf")["State"]["ExitCode"], 137);
 }
 
@@ -108,7 +108,7 @@ fn stop_uses_the_containers_own_signal_and_timeout() {
         "-c",
         script,
     ]);
-    wait_for("ready", SECOND * 10, || teu.ok(&["logs", "own"]).contains("ready").then_some(()));
+    wait_for("ready", SECOND * 30, || teu.ok(&["logs", "own"]).contains("ready").then_some(()));
     teu.ok(&["stop", "own"]);
     assert_eq!(teu.ok(&["wait", "own"]), "9");
     teu.ok(&[
@@ -126,7 +126,7 @@ fn stop_uses_the_containers_own_signal_and_timeout() {
     std::thread::sleep(Duration::from_millis(200));
     let start = Instant::now();
     teu.ok(&["stop", "short"]);
-    assert!(start.elapsed() < SECOND * 5);
+    assert!(start.elapsed() < SECOND * 8);
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn kill_sends_any_signal() {
         "-c",
         "trap 'echo hup' HUP; echo ready; while :; do sleep 0.05; done",
     ]);
-    wait_for("ready", SECOND * 10, || teu.ok(&["logs", "target"]).contains("ready").then_some(()));
+    wait_for("ready", SECOND * 30, || teu.ok(&["logs", "target"]).contains("ready").then_some(()));
     teu.ok(&["kill", "-s", "HUP", "target"]);
-    wait_for("the trap's line", SECOND * 10, || teu.ok(&["logs", "target"]).contains("hup").then_some(()));
+    wait_for("the trap's line", SECOND * 30, || teu.ok(&["logs", "target"]).contains("hup").then_some(()));
     assert_eq!(teu.state("target"), "running");
     teu.ok(&["kill", "target"]);
     teu.wait_state("target", "exited");
@@ -182,7 +182,7 @@ fn pause_holds_every_process_still() {
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(teu.ok(&["logs", "clock"]).len(), before, "it ticks although it is paused");
     teu.ok(&["unpause", "clock"]);
-    wait_for("it ticks again", SECOND * 10, || (teu.ok(&["logs", "clock"]).len() > before).then_some(()));
+    wait_for("it ticks again", SECOND * 30, || (teu.ok(&["logs", "clock"]).len() > before).then_some(()));
     teu.ok(&["pause", "clock"]);
     teu.ok(&["rm", "-f", "clock"]);
     teu.assert_no_leak();
@@ -265,7 +265,7 @@ fn exec_runs_beside_the_main_process() {
     teu.run(&["exec", "host1", "/etc/passwd"]).fails(126, &["/etc/passwd"]);
     teu.run(&["exec", "host1", "sh", "-c", "kill -9 $$"]).returns(137);
     teu.ok(&["exec", "-d", "host1", "sh", "-c", "sleep 0.2; echo late > /late"]);
-    wait_for("the detached exec's file", SECOND * 10, || {
+    wait_for("the detached exec's file", SECOND * 30, || {
         (teu.run(&["exec", "host1", "test", "-e", "/late"]).code == 0).then_some(())
     });
     let large = teu.run(&["exec", "host1", "sh", "-c", "head -c 5000000 /dev/zero"]).ok();
@@ -338,9 +338,12 @@ fn statistics_and_processes_of_a_running_container() {
     {
         assert!(text.contains(word), "{word} in:\n{text}");
     }
-    let cpu = teu.ok(&["stats", "--no-stream", "--format", "{{.CPUPerc}}", "works"]);
-    let percent: f64 = cpu.trim_end_matches('%').parse().unwrap_or_else(|_| panic!("{cpu}"));
-    assert!(percent > 5.0, "a busy loop shows as {cpu}");
+    // On a machine that is busy with other things it gets less of it at times.
+    wait_for("a busy loop to show", SECOND * 30, || {
+        let cpu = teu.ok(&["stats", "--no-stream", "--format", "{{.CPUPerc}}", "works"]);
+        let percent: f64 = cpu.trim_end_matches('%').parse().unwrap_or_else(|_| panic!("{cpu}"));
+        (percent > 5.0).then_some(())
+    });
     let top = teu.ok(&["top", "works"]);
     assert!(top.contains("PID") && top.contains("while"), "{top}");
 }

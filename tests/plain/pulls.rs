@@ -245,7 +245,7 @@ fn silent_registry_is_given_up_and_control_c_works() {
     let start = Instant::now();
     pty.send(crate::support::pty::key::CTRL_C);
     assert_ne!(pty.wait_exit(), 0);
-    assert!(start.elapsed() < Duration::from_secs(3), "Ctrl-C took {:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(8), "Ctrl-C took {:?}", start.elapsed());
     pty.assert_restored();
 }
 

@@ -78,7 +78,7 @@ fn start_at_once_starts_once() {
             "{}",
             outputs.iter().map(ToString::to_string).collect::<String>()
         );
-        wait_for("its line", SECOND * 10, || teu.ok(&["logs", &name]).contains("started").then_some(()));
+        wait_for("its line", SECOND * 30, || teu.ok(&["logs", &name]).contains("started").then_some(()));
         std::thread::sleep(Duration::from_millis(100));
         assert_eq!(teu.ok(&["logs", &name]), "started");
         teu.ok(&["rm", "-f", &name]);
@@ -145,7 +145,7 @@ fn killed_command_line_does_not_end_its_container() {
     kill_hard(running.id());
     drop(running);
     let before = teu.ok(&["logs", "survivor"]).len();
-    wait_for("more output", SECOND * 10, || (teu.ok(&["logs", "survivor"]).len() > before).then_some(()));
+    wait_for("more output", SECOND * 30, || (teu.ok(&["logs", "survivor"]).len() > before).then_some(()));
     assert_eq!(teu.state("survivor"), "running");
 }
 

@@ -208,8 +208,8 @@ fn import_that_is_killed_leaves_no_volume() {
     let mut input = running.child.stdin.take().expect("piped");
     input.write_all(&tar[..50_000]).expect("write");
     let half = || on_disk(&teu).into_iter().find(|name| name.starts_with(".making-"));
-    let making = wait_for("the half volume", SECOND * 10, half);
-    wait_for("its first file", SECOND * 10, || {
+    let making = wait_for("the half volume", SECOND * 30, half);
+    wait_for("its first file", SECOND * 30, || {
         teu.root().join("volumes").join(&making).join("data/first").exists().then_some(())
     });
     assert!(names(&teu).is_empty(), "nobody sees it");

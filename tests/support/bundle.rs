@@ -102,7 +102,7 @@ impl Bundle {
         // A container in a user namespace of its own must be able to enter.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let id = format!("must-{}-{number}", std::process::id());
+        let id = format!("must-{}-{number:05}", std::process::id());
         make_rootfs(&folder.path().join("bundle/rootfs"));
         let config = plain_config(&id);
         let program = PathBuf::from(env!("CARGO_BIN_EXE_teu"));

@@ -16,7 +16,7 @@ use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use super::process::{self, Running};
 
-pub const WAIT: Duration = Duration::from_secs(20);
+pub const WAIT: Duration = Duration::from_secs(40);
 
 /// Columns and rows of most tests.
 pub const USUAL: (u16, u16) = (120, 40);

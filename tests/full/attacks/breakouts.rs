@@ -42,7 +42,7 @@ fn cve_2019_5736_entering_program_cannot_be_overwritten() {
         json!(["sh", "-c", format!("({attack}) 2>/dev/null & ({attack}) 2>/dev/null & wait")]);
     lab.create().ok();
     lab.start().ok();
-    wait_for("the attack", SECOND * 5, || out.join("ready").exists().then_some(()));
+    wait_for("the attack", SECOND * 30, || out.join("ready").exists().then_some(()));
     for _ in 0..12 {
         lab.call(&["exec", &lab.id, "true"]).ok();
     }

@@ -149,7 +149,7 @@ fn thousand_terminals_are_given_back() {
     let mut pty = teu.pty(&["exec", "-it", "many", "tty"]);
     assert_eq!(pty.wait_exit(), 0, "{pty}");
     teu.ok(&["rm", "-f", "many"]);
-    wait_for("the terminals' return", SECOND * 10, || (count() - before < 50).then_some(()));
+    wait_for("the terminals' return", SECOND * 30, || (count() - before < 50).then_some(()));
 }
 
 fn oci() -> Bundle {

@@ -12,7 +12,7 @@ fn restarts_look_at_the_source_anew() {
     let source = folder(&teu, "src", "one");
     let script = "cat /d/file; sleep 0.3; exit 1";
     teu.ok(&["run", "-d", "--name", "again", "--restart", "always", "-v", "./src:/d", "tiny", "sh", "-c", script]);
-    wait_for("the first start", SECOND * 10, || teu.ok(&["logs", "again"]).contains("one").then_some(()));
+    wait_for("the first start", SECOND * 30, || teu.ok(&["logs", "again"]).contains("one").then_some(()));
     fs::rename(&source, teu.work().join("old")).expect("rename");
     folder(&teu, "src", "two");
     wait_for("the new source", SECOND * 20, || teu.ok(&["logs", "again"]).contains("two").then_some(()));
@@ -41,7 +41,7 @@ fn every_verb_sees_the_same_mounts() {
     ];
     let script = "echo kept > /v/file; echo gone > /t/file; sleep 100";
     teu.ok(&[&["run", "-d", "--name", "box"], &flags[..], &["tiny", "sh", "-c", script]].concat());
-    wait_for("its files", SECOND * 10, || (teu.run(&["exec", "box", "cat", "/t/file"]).code == 0).then_some(()));
+    wait_for("its files", SECOND * 30, || (teu.run(&["exec", "box", "cat", "/t/file"]).code == 0).then_some(()));
     assert_eq!(
         teu.ok(&["exec", "box", "cat", "/d/file", "/v/file", "/t/file", "/i/etc/deep/file"]),
         "boundkept\ngone\ndeep"

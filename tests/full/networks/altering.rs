@@ -21,7 +21,7 @@ fn refused_part_of_an_update_leaves_the_others_as_they_were() {
     let lab = Lab::new();
     lab.serve("web", &["-p", "80", "-p", "0.0.0.0:8080:80", "--memory", "128m"]);
     lab.serve("other", &["-p", "9090:80"]);
-    wait_for("the server", SECOND * 10, || lab.read("127.0.0.1:8080"));
+    wait_for("the server", SECOND * 30, || lab.read("127.0.0.1:8080"));
     let before = facts(&lab, "web");
     let traces = lab.traces();
     let random = lab.ok(&["port", "web", "80"]);
@@ -47,11 +47,11 @@ fn refused_part_of_an_update_leaves_the_others_as_they_were() {
     }
     for address in random.lines() {
         let address = address.replace("0.0.0.0", "127.0.0.1");
-        wait_for("the same port", SECOND * 10, || lab.read(&address).filter(|text| text == "web\n"));
+        wait_for("the same port", SECOND * 30, || lab.read(&address).filter(|text| text == "web\n"));
     }
     // And together.
     lab.ok(&["update", "--memory", "64m", "--publish-add", "7070:80", "--publish-rm", "8080:80", "web"]);
-    wait_for("the new port", SECOND * 10, || lab.read("127.0.0.1:7070"));
+    wait_for("the new port", SECOND * 30, || lab.read("127.0.0.1:7070"));
     assert_eq!(lab.read("127.0.0.1:8080"), None);
     assert_ne!(facts(&lab, "web").0, before.0);
     lab.ok(&["rm", "-f", "web", "other"]);

@@ -38,8 +38,8 @@ fn published_port_answers_on_the_machine_until_the_container_ends() {
     assert!(ports.contains("80/tcp -> 127.0.0.1:8080"), "{ports}");
     assert_eq!(lab.ok(&["port", "web", "80"]).lines().count(), 2);
     let answered = || lab.read("127.0.0.1:8080").filter(|text| text == "web\n");
-    wait_for("the server to answer", SECOND * 10, answered);
-    wait_for("an answer on all addresses", SECOND * 10, || {
+    wait_for("the server to answer", SECOND * 30, answered);
+    wait_for("an answer on all addresses", SECOND * 30, || {
         lab.read(&format!("10.91.0.1:{any}")).filter(|it| it == "web\n")
     });
     assert_eq!(lab.read("10.91.0.1:8080"), None, "it is published on loopback alone");
@@ -53,7 +53,7 @@ fn published_port_answers_on_the_machine_until_the_container_ends() {
         let (links, rules) = lab.traces();
         (links == ["lo", "teu0"] && !rules.contains("8080")).then_some(())
     };
-    wait_for("no link or rule to be left", SECOND * 10, clean);
+    wait_for("no link or rule to be left", SECOND * 30, clean);
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn networks_are_apart_and_their_containers_together() {
         let script = format!("sleep 0.5 | nc -w 1 {address} 80");
         lab.run(&["run", "--rm", "--network", network, "tiny", "sh", "-c", &script]).text().trim().to_owned()
     };
-    wait_for("the neighbour", SECOND * 10, || (ask("one", "10.200.1.10") == "first").then_some(()));
-    wait_for("the other neighbour", SECOND * 10, || (ask("two", "10.200.2.2") == "second").then_some(()));
+    wait_for("the neighbour", SECOND * 30, || (ask("one", "10.200.1.10") == "first").then_some(()));
+    wait_for("the other neighbour", SECOND * 30, || (ask("two", "10.200.2.2") == "second").then_some(()));
     assert_eq!(ask("two", "10.200.1.10"), "");
     assert_eq!(ask("one", "10.200.2.2"), "");
     assert_eq!(ask("bridge", "10.200.1.10"), "");
@@ -129,7 +129,7 @@ fn addresses_are_never_given_twice_when_many_start_at_once() {
     let all: Vec<String> = (0..12).map(|index| format!("many{index}")).collect();
     let words: Vec<&str> = ["rm", "-f"].into_iter().chain(all.iter().map(String::as_str)).collect();
     lab.ok(&words);
-    wait_for("no link to be left", SECOND * 10, || (lab.traces().0 == ["lo", "teu0"]).then_some(()));
+    wait_for("no link to be left", SECOND * 30, || (lab.traces().0 == ["lo", "teu0"]).then_some(()));
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn monitor_that_is_killed_leaves_no_link_rule_or_lease() {
     let lab = Lab::new();
     lab.ok(&["run", "--rm", "--network", "bridge", "tiny", "true"]);
     let settled = || Some(lab.traces()).filter(|(links, _)| *links == ["lo", "teu0"]);
-    let before = wait_for("the first container's link to be gone", SECOND * 10, settled);
+    let before = wait_for("the first container's link to be gone", SECOND * 30, settled);
     for round in 0..5 {
         lab.ok(&["run", "-d", "--name", "lost", "-p", "8080:80", "tiny", "sleep", "1000"]);
         let monitor = lab.teu.inspect("lost")["State"]["Pid"].as_i64().expect("a pid");
@@ -147,14 +147,14 @@ fn monitor_that_is_killed_leaves_no_link_rule_or_lease() {
             .expect("kill the monitor");
         // Half of the times it is the next start that cleans up, else the removal.
         if round % 2 == 0 {
-            wait_for("it to be down", SECOND * 10, || (lab.run(&["start", "lost"]).code == 0).then_some(()));
+            wait_for("it to be down", SECOND * 30, || (lab.run(&["start", "lost"]).code == 0).then_some(()));
         }
         lab.ok(&["rm", "-f", "lost"]);
-        wait_for("links and rules as before", SECOND * 10, || (lab.traces() == before).then_some(()));
+        wait_for("links and rules as before", SECOND * 30, || (lab.traces() == before).then_some(()));
     }
     // A flushed firewall is made anew by the next start.
     lab.machine.output(&["nft", "flush", "ruleset"]);
     lab.serve("web", &["-p", "8080:80"]);
-    wait_for("an answer", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
+    wait_for("an answer", SECOND * 30, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
     lab.ok(&["rm", "-f", "web"]);
 }

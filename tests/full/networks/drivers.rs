@@ -30,13 +30,13 @@ fn live_on_the_lan(lab: &Lab, world: &Netns) {
     assert!(route.contains("default via 198.51.100.2"), "{route}");
     assert!(lab.exec("one", "ip -4 addr show eth0").contains("198.51.100.64/24"));
     let ask = |from: &str, address: &str| lab.exec(from, &format!("sleep 0.5 | nc -w 2 {address}"));
-    wait_for("the neighbour's answer", SECOND * 10, || (ask("two", "198.51.100.2 7000") == "hello").then_some(()));
-    wait_for("the other container's answer", SECOND * 10, || (ask("two", "198.51.100.64 80") == "one").then_some(()));
+    wait_for("the neighbour's answer", SECOND * 30, || (ask("two", "198.51.100.2 7000") == "hello").then_some(()));
+    wait_for("the other container's answer", SECOND * 30, || (ask("two", "198.51.100.64 80") == "one").then_some(()));
     let asked = || {
         let output = world.command(&["nc", "-N", "-w", "2", "198.51.100.64", "80"]);
         (output.stdout == b"one\n").then_some(())
     };
-    wait_for("an answer to the neighbour", SECOND * 10, asked);
+    wait_for("an answer to the neighbour", SECOND * 30, asked);
     lab.fails(&["network", "rm", "lan"], &["lan", "one"]);
     lab.ok(&["rm", "-f", "one", "two"]);
     lab.ok(&["network", "rm", "lan"]);

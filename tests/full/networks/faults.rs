@@ -72,7 +72,7 @@ fn killed_at_fifty_moments_of_start_and_stop_it_leaves_no_link_rule_lease_or_fil
         }
         assert!(face.wait(SECOND * 10).is_some(), "it ended");
         // Whatever lives of it is removed as by a user; it may also not be there at all.
-        wait_for("its removal", SECOND * 10, || {
+        wait_for("its removal", SECOND * 30, || {
             (lab.run(&["rm", "-f", "xx"]).code == 0).then_some(()).or_else(|| lab.teu.names().is_empty().then_some(()))
         });
     }
@@ -95,7 +95,7 @@ fn what_a_reboot_or_another_program_took_away_is_there_after_the_next_start() {
     let lab = Lab::new();
     let check = |what: &str| {
         lab.serve("web", &["-p", "8080:80"]);
-        wait_for(what, SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
+        wait_for(what, SECOND * 30, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
         lab.ok(&["rm", "-f", "web"]);
         lab.settle();
     };
@@ -118,11 +118,11 @@ fn what_a_reboot_or_another_program_took_away_is_there_after_the_next_start() {
 fn flushed_firewall_has_the_running_containers_ports_again_after_the_next_start() {
     let lab = Lab::new();
     lab.serve("old", &["-p", "8080:80"]);
-    wait_for("an answer", SECOND * 10, || lab.read("127.0.0.1:8080"));
+    wait_for("an answer", SECOND * 30, || lab.read("127.0.0.1:8080"));
     lab.machine.output(&["nft", "flush", "ruleset"]);
     assert_eq!(lab.read("127.0.0.1:8080"), None);
     lab.ok(&["run", "--rm", "--network", "bridge", "tiny", "true"]);
-    wait_for("the old one's answer", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "old\n"));
+    wait_for("the old one's answer", SECOND * 30, || lab.read("127.0.0.1:8080").filter(|text| text == "old\n"));
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn what_a_namespace_of_the_same_inode_has_left_is_not_believed() {
     std::fs::write(format!("{state}/ports/{stranger}.json"), port).expect("a file");
     std::fs::write(format!("{state}/namespace"), "01234567-89ab-cdef-0123-456789abcdef 77").expect("a file");
     lab.serve("web", &["-p", "8080:80"]);
-    wait_for("its own port", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
+    wait_for("its own port", SECOND * 30, || lab.read("127.0.0.1:8080").filter(|text| text == "web\n"));
     assert!(!lab.traces().1.contains("10.91.0.9"), "{}", lab.traces().1);
     assert!(!lab.files().iter().any(|file| file.contains(&stranger)), "{:?}", lab.files());
     // Its own is believed.

@@ -42,13 +42,13 @@ fn networks_and_ports_are_changed_by_keys_while_the_container_runs() {
     pty.send(&format!("\u{15}8081:80{}", key::ENTER));
     pty.wait_gone("Publish ports of web");
     pty.wait_for("127.0.0.1:8081 → 80/tcp");
-    wait_for("the port", SECOND * 10, || lab.read("127.0.0.1:8081").filter(|text| text == "web\n"));
+    wait_for("the port", SECOND * 30, || lab.read("127.0.0.1:8081").filter(|text| text == "web\n"));
     // The last row is the port.
     pty.send(&format!("{}{}{}d", key::DOWN, key::DOWN, key::DOWN));
     pty.wait_for("Withdraw this port?");
     pty.send(key::ENTER);
     pty.wait_gone("8081");
-    wait_for("the port's end", SECOND * 10, || lab.read("127.0.0.1:8081").is_none().then_some(()));
+    wait_for("the port's end", SECOND * 30, || lab.read("127.0.0.1:8081").is_none().then_some(()));
     pty.send(key::ESCAPE);
     pty.wait_gone("Networks and ports of web");
     // Its traffic, by interface.

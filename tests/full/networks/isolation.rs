@@ -68,7 +68,7 @@ fn container_reaches_neither_the_loopback_nor_another_network() {
     let base = ["run", "-d", "--name", "box", "--network", "one"];
     lab.ok(&[&base[..], &MAY_FORGE, &["tiny", "sleep", "1000"]].concat());
     lab.serve("other", &["--network", "two", "-p", "8080:80"]);
-    wait_for("the other's server", SECOND * 10, || lab.read("127.0.0.1:8080"));
+    wait_for("the other's server", SECOND * 30, || lab.read("127.0.0.1:8080"));
     let _four = lab.machine.within(|| TcpListener::bind("127.0.0.1:7000").expect("bind"));
     let _six = lab.machine.within(|| TcpListener::bind("[::1]:7000").expect("bind"));
     for command in [
@@ -96,7 +96,7 @@ fn neighbours_of_the_machine_reach_containers_by_published_ports_alone() {
     world.output(&["ip", "route", "add", "10.91.0.0/16", "via", "198.51.100.1"]);
     world.output(&["ip", "route", "add", "127.0.0.0/9", "via", "198.51.100.1", "table", "main"]);
     world.within(|| std::fs::write("/proc/sys/net/ipv4/conf/out0/route_localnet", "1").expect("route_localnet"));
-    wait_for("the published port", SECOND * 10, || connects(&world, "198.51.100.1:8080").then_some(()));
+    wait_for("the published port", SECOND * 30, || connects(&world, "198.51.100.1:8080").then_some(()));
     assert!(!connects(&world, "10.91.0.2:80"), "not by a route of their own");
     assert!(!connects(&world, "198.51.100.1:8081"), "nor what is published on the loopback");
     assert!(!connects(&world, "127.0.0.1:8081"), "even if they ask for it");
@@ -114,8 +114,8 @@ fn internal_network_reaches_not_even_the_machine_but_the_machine_reaches_it() {
     let container = lab.within("web");
     assert!(!connects(&container, "10.200.3.1:7000"));
     assert!(!connects(&container, "198.51.100.2:7000"));
-    wait_for("its neighbour", SECOND * 10, || connects(&container, "10.200.3.3:80").then_some(()));
-    wait_for("the machine", SECOND * 10, || lab.read("10.200.3.2:80").filter(|text| text == "web\n"));
+    wait_for("its neighbour", SECOND * 30, || connects(&container, "10.200.3.3:80").then_some(()));
+    wait_for("the machine", SECOND * 30, || lab.read("10.200.3.2:80").filter(|text| text == "web\n"));
     let words = ["run", "--rm", "--network", "inner", "-p", "8080:80", "tiny", "true"];
     lab.fails(&words, &["8080:80", "internal"]);
 }

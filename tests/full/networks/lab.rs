@@ -134,7 +134,7 @@ impl Lab {
     #[track_caller]
     pub fn settle(&self) -> (Vec<String>, String) {
         let own = |link: &String| link == "lo" || link == "teu0" || link.starts_with("teu-");
-        wait_for("the last container's link to be gone", SECOND * 10, || {
+        wait_for("the last container's link to be gone", SECOND * 30, || {
             Some(self.traces()).filter(|(links, _)| links.iter().all(own))
         })
     }

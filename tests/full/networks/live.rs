@@ -27,7 +27,7 @@ fn running_container_joins_and_leaves_networks() {
     sleeper(&lab, "box", &["--network", "one", "--restart", "always"]);
     assert_eq!(asked(&lab, "box", "10.201.2.9", "80"), "", "networks are apart");
     lab.ok(&["network", "connect", "--ip", "10.201.2.77", "--mac-address", "02:42:0a:00:00:07", "two", "box"]);
-    wait_for("the other network", SECOND * 10, || (asked(&lab, "box", "10.201.2.9", "80") == "web").then_some(()));
+    wait_for("the other network", SECOND * 30, || (asked(&lab, "box", "10.201.2.9", "80") == "web").then_some(()));
     let links = lab.ok(&["exec", "box", "ip", "addr"]);
     for part in ["eth0", "eth1", "10.201.2.77/24", "02:42:0a:00:00:07"] {
         assert!(links.contains(part), "{part} in\n{links}");
@@ -38,7 +38,7 @@ fn running_container_joins_and_leaves_networks() {
     lab.fails(&["network", "rm", "two"], &["in use"]);
     // It keeps them when its policy starts it again, and when it is started by hand.
     lab.ok(&["restart", "-t", "0", "box"]);
-    wait_for("the network again", SECOND * 10, || (asked(&lab, "box", "10.201.2.9", "80") == "web").then_some(()));
+    wait_for("the network again", SECOND * 30, || (asked(&lab, "box", "10.201.2.9", "80") == "web").then_some(()));
     // Leaving the network with the way out: the other one takes over.
     lab.ok(&["network", "disconnect", "one", "box"]);
     let routes = lab.ok(&["exec", "box", "ip", "route"]);
@@ -57,14 +57,14 @@ fn ports_come_and_go_while_the_container_runs_and_stay_in_its_record() {
     let lab = Lab::new();
     lab.serve("web", &["-p", "8080:80"]);
     let reads = |address: &str| lab.read(address).filter(|text| text == "web\n");
-    wait_for("the server", SECOND * 10, || reads("127.0.0.1:8080"));
+    wait_for("the server", SECOND * 30, || reads("127.0.0.1:8080"));
     lab.ok(&["update", "--publish-add", "0.0.0.0:8081:80", "--publish-add", "80", "web"]);
-    wait_for("another port", SECOND * 10, || reads("10.91.0.1:8081"));
-    wait_for("the first port still", SECOND * 10, || reads("127.0.0.1:8080"));
+    wait_for("another port", SECOND * 30, || reads("10.91.0.1:8081"));
+    wait_for("the first port still", SECOND * 30, || reads("127.0.0.1:8080"));
     let ports = lab.ok(&["port", "web", "80"]);
     assert_eq!(ports.lines().count(), 3, "{ports}");
     let random = ports.lines().last().expect("three").to_owned();
-    wait_for("a free port", SECOND * 10, || reads(&random));
+    wait_for("a free port", SECOND * 30, || reads(&random));
     // A port of the machine moves to another of the container in one step.
     lab.ok(&["update", "--publish-rm", "8080:80", "--publish-add", "8080:81", "web"]);
     assert!(lab.ok(&["ps"]).contains("127.0.0.1:8080->81/tcp"), "{}", lab.ok(&["ps"]));
@@ -81,14 +81,14 @@ fn ports_come_and_go_while_the_container_runs_and_stay_in_its_record() {
     assert!(!lab.ok(&["port", "web"]).contains("7070"), "all or nothing");
     lab.ok(&["run", "--rm", "-p", "7070:70", "tiny", "true"]);
     lab.ok(&["restart", "-t", "0", "web"]);
-    wait_for("the port after a restart", SECOND * 10, || reads("10.91.0.1:8081"));
+    wait_for("the port after a restart", SECOND * 30, || reads("10.91.0.1:8081"));
     lab.ok(&["update", "--publish-rm", "80", "--publish-rm", "81", "web"]);
     assert_eq!((lab.ok(&["port", "web"]), lab.read("10.91.0.1:8081")), (String::new(), None));
     lab.ok(&["stop", "-t", "0", "web"]);
     lab.ok(&["update", "--publish-add", "8080:80", "web"]);
     lab.fails(&["update", "--publish-add", "127.0.0.1:8080:90", "web"], &["8080"]);
     lab.ok(&["start", "web"]);
-    wait_for("the port of a stopped one", SECOND * 10, || reads("127.0.0.1:8080"));
+    wait_for("the port of a stopped one", SECOND * 30, || reads("127.0.0.1:8080"));
     lab.ok(&["rm", "-f", "web", "other"]);
 }
 
@@ -123,7 +123,7 @@ fn udp_port_that_moves_is_not_held_by_old_connections() {
         }
         lab.ok(&["update", "--publish-add", "5353:53/udp", to]);
         // The client speaks all the while, so the kernel would never forget where its packets went.
-        wait_for(to, SECOND * 8, || (answered()? == to).then_some(()));
+        wait_for(to, SECOND * 30, || (answered()? == to).then_some(()));
     }
     lab.ok(&["rm", "-f", "first", "second"]);
 }
@@ -138,7 +138,7 @@ fn container_in_anothers_network_shares_its_links_ports_and_names() {
         let words = [&["--network", "container:pod"], more].concat();
         lab.serve("side", &words);
         assert_eq!(links("side"), links("pod"));
-        wait_for("the port of the other", SECOND * 10, || lab.read("127.0.0.1:8080").filter(|text| text == "side\n"));
+        wait_for("the port of the other", SECOND * 30, || lab.read("127.0.0.1:8080").filter(|text| text == "side\n"));
         let files = ["exec", "side", "cat", "/etc/hosts", "/etc/resolv.conf"];
         let shared = ["exec", "pod", "cat", "/etc/hosts", "/etc/resolv.conf"];
         assert!(lab.ok(&files).contains("10.1.2.3\textra"), "{}", lab.ok(&files));
@@ -178,7 +178,7 @@ fn exposed_ports_are_published_with_a_capital_p() {
     let ports = lab.ok(&["port", "web"]);
     assert_eq!(ports.lines().count(), 4, "{ports}");
     let web = ports.lines().find_map(|line| line.strip_prefix("80/tcp -> ")).expect("port 80");
-    wait_for("an answer", SECOND * 10, || lab.read(web).filter(|text| text == "web\n"));
+    wait_for("an answer", SECOND * 30, || lab.read(web).filter(|text| text == "web\n"));
     let inspected = lab.machine.within(|| lab.teu.inspect("web"));
     assert_eq!(inspected["HostConfig"]["PublishAllPorts"], json!(true));
     let exposed: Vec<_> = inspected["Config"]["ExposedPorts"].as_object().expect("ports").keys().cloned().collect();
@@ -204,7 +204,7 @@ fn refused_wishes_leave_nothing() {
         let (links, rules) = lab.traces();
         (links.iter().filter(|link| link.contains("@")).count() == 6).then_some((links, rules))
     };
-    let before = wait_for("the last container's link to be gone", SECOND * 5, lasting);
+    let before = wait_for("the last container's link to be gone", SECOND * 30, lasting);
     let leases = || lab.ok(&["network", "inspect", "small", "inside", "lan"]);
     let held = leases();
     for (words, told) in [
@@ -235,7 +235,7 @@ fn refused_wishes_leave_nothing() {
     }
     // At start, what can only be known then.
     lab.fails(&["run", "--rm", "--network", "small", "tiny", "true"], &["10.202.0.0/29", "leased"]);
-    wait_for("links as before", SECOND * 5, || (lab.traces() == before).then_some(()));
+    wait_for("links as before", SECOND * 30, || (lab.traces() == before).then_some(()));
     assert_eq!(leases(), held, "an address of the exhausted network");
     let names = lab.ok(&["ps", "-a", "--format", "{{.Names}}"]);
     assert_eq!(names.lines().count(), 6, "{names}");
@@ -272,7 +272,7 @@ fn configuration_sets_the_default_network_and_the_address_of_ports() {
     configure("network = 'bridge'\npublish_address = '0.0.0.0'\n");
     lab.serve("web", &["-p", "8080:80"]);
     assert_eq!(lab.ok(&["port", "web"]).trim(), "80/tcp -> 0.0.0.0:8080");
-    wait_for("an answer everywhere", SECOND * 10, || lab.read("10.91.0.1:8080").filter(|text| text == "web\n"));
+    wait_for("an answer everywhere", SECOND * 30, || lab.read("10.91.0.1:8080").filter(|text| text == "web\n"));
     lab.ok(&["network", "create", "--subnet", "10.203.0.0/24", "lan"]);
     configure("network = 'lan'\n");
     assert!(lab.ok(&["run", "--rm", "tiny", "ip", "addr"]).contains("10.203.0.2/24"));

@@ -222,10 +222,12 @@ fn killed_monitors_container_is_nobodys_name_any_more() {
     assert!(std::process::Command::new("kill").args(["-9", &monitor]).status().expect("kill").success());
     // Its file is there still, and is not believed.
     let gone = || (lab.status("asker", &["web"]) == "NXDOMAIN").then_some(());
-    wait_for("its name to be nobody's", SECOND * 5, gone);
+    wait_for("its name to be nobody's", SECOND * 30, gone);
     lab.run(&["ps", "-a"]);
     lab.run(&["start", "web"]);
-    wait_for("it to be found again", SECOND * 5, || (lab.dig("asker", &["web"]) == [lab.address("web")]).then_some(()));
+    wait_for("it to be found again", SECOND * 30, || {
+        (lab.dig("asker", &["web"]) == [lab.address("web")]).then_some(())
+    });
     lab.ok(&["rm", "-f", "web", "asker"]);
     assert_eq!(lab.listed(), Vec::<String>::new());
 }
@@ -272,7 +274,7 @@ fn floods_and_garbage_neither_stop_the_monitor_nor_the_resolver() {
         let mut last = TcpStream::connect(ASKED).expect("connect");
         let _ = std::io::Write::write_all(&mut last, &vec![0xff; 100_000]);
     });
-    wait_for("it to answer after the flood", SECOND * 8, || {
+    wait_for("it to answer after the flood", SECOND * 30, || {
         (lab.dig("bad", &["web"]) == [address.clone()]).then_some(())
     });
     assert_eq!(lab.dig("bad", &["+tcp", "web"]), [address.as_str()]);
@@ -280,7 +282,7 @@ fn floods_and_garbage_neither_stop_the_monitor_nor_the_resolver() {
     assert_eq!(lab.dig("web", &["bad"]).len(), 1, "others are not touched");
     let begin = Instant::now();
     lab.ok(&["rm", "-f", "bad"]);
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(begin.elapsed() < Duration::from_secs(8));
 }
 
 #[test]

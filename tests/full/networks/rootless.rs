@@ -177,9 +177,9 @@ fn published_port_keeps_who_asks_and_ends_with_the_container() {
     lab.serve("web", &["-p", "8080:80", "-p", &format!("{HERE}:8081:80")]);
     assert!(lab.ok(&["port", "web"]).contains("80/tcp -> 127.0.0.1:8080"));
     assert!(lab.ok(&["ps"]).contains("127.0.0.1:8080->80/tcp"));
-    let answer = wait_for("an answer on loopback", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+    let answer = wait_for("an answer on loopback", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
     assert!(answer.starts_with("web\n"), "{answer}");
-    let answer = wait_for("an answer outside", SECOND * 10, || curl(&lab.outside, &format!("{HERE}:8081")));
+    let answer = wait_for("an answer outside", SECOND * 30, || curl(&lab.outside, &format!("{HERE}:8081")));
     assert!(answer.starts_with("web\n") && answer.contains(&in_hexadecimal(THERE)), "{answer}");
     assert_eq!(curl(&lab.outside, &format!("{HERE}:8080")), None, "it is published on loopback alone");
     // Taken: by pasta, which serves it for a container; then by a program.
@@ -207,10 +207,10 @@ fn published_port_keeps_who_asks_and_ends_with_the_container() {
 fn ports_change_while_the_container_runs() {
     let lab = Lab::new();
     lab.serve("web", &["-p", "8080:80"]);
-    wait_for("an answer", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+    wait_for("an answer", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
     lab.ok(&["update", "--publish-add", "8082:80", "web"]);
-    wait_for("an answer on the new port", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8082"));
-    wait_for("an answer on the old one", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+    wait_for("an answer on the new port", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8082"));
+    wait_for("an answer on the old one", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
     lab.ok(&["update", "--publish-rm", "8080:80", "web"]);
     assert_eq!(curl(&lab.machine, "127.0.0.1:8080"), None);
     let other = lab.machine.within(|| TcpListener::bind("127.0.0.1:8085").expect("bind"));
@@ -220,9 +220,9 @@ fn ports_change_while_the_container_runs() {
     lab.fails(&["update", "--restart", "always", "--publish-add", "8085:80", "web"], &["127.0.0.1:8085"]);
     assert_eq!((policy(), lab.ok(&["port", "web"])), before, "all or nothing");
     drop(other);
-    wait_for("an answer still", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8082"));
+    wait_for("an answer still", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8082"));
     lab.ok(&["restart", "-t", "0", "web"]);
-    wait_for("an answer after a restart", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8082"));
+    wait_for("an answer after a restart", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8082"));
     assert_eq!(pastas(lab.teu.user().expect("one")).len(), 1);
 }
 
@@ -240,7 +240,7 @@ fn killed_monitor_leaves_no_pasta() {
     let stat = || std::fs::read_to_string(format!("/proc/{pasta}/stat")).unwrap_or_default();
     wait_for("pasta to be gone", SECOND * 20, || ended(stat()).then_some(()));
     lab.ok(&["start", "web"]);
-    wait_for("an answer", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+    wait_for("an answer", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
     assert_eq!(pastas(user).len(), 1);
 }
 
@@ -249,7 +249,7 @@ fn machine_without_a_way_out_and_without_tun() {
     let lab = Lab::new();
     lab.machine.output(&["ip", "route", "del", "default"]);
     lab.serve("web", &["-p", "8080:80"]);
-    wait_for("an answer", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+    wait_for("an answer", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
     lab.ok(&["rm", "-f", "web"]);
     // Without the test's own device: this machine's may be closed.
     let output = lab.machine.within(|| {
@@ -285,7 +285,7 @@ fn udp_port_is_published_alone() {
     let heard = lab.machine.within(|| {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
         socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a limit");
-        wait_for("an echo", SECOND * 10, || {
+        wait_for("an echo", SECOND * 30, || {
             socket.send_to(b"ping", "127.0.0.1:9053").expect("send");
             let mut bytes = [0; 16];
             socket.recv(&mut bytes).ok().map(|count| bytes[..count].to_vec())
@@ -304,7 +304,7 @@ fn networks_of_the_users_own_join_containers_and_keep_others_apart() {
     lab.ok(&["network", "create", "--subnet", "10.200.2.0/24", "--internal", "two"]);
     lab.fails(&["run", "--rm", "--network", "mac", "tiny", "true"], &["no such network: mac"]);
     lab.serve_in("one", "first", &["--ip", "10.200.1.10", "-p", "8080:80"]);
-    wait_for("an answer from outside the network", SECOND * 10, || curl(&lab.machine, "127.0.0.1:8080"));
+    wait_for("an answer from outside the network", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
     let ask = "ip -4 addr; ip route; printf 'GET /\\n\\n' | timeout 9 nc -w 8 10.200.1.10 80; timeout 9 nc -w 8 192.0.2.1 99 </dev/null; true";
     let told = lab.ok(&["run", "--rm", "--network", "one", "tiny", "sh", "-c", ask]);
     for part in ["10.200.1.2/24", "first", "hello 192.0.2.10:", "default via 169.254.126.1 dev pasta0"] {
@@ -415,9 +415,9 @@ fn container_in_anothers_network_has_its_links_ports_and_names() {
             assert_eq!(files("side"), files("pod"));
             assert!(files("side").contains("10.1.2.3\textra"));
             let answers = || curl(&lab.machine, "127.0.0.1:8080").filter(|text| text.starts_with("side\n"));
-            wait_for("the other's port", SECOND * 10, answers);
+            wait_for("the other's port", SECOND * 30, answers);
             lab.ok(&["restart", "-t", "0", "side"]);
-            wait_for("it again", SECOND * 10, answers);
+            wait_for("it again", SECOND * 30, answers);
             lab.ok(&["rm", "-f", "side"]);
         }
         lab.ok(&["rm", "-f", "pod"]);
@@ -425,7 +425,7 @@ fn container_in_anothers_network_has_its_links_ports_and_names() {
     lab.ok(&["run", "-d", "--name", "pod", "--network", "none", "tiny", "sleep", "1000"]);
     lab.serve_in("container:pod", "side", &[]);
     let asked = "printf 'GET /\\n' | timeout 3 nc -w 2 127.0.0.1 80";
-    wait_for("it by loopback", SECOND * 10, || {
+    wait_for("it by loopback", SECOND * 30, || {
         lab.run(&["exec", "pod", "sh", "-c", asked]).text().contains("side").then_some(())
     });
     lab.fails(&["run", "--rm", "--network", "container:pod", "-p", "80:80", "tiny", "true"], &["--publish"]);

@@ -26,7 +26,7 @@ fn curl(from: &Netns, host: &str) -> Option<String> {
 
 #[track_caller]
 fn answers(from: &Netns, host: &str) {
-    wait_for(host, SECOND * 10, || (curl(from, host)? == "tiny").then_some(()));
+    wait_for(host, SECOND * 30, || (curl(from, host)? == "tiny").then_some(()));
 }
 
 /// Answers each word with where it came from.
@@ -76,7 +76,7 @@ fn ipv6_containers_reach_each_other_the_world_and_are_reached_by_published_ports
     assert_eq!(curl(&world, "198.51.100.1:8081"), None, "[::] is of IPv6 alone");
     // The world knows no way to fd00:76::/64: it sees the machine's address.
     echo(&world, "[2001:db8::2]:5300");
-    let seen = wait_for("the world's answer", SECOND * 10, || ask(&container, "[2001:db8::2]:5300"));
+    let seen = wait_for("the world's answer", SECOND * 30, || ask(&container, "[2001:db8::2]:5300"));
     assert_eq!(seen.ip().to_string(), "2001:db8::1");
     let listed = lab.ok(&["port", "web"]);
     assert!(listed.contains("80/tcp -> [::1]:8080") && listed.contains("80/tcp -> [::]:8081"), "{listed}");

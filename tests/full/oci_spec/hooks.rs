@@ -63,7 +63,7 @@ fn hooks_are_called_in_order_at_their_time(lab: &mut Bundle) {
     lab.create().ok();
     assert_eq!(lines(&file), ["prestart", "createRuntime", "createContainer"]);
     lab.start().ok();
-    wait_for("the process", SECOND * 5, || lines(&file).contains(&"process".to_owned()).then_some(()));
+    wait_for("the process", SECOND * 30, || lines(&file).contains(&"process".to_owned()).then_some(()));
     let mut seen = lines(&file);
     // crun 1.8.1 calls poststart without waiting for the container's own hooks.
     if lab.runtime == Runtime::Crun {
@@ -245,7 +245,7 @@ fn start_container_resolves_and_runs_in_the_container(lab: &mut Bundle) {
     assert!(!out.join("log").exists(), "it came with create");
     lab.start().ok();
     let namespace = fs::read_link(format!("/proc/{}/ns/mnt", lab.pid())).expect("a namespace");
-    wait_for("the program", SECOND * 5, || (lines(&out.join("before")).len() == 3).then_some(()));
+    wait_for("the program", SECOND * 30, || (lines(&out.join("before")).len() == 3).then_some(()));
     assert_eq!(lines(&out.join("before")), [namespace.to_string_lossy().into_owned(), "must".into(), "root".into()]);
 }
 
@@ -322,7 +322,7 @@ fn start_container_that_fails_stops_the_container(lab: &mut Bundle) {
         assert_ne!(started.code, 0, "{started}");
         started.explains(&[]);
     }
-    wait_for("the end", SECOND * 5, || {
+    wait_for("the end", SECOND * 30, || {
         let state = lab.call(&["state", &lab.id]);
         (state.code != 0 || state.text().contains("\"stopped\"")).then_some(())
     });

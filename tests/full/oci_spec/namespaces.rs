@@ -136,7 +136,7 @@ fn holder(lab: &Bundle) -> Running {
 
 /// The one that sleeps: the child of `unshare`.
 fn child_of(pid: i32) -> i32 {
-    wait_for("the child", SECOND * 5, || {
+    wait_for("the child", SECOND * 30, || {
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
         let child = children.split_whitespace().next()?.parse().ok()?;
         let line = fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;

@@ -91,7 +91,7 @@ fn state_pid_is_the_process_as_the_host_sees_it(lab: &mut Bundle) {
     lab.start().ok();
     let pid = lab.pid();
     assert_eq!(pid, created);
-    wait_for("sleep", SECOND * 5, || {
+    wait_for("sleep", SECOND * 30, || {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         (line == b"sleep\x004321\0").then_some(())
     });
@@ -244,7 +244,7 @@ fn start_runs_the_program_and_ends_in_status_running(lab: &mut Bundle) {
     lab.create().ok();
     lab.start().ok();
     assert_eq!(lab.status(), "running");
-    wait_for("its output", SECOND * 5, || (lab.printed() == "started").then_some(()));
+    wait_for("its output", SECOND * 30, || (lab.printed() == "started").then_some(()));
 }
 
 /// runtime.md, Start: of a container that is not created "MUST have no effect on the container and MUST generate an error".
@@ -307,7 +307,7 @@ fn kill_sends_the_signal_to_the_process(lab: &mut Bundle) {
         if !signal.is_empty() {
             lab.kill(signal).ok();
         }
-        wait_for(word, SECOND * 5, || lab.printed().lines().any(|line| line == word).then_some(()));
+        wait_for(word, SECOND * 30, || lab.printed().lines().any(|line| line == word).then_some(()));
     }
     lab.wait_status("stopped");
     assert_eq!(lab.printed().lines().count(), 5, "{}", lab.printed());

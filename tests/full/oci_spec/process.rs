@@ -134,7 +134,7 @@ fn in_a_terminal(lab: &mut Bundle, script: &str) -> String {
         ["create", "--console-socket", &socket.to_string_lossy(), "--bundle", &bundle.to_string_lossy(), &lab.id];
     lab.call(&words).ok();
     listener.set_nonblocking(true).expect("nonblocking");
-    let stream = wait_for("the runtime's connection", SECOND * 5, || listener.accept().ok()).0;
+    let stream = wait_for("the runtime's connection", SECOND * 30, || listener.accept().ok()).0;
     stream.set_nonblocking(false).expect("blocking");
     let mut bytes = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
@@ -156,7 +156,7 @@ fn in_a_terminal(lab: &mut Bundle, script: &str) -> String {
         }
         String::from_utf8_lossy(&text).replace('\r', "")
     });
-    wait_for("the terminal's end", SECOND * 10, || reader.is_finished().then_some(()));
+    wait_for("the terminal's end", SECOND * 30, || reader.is_finished().then_some(()));
     reader.join().expect("the reader")
 }
 

@@ -222,7 +222,7 @@ fn filter_is_there_without_no_new_privileges_as_well(lab: &mut Bundle) {
 /// What came over one connection until its end: the text, and how many descriptors.
 fn one_message(listener: &UnixListener) -> (String, Vec<std::os::fd::OwnedFd>, usize) {
     listener.set_nonblocking(true).expect("nonblocking");
-    let (mut stream, _) = wait_for("the runtime's connection", SECOND * 5, || listener.accept().ok());
+    let (mut stream, _) = wait_for("the runtime's connection", SECOND * 30, || listener.accept().ok());
     stream.set_nonblocking(false).expect("blocking");
     stream.set_read_timeout(Some(SECOND * 5)).expect("a limit");
     let mut bytes = vec![0; 65536];
@@ -275,7 +275,7 @@ fn listener_gets_the_state_and_the_descriptor(lab: &mut Bundle) {
     assert_eq!(lab.printed(), "", "the call did not wait for the agent");
     // Without an agent the kernel answers ENOSYS.
     drop(descriptors);
-    wait_for("the process to go on", SECOND * 5, || lab.printed().ends_with("went on").then_some(()));
+    wait_for("the process to go on", SECOND * 30, || lab.printed().ends_with("went on").then_some(()));
     assert!(lab.printed().contains("not implemented"), "{}", lab.printed());
 }
 
