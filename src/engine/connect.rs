@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::wires::Change;
 use super::{Connected, Engine, EngineError, Inner, Result};
 use crate::model::{
-    ContainerConfig, ContainerRecord, CreateRequest, DEFAULT_NETWORK, EndpointWish, EventAction, Network,
+    ContainerConfig, ContainerRecord, CreateRequest, DEFAULT_NETWORK, EndpointWish, Event, EventAction, Id, Network,
     NetworkDriver, NetworkMode, PortWish,
 };
 use crate::monitor::MonitorError;
@@ -31,8 +31,8 @@ impl Engine {
             new.config.networks.push(wish.clone());
             Ok((new, Change::Connect { network: Box::new(network.clone()), wish: wish.clone() }))
         };
-        self.0.rewire(container, &decide, Force::No)?;
-        self.0.tell_network(EventAction::Connect, &network, Some(container.to_owned()));
+        let running = self.0.rewire(container, &decide, Force::No)?;
+        self.0.tell_move(EventAction::Connect, Some(&network), running.as_ref());
         Ok(())
     }
 
@@ -61,10 +61,8 @@ impl Engine {
                 (None, true) => Err(NetworkError::NoSuchNetwork { target: shown }.into()),
             }
         };
-        self.0.rewire(container, &decide, if force { Force::Yes } else { Force::No })?;
-        if let Some(known) = &known {
-            self.0.tell_network(EventAction::Disconnect, known, Some(container.to_owned()));
-        }
+        let running = self.0.rewire(container, &decide, if force { Force::Yes } else { Force::No })?;
+        self.0.tell_move(EventAction::Disconnect, known.as_ref(), running.as_ref());
         Ok(())
     }
 }
@@ -84,21 +82,29 @@ pub(super) enum Runs {
 }
 
 impl Inner {
-    /// Decides under the container's lock, given whether it runs, and does it. Returns how it is connected then.
+    /// A container that runs has joined or left a network. Of one that does not its next start tells.
+    fn tell_move(&self, action: EventAction, network: Option<&Network>, running: Option<&Id>) {
+        if let (Some(network), Some(container)) = (network, running) {
+            self.tell_event(Event::of_network(action, network, Some(container)));
+        }
+    }
+
+    /// Decides under the container's lock, given whether it runs, and does it. Returns which it is if it runs.
     fn rewire(
         &self,
         target: &str,
         decide: &dyn Fn(&ContainerRecord, bool) -> Result<Decision>,
         force: Force,
-    ) -> Result<Connected> {
+    ) -> Result<Option<Id>> {
         self.settled_and_locked(target, &|old, runs| {
             let (new, change) = decide(old, runs)?;
             if runs {
-                return self.rewire_running(old, (new, change), force);
+                self.rewire_running(old, (new, change), force)?;
+                return Ok(Some(old.id.clone()));
             }
             self.write_record(&new)?;
             self.tell(EventAction::Update, &new, None);
-            Ok(Connected::default())
+            Ok(None)
         })
     }
 

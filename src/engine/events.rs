@@ -1,7 +1,7 @@
 //! `events`: what happened, and is happening, to containers and images.
 
 use super::{Engine, EventQuery, EventReader, Inner, Result};
-use crate::model::{ContainerRecord, Event, EventAction, EventSubject, Network, Timestamp};
+use crate::model::{ContainerRecord, Event, EventAction, EventSubject, Timestamp};
 use crate::monitor::append_event;
 
 impl Engine {
@@ -25,19 +25,6 @@ impl Inner {
             name: reference.to_owned(),
             exit_code: None,
             detail: None,
-            attributes: Default::default(),
-        });
-    }
-
-    pub(super) fn tell_network(&self, action: EventAction, network: &Network, detail: Option<String>) {
-        self.tell_event(Event {
-            time: Timestamp::now(),
-            subject: EventSubject::Network,
-            action,
-            id: network.id.to_string(),
-            name: network.name.to_string(),
-            exit_code: None,
-            detail,
             attributes: Default::default(),
         });
     }

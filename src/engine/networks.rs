@@ -11,8 +11,8 @@ use super::state::Life;
 use super::wires::{Connected, machine};
 use super::{Engine, EngineError, Inner, Result};
 use crate::model::{
-    ContainerRecord, ContainerSummary, Endpoint, ErrorKind, EventAction, Id, Name, Network, NetworkDriver, NetworkMode,
-    PublishedPort,
+    ContainerRecord, ContainerSummary, Endpoint, ErrorKind, Event, EventAction, Id, Name, Network, NetworkDriver,
+    NetworkMode, PublishedPort,
 };
 use crate::network::{Book, Closed, Links, NetworkError, NetworkWish};
 
@@ -40,7 +40,7 @@ impl Engine {
             return Err(NetworkError::NoParent { network, parent: device.clone() }.into());
         }
         let network = self.0.networks()?.create(wish)?;
-        self.0.tell_network(EventAction::Create, &network, None);
+        self.0.tell_event(Event::of_network(EventAction::Create, &network, None));
         Ok(network)
     }
 
@@ -80,7 +80,7 @@ impl Engine {
             machine()?.take_down(&network)?;
         }
         closed.forget()?;
-        self.0.tell_network(EventAction::Destroy, &network, None);
+        self.0.tell_event(Event::of_network(EventAction::Destroy, &network, None));
         Ok(network)
     }
 

@@ -42,9 +42,11 @@ impl Inner {
     /// Under the container's lock: cleans up after a dead monitor. None if there is a living one, or the container never ran.
     pub(super) fn settle(&self, record: &ContainerRecord) -> Result<Option<ContainerState>> {
         let id = &record.id;
+        let mut left = Vec::new();
         let last = match self.life(id)? {
             Life::Up(_) | Life::Starting => return Ok(None),
             Life::Dead => {
+                left = self.connected(id).unwrap_or_default().endpoints;
                 let last = State::read(&self.life_folder(id)).ok().flatten();
                 if !self.bury(id, last.as_ref())? {
                     return Ok(None);
@@ -82,6 +84,10 @@ impl Inner {
         };
         self.write_exit(id, &status)?;
         self.tell_exit(record, LOST_CODE, LOST_MESSAGE);
+        // Of a network that is gone as well there is nothing to tell.
+        for network in left.iter().filter_map(|endpoint| self.networks().ok()?.find(endpoint.network.as_str()).ok()) {
+            self.tell_event(Event::of_network(EventAction::Disconnect, &network, Some(id)));
+        }
         Ok(Some(ContainerState::Exited(status)))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Mount, Timestamp, VolumeName};
+use super::{Id, Mount, Network, Timestamp, VolumeName};
 
 /// What sort of object an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,22 @@ impl Event {
             exit_code: None,
             detail: None,
             attributes: BTreeMap::from([("driver".to_owned(), "local".to_owned())]),
+        }
+    }
+
+    /// Of a network, and of the container that joins or leaves it.
+    pub fn of_network(action: EventAction, network: &Network, container: Option<&Id>) -> Self {
+        let driver = ("type".to_owned(), network.driver.name().to_owned());
+        let container = container.map(|id| ("container".to_owned(), id.to_string()));
+        Self {
+            time: Timestamp::now(),
+            subject: EventSubject::Network,
+            action,
+            id: network.id.to_string(),
+            name: network.name.to_string(),
+            exit_code: None,
+            detail: None,
+            attributes: std::iter::once(driver).chain(container).collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use crate::model::ErrorKind;
+use crate::model::{ErrorKind, Event, EventAction};
 use crate::runtime::{Entrance, StartRequest};
 
 /// A container's connections. Dropping it lets go of whatever it holds.
@@ -23,6 +23,12 @@ pub trait Wire: fmt::Debug + Send {
     fn change(&mut self, pid: i32, change: serde_json::Value) -> Result<serde_json::Value, WireError> {
         let _ = (pid, change);
         Err(WireError { kind: ErrorKind::Other, message: "these connections cannot be changed".to_owned() })
+    }
+
+    /// What is to be told of a container that has started (`Connect`) or ended (`Disconnect`).
+    fn events(&self, action: EventAction) -> Vec<Event> {
+        let _ = action;
+        Vec::new()
     }
 
     /// Its processes are gone. Goes on after failures: the engine's recovery does the same.

@@ -11,7 +11,8 @@ use rustix::fs::{FlockOperation, flock};
 
 /// Replaces `path` by `content`: a reader sees the old file or the new one, never a part.
 ///
-/// Written to a temporary name beside it and renamed. No fsync: who needs power-loss safety calls syncfs.
+/// Written as [`Pending`], so that a kill leaves nothing beside a new file, and next to never beside one that is replaced.
+/// No fsync: who needs power-loss safety calls syncfs.
 pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     replace(path, content, mode, |_| Ok(()))
 }
@@ -23,18 +24,10 @@ pub fn write_durably(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 }
 
 fn replace(path: &Path, content: &[u8], mode: u32, finish: fn(&File) -> io::Result<()>) -> io::Result<()> {
-    let temporary = temporary_beside(path)?;
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)
-        .and_then(|mut file| file.write_all(content).and_then(|()| finish(&file)))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    let pending = Pending::of_mode(path, mode)?;
+    let mut file = pending.file();
+    file.write_all(content).and_then(|()| finish(file))?;
+    pending.keep()
 }
 
 /// A file in `folder` that has no name: it is gone with its last descriptor, however its process ends.
@@ -64,12 +57,16 @@ pub struct Pending {
 impl Pending {
     /// Mode 0600: what it will hold may be secret.
     pub fn new(path: &Path) -> io::Result<Self> {
+        Self::of_mode(path, 0o600)
+    }
+
+    fn of_mode(path: &Path, mode: u32) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let flags = rustix::fs::OFlags::TMPFILE.bits() as i32;
-        match OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(flags).open(folder) {
+        match OpenOptions::new().read(true).write(true).mode(mode).custom_flags(flags).open(folder) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
                 let temporary = temporary_beside(path)?;
-                let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&temporary)?;
+                let file = OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(&temporary)?;
                 Ok(Self { file, path: path.to_owned(), temporary: Some(temporary) })
             }
             file => Ok(Self { file: file?, path: path.to_owned(), temporary: None }),
@@ -83,10 +80,15 @@ impl Pending {
     /// Gives it its name, in place of what had it.
     pub fn keep(mut self) -> io::Result<()> {
         if self.temporary.is_none() {
-            let temporary = temporary_beside(&self.path)?;
             let own = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.file));
             let flags = rustix::fs::AtFlags::SYMLINK_FOLLOW;
-            rustix::fs::linkat(rustix::fs::CWD, own, rustix::fs::CWD, &temporary, flags)?;
+            let link = |name: &Path| rustix::fs::linkat(rustix::fs::CWD, &*own, rustix::fs::CWD, name, flags);
+            match link(&self.path) {
+                Err(rustix::io::Errno::EXIST) => {}
+                linked => return Ok(linked?),
+            }
+            let temporary = temporary_beside(&self.path)?;
+            link(&temporary)?;
             self.temporary = Some(temporary);
         }
         let temporary = self.temporary.as_ref().expect("it has been given one");

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::volumes::Leaving;
 use super::{EngineError, Inner, Result};
-use crate::model::{Endpoint, ErrorKind, Id, PublishedPort};
+use crate::model::{Endpoint, ErrorKind, Event, EventAction, Id, PublishedPort};
 use crate::monitor::{Lent, MakeWire, Wire, WireError, serve};
 use crate::network::{HeldPort, Lease, Machine, NetworkError, Stay};
 use crate::runtime::{Entrance, StartRequest};
@@ -157,6 +157,11 @@ impl Wire for Wires {
 
     fn deadline(&self) -> Option<Instant> {
         self.names.resolver.deadline()
+    }
+
+    fn events(&self, action: EventAction) -> Vec<Event> {
+        let networks = self.plan.networks.iter();
+        networks.map(|(network, _)| Event::of_network(action, network, Some(&self.plan.id))).collect()
     }
 
     fn disconnect(&mut self) {

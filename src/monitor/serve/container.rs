@@ -107,6 +107,7 @@ impl Container {
     /// Appends to the event file. A failure must not harm the container, and there is nobody to tell.
     pub fn event(&self, action: EventAction, exit_code: Option<u8>, detail: Option<String>) {
         if action == EventAction::Start {
+            self.wire_events(EventAction::Connect);
             self.volume_events(EventAction::Mount);
         }
         let event = Event {
@@ -121,7 +122,14 @@ impl Container {
         };
         let _ = append_event(&self.events, &event);
         if action == EventAction::Die {
+            self.wire_events(EventAction::Disconnect);
             self.volume_events(EventAction::Unmount);
+        }
+    }
+
+    fn wire_events(&self, action: EventAction) {
+        for event in self.wire.iter().flat_map(|wire| wire.events(action)) {
+            let _ = append_event(&self.events, &event);
         }
     }
 

@@ -52,6 +52,53 @@ fn running_container_joins_and_leaves_networks() {
     lab.ok(&["rm", "-f", "box", "web"]);
 }
 
+/// Docker's events, also of starts and ends, and of an end that only the next look finds.
+#[test]
+fn joining_and_leaving_networks_is_told() {
+    let lab = Lab::new();
+    for network in ["one", "two", "three"] {
+        lab.ok(&["network", "create", network]);
+    }
+    let id = lab.ok(&["run", "-d", "--name", "box", "--network", "one", "--network", "two", "tiny", "sleep", "1000"]);
+    lab.ok(&["network", "connect", "three", "box"]);
+    lab.ok(&["network", "disconnect", "two", "box"]);
+    lab.ok(&["stop", "-t", "0", "box"]);
+    lab.ok(&["network", "connect", "two", "box"]);
+    lab.ok(&["start", "box"]);
+    let monitor = lab.machine.output(&["ps", "-o", "ppid=", "-p", &lab.pid("box")]).trim().to_owned();
+    assert!(std::process::Command::new("kill").args(["-9", &monitor]).status().expect("kill").success());
+    wait_for("it to be down", SECOND * 30, || (lab.ok(&["ps", "-q"]).is_empty()).then_some(()));
+    lab.ok(&["ps", "-a"]);
+    let format = "{{.Action}} {{.Name}} {{json .Attributes}}";
+    let lines = lab.ok(&["events", "--until", "0s", "--filter", "type=network", "--format", format]);
+    let moves: Vec<&str> = lines.lines().filter(|line| !line.starts_with("create ")).collect();
+    let attributes = moves.iter().map(|line| line.splitn(3, ' ').nth(2).expect("attributes"));
+    for text in attributes {
+        let value: serde_json::Value = serde_json::from_str(text).expect(text);
+        assert_eq!(value, json!({ "container": id, "type": "bridge" }));
+    }
+    let mut told: Vec<String> =
+        moves.iter().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    let lost = told.split_off(told.len() - 3);
+    assert_eq!(
+        told,
+        [
+            ["connect one", "connect two", "connect three", "disconnect two"].as_slice(),
+            &["disconnect one", "disconnect three"],
+            &["connect one", "connect three", "connect two"],
+        ]
+        .concat()
+    );
+    assert_eq!(lost, ["disconnect one", "disconnect three", "disconnect two"]);
+    let order = lab.ok(&["events", "--until", "0s", "--format", "{{.Type}} {{.Action}}"]);
+    let order: Vec<&str> = order.lines().collect();
+    let first = |text: &str| order.iter().position(|line| *line == text).expect(text);
+    let last = |text: &str| order.iter().rposition(|line| *line == text).expect(text);
+    assert!(first("network connect") < first("container start"), "{order:?}");
+    assert!(last("container die") < last("network disconnect"), "{order:?}");
+    lab.ok(&["rm", "-f", "box"]);
+}
+
 #[test]
 fn ports_come_and_go_while_the_container_runs_and_stay_in_its_record() {
     let lab = Lab::new();
