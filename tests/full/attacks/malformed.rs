@@ -139,7 +139,7 @@ fn ends_well(lab: &Bundle, what: &str) -> Output {
     let output = lab.call(&["create", "--bundle", &bundle.to_string_lossy(), &lab.id]);
     output.no_panic();
     assert!(output.code < 128, "{what}: ended by a signal: {output}");
-    assert!(output.took < SECOND * 10, "{what}: {output}");
+    assert!(output.took < SECOND * 25, "{what}: {output}");
     if output.code != 0 {
         let errors = output.errors();
         assert!(!errors.is_empty(), "{what}: no message: {output}");

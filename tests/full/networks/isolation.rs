@@ -16,7 +16,8 @@ fn connects(from: &Netns, address: &str) -> bool {
 
 /// Whether the machine hears a word that the container sends from an address.
 fn heard(lab: &Lab, container: &Netns, from: &str, to: &str) -> bool {
-    let ears = lab.machine.within(|| UdpSocket::bind(to).expect("bind"));
+    // A process that another test has just forked holds the socket of the time before until it executes its program.
+    let ears = lab.machine.within(|| wait_for("the port", SECOND * 30, || UdpSocket::bind(to).ok()));
     ears.set_read_timeout(Some(Duration::from_millis(700))).expect("a limit");
     container.within(|| UdpSocket::bind(from).expect("bind").send_to(b"I am another", to).expect("send"));
     ears.recv(&mut [0; 64]).is_ok()
