@@ -25,6 +25,9 @@ pub trait Wire: fmt::Debug + Send {
         Err(WireError { kind: ErrorKind::Other, message: "these connections cannot be changed".to_owned() })
     }
 
+    /// A process has ended that was the monitor's child and none of the container's sessions: perhaps one of this wire's.
+    fn child_ended(&mut self) {}
+
     /// What is to be told of a container that has started (`Connect`) or ended (`Disconnect`).
     fn events(&self, action: EventAction) -> Vec<Event> {
         let _ = action;

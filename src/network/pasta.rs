@@ -118,6 +118,11 @@ impl Pasta {
         }
     }
 
+    pub fn has_ended(&self) -> bool {
+        let mut polled = [PollFd::new(&self.process, PollFlags::IN)];
+        matches!(poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+    }
+
     /// False if it has ended, or does not come to anything.
     fn await_ready(&self, ready: &OwnedFd) -> io::Result<bool> {
         let end = Instant::now() + PATIENCE;

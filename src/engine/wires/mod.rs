@@ -153,10 +153,16 @@ impl Wire for Wires {
 
     fn serve(&mut self) {
         self.names.resolver.serve();
+        self.replace_pasta();
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.names.resolver.deadline()
+        let replaced = self.way_out.as_ref().and_then(WayOut::replaced_at);
+        self.names.resolver.deadline().into_iter().chain(replaced).min()
+    }
+
+    fn child_ended(&mut self) {
+        self.way_out.iter_mut().for_each(WayOut::look_after_pasta);
     }
 
     fn events(&self, action: EventAction) -> Vec<Event> {

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
@@ -22,7 +23,17 @@ pub(super) struct WayOut {
     carried: Option<(Way, Vec<PublishedPort>)>,
     /// The user's bridges, if the container is in a network that has one.
     hub: Option<Hub>,
+    /// When pasta was started last.
+    begun: Option<Instant>,
+    /// When another one takes the place of a pasta that has died.
+    again: Option<Instant>,
+    /// Before the next of them.
+    pause: Duration,
 }
+
+/// Before another pasta takes the place of one that died. Each time that it dies soon the pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What pasta's link to a container is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +75,27 @@ impl WayOut {
 
     pub(super) fn end(&mut self) {
         *self = Self::default();
+    }
+
+    /// A child of this process has ended. If it was pasta, another one is to take its place: its link has gone with it.
+    pub(super) fn look_after_pasta(&mut self) {
+        if self.pasta.as_ref().is_some_and(Pasta::has_ended) {
+            self.pasta = None;
+            if self.begun.is_some_and(|begun| begun.elapsed() > LONGEST_PAUSE) {
+                self.pause = FIRST_PAUSE;
+            }
+            self.put_off();
+        }
+    }
+
+    fn put_off(&mut self) {
+        let pause = self.pause.max(FIRST_PAUSE);
+        self.again = Some(Instant::now() + pause);
+        self.pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+
+    pub(super) fn replaced_at(&self) -> Option<Instant> {
+        self.again
     }
 }
 
@@ -160,7 +192,23 @@ impl Wires {
         };
         way_out.pasta = Some(Pasta::start(&wish)?);
         way_out.carried = Some((way, ports));
+        (way_out.begun, way_out.again) = (Some(Instant::now()), None);
         Ok(())
+    }
+
+    /// Where pasta has died and the pause after that is over.
+    pub(super) fn replace_pasta(&mut self) {
+        let due = |way_out: &WayOut| way_out.again.is_some_and(|at| at <= Instant::now());
+        if !self.way_out.as_ref().is_some_and(due) {
+            return;
+        }
+        let carried = self.carry();
+        if let Some(way_out) = &mut self.way_out {
+            match carried {
+                Ok(()) => way_out.again = None,
+                Err(_) => way_out.put_off(),
+            }
+        }
     }
 
     /// The link by which the container reaches the world: that of the default network, or one beside those of its networks;

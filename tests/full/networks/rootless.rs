@@ -246,6 +246,28 @@ fn killed_monitor_leaves_no_pasta() {
 }
 
 #[test]
+fn killed_pasta_is_replaced() {
+    let lab = Lab::new();
+    greet(lab.outside.within(|| TcpListener::bind((THERE, 99)).expect("bind")));
+    lab.serve("web", &["-p", "8080:80"]);
+    wait_for("an answer", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
+    for _ in 0..3 {
+        let [pasta] = pastas(lab.teu.user().expect("one"))[..] else { panic!("one pasta") };
+        std::process::Command::new("kill").args(["-9", &pasta.to_string()]).status().expect("kill");
+        wait_for("another one", SECOND * 30, || {
+            pastas(lab.teu.user().expect("one")).first().filter(|other| **other != pasta).map(drop)
+        });
+        wait_for("an answer again", SECOND * 30, || curl(&lab.machine, "127.0.0.1:8080"));
+        let ask = format!("timeout 3 nc -w 2 {THERE} 99 </dev/null");
+        let hears = || lab.run(&["exec", "web", "sh", "-c", &ask]).text().contains("hello").then_some(());
+        wait_for("an answer of the world", SECOND * 30, hears);
+    }
+    assert_eq!(pastas(lab.teu.user().expect("one")).len(), 1);
+    lab.ok(&["rm", "-f", "web"]);
+    assert!(pastas(lab.teu.user().expect("one")).is_empty());
+}
+
+#[test]
 fn machine_without_a_way_out_and_without_tun() {
     let lab = Lab::new();
     lab.machine.output(&["ip", "route", "del", "default"]);
