@@ -40,6 +40,12 @@ pub enum NetworkDeed {
 #[derive(Clone, Debug)]
 pub enum NetworkTold {
     Networks(Result<Vec<NetworkInspect>, Problem>),
+    /// A network has been made: what to say, and all that there are now, if they could be listed.
+    Created {
+        id: Id,
+        text: String,
+        networks: Option<Vec<NetworkInspect>>,
+    },
     /// What to say if it went well.
     Done(Result<String, Problem>),
     WouldPrune {

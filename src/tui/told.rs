@@ -222,10 +222,15 @@ fn volume_told(app: &mut App, told: VolumeTold) -> Vec<Step> {
     let again = || Step::Do(Effect::Volume(VolumeDeed::List));
     match told {
         VolumeTold::Volumes(Ok(volumes)) => {
-            app.data.set_volumes(volumes);
-            app.volumes.list.keep_marks(|name| app.data.volume(name).is_some());
-            app.volumes.settle(&app.data);
+            volumes_listed(app, volumes);
             Vec::new()
+        }
+        // It is in the list before the form is gone: the next key is about it.
+        VolumeTold::Created { name, text, volumes } => {
+            app.volumes.list.clear_marks();
+            app.volumes.list.select(name);
+            volumes.into_iter().for_each(|volumes| volumes_listed(app, volumes));
+            form_done(app, Ok(text)).into_iter().chain([again()]).collect()
         }
         VolumeTold::Volumes(Err(problem)) => vec![Step::Toast(problem.into())],
         VolumeTold::Done(result) => {
@@ -239,6 +244,12 @@ fn volume_told(app: &mut App, told: VolumeTold) -> Vec<Step> {
         },
         VolumeTold::Pruned(result) => form_done(app, result.map(freed)).into_iter().chain([again()]).collect(),
     }
+}
+
+fn volumes_listed(app: &mut App, volumes: Vec<crate::model::VolumeSummary>) {
+    app.data.set_volumes(volumes);
+    app.volumes.list.keep_marks(|name| app.data.volume(name).is_some());
+    app.volumes.settle(&app.data);
 }
 
 /// What a prune has removed.

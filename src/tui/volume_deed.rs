@@ -36,6 +36,12 @@ pub struct VolumePrune {
 #[derive(Clone, Debug)]
 pub enum VolumeTold {
     Volumes(Result<Vec<VolumeSummary>, Problem>),
+    /// A volume has been made: what to say, and all that there are now, if they could be listed.
+    Created {
+        name: VolumeName,
+        text: String,
+        volumes: Option<Vec<VolumeSummary>>,
+    },
     /// What to say if it went well.
     Done(Result<String, Problem>),
     WouldPrune {

@@ -23,6 +23,14 @@ pub fn perform(engine: &Engine, deed: NetworkDeed) -> NetworkTold {
         }
         NetworkDeed::Devices => NetworkTold::Devices(devices()),
         NetworkDeed::Remove(networks) => NetworkTold::Done(remove(engine, &networks)),
+        NetworkDeed::Create(wish) => match engine.network_create(&wish) {
+            Ok(network) => {
+                let subnets: Vec<String> = network.subnets.iter().map(|subnet| subnet.subnet.to_string()).collect();
+                let text = format!("{} has {}", network.name, subnets.join(" and "));
+                NetworkTold::Created { id: network.id, text, networks: engine.networks_overview().ok() }
+            }
+            Err(error) => NetworkTold::Done(Err(error.into())),
+        },
         deed => NetworkTold::Done(done(engine, deed).map_err(Problem::from)),
     }
 }
@@ -42,11 +50,6 @@ fn labels(label: Option<(String, Option<String>)>) -> BTreeMap<String, Option<St
 /// What to say when it is done.
 fn done(engine: &Engine, deed: NetworkDeed) -> Result<String, EngineError> {
     Ok(match deed {
-        NetworkDeed::Create(wish) => {
-            let network = engine.network_create(&wish)?;
-            let subnets: Vec<String> = network.subnets.iter().map(|subnet| subnet.subnet.to_string()).collect();
-            format!("{} has {}", network.name, subnets.join(" and "))
-        }
         NetworkDeed::Prune(label) => {
             let names: Vec<String> =
                 engine.network_prune(&labels(label))?.into_iter().map(|network| network.name.to_string()).collect();
@@ -79,6 +82,7 @@ fn done(engine: &Engine, deed: NetworkDeed) -> Result<String, EngineError> {
             format!("{name} publishes it no more")
         }
         NetworkDeed::List
+        | NetworkDeed::Create(_)
         | NetworkDeed::PreviewPrune(_)
         | NetworkDeed::Look(_)
         | NetworkDeed::Devices

@@ -15,10 +15,13 @@ pub fn perform(engine: &Engine, deed: VolumeDeed) -> Told {
     Told::Volume(match deed {
         VolumeDeed::List => VolumeTold::Volumes(engine.volumes().map_err(Problem::from)),
         VolumeDeed::Measure => VolumeTold::Volumes(engine.volumes_measured().map_err(Problem::from)),
-        VolumeDeed::Create(wish) => {
-            let made = engine.volume_create(&wish).map_err(Problem::from);
-            VolumeTold::Done(made.map(|volume| format!("volume {} is there", volume.name)))
-        }
+        VolumeDeed::Create(wish) => match engine.volume_create(&wish) {
+            Ok(volume) => {
+                let text = format!("volume {} is there", volume.name);
+                VolumeTold::Created { name: volume.name, text, volumes: engine.volumes().ok() }
+            }
+            Err(error) => VolumeTold::Done(Err(error.into())),
+        },
         VolumeDeed::Remove(names) => VolumeTold::Done(remove(engine, &names)),
         VolumeDeed::PreviewPrune(wish) => {
             let result = engine.volume_prune_preview(&filter(wish)).map_err(Problem::from);

@@ -21,8 +21,8 @@ fn networks_and_ports_are_changed_by_keys_while_the_container_runs() {
     pty.wait_for("a network called bridge exists already");
     pty.send(&format!("\u{15}lan{}{}10.201.7.0/24{}", key::DOWN, key::DOWN, key::ENTER));
     pty.wait_gone("Make a network");
-    pty.wait_for("10.201.7.0/24");
-    pty.send(&format!("{}c", key::DOWN));
+    // It is selected.
+    pty.send("c");
     pty.wait_for("Connect a container to lan");
     pty.send(&format!("{}10.201.7.9{}", key::DOWN, key::ENTER));
     pty.wait_gone("Connect a container");
@@ -38,10 +38,11 @@ fn networks_and_ports_are_changed_by_keys_while_the_container_runs() {
     pty.wait_for("Networks and ports of web");
     pty.wait_for("10.201.7.9/24");
     pty.send(&format!("p8080:80{}", key::ENTER));
-    pty.wait_until("who has the port", SECOND * 5, |screen| screen.contains("8080") && screen.contains("holder"));
+    pty.wait_until("who has the port", SECOND * 40, |screen| screen.contains("8080") && screen.contains("holder"));
     pty.send(&format!("\u{15}8081:80{}", key::ENTER));
     pty.wait_gone("Publish ports of web");
-    pty.wait_for("127.0.0.1:8081 → 80/tcp");
+    // Its row in the dialog, and not only the message.
+    pty.wait_until("the port's row", SECOND * 40, |screen| screen.contains("│  127.0.0.1:8081 → 80/tcp"));
     wait_for("the port", SECOND * 30, || lab.read("127.0.0.1:8081").filter(|text| text == "web\n"));
     // The last row is the port.
     pty.send(&format!("{}{}{}d", key::DOWN, key::DOWN, key::DOWN));
@@ -53,7 +54,7 @@ fn networks_and_ports_are_changed_by_keys_while_the_container_runs() {
     pty.wait_gone("Networks and ports of web");
     // Its traffic, by interface.
     pty.send("b");
-    pty.wait_until("both interfaces", SECOND * 5, |screen| {
+    pty.wait_until("both interfaces", SECOND * 40, |screen| {
         screen.contains("eth0 in ") && screen.contains("eth1 in lan")
     });
     pty.send("6");

@@ -121,8 +121,15 @@ fn volume_that_is_refused_keeps_its_form_and_one_that_is_made_closes_it() {
     let screen = text(&draw(&mut app));
     assert!(screen.contains("✗ Name         data") && screen.contains("has other options"), "{screen}");
     press(&mut app, "enter");
-    tell(&mut app, Told::Volume(VolumeTold::Done(Ok("volume data is there".to_owned()))));
+    let volumes = sample::volumes::volumes();
+    let name = volumes[1].volume.name.clone();
+    let text = "volume postgres-data is there".to_owned();
+    tell(&mut app, Told::Volume(VolumeTold::Created { name: name.clone(), text, volumes: Some(volumes) }));
     assert!(app.dialogs.is_empty());
+    // The next key is about it, although no other list has come yet.
+    let effects = press(&mut app, "enter");
+    let of_it = |effect: &Effect| matches!(effect, Effect::ListFiles { place: FilePlace::Volume(volume), .. } if *volume == name.as_str());
+    assert!(effects.iter().any(of_it), "{effects:?}");
 }
 
 #[test]
