@@ -36,24 +36,18 @@ impl Monitor {
             self.reap(id);
         }
         let mut others = false;
-        loop {
-            match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) => {
-                    // A session that died since the look at it above: its status must not be lost.
-                    let pid = pid.as_raw_nonzero().get();
-                    let Some(session) = self.sessions.iter_mut().find(|session| session.pid == pid) else {
-                        others = true;
-                        continue;
-                    };
-                    let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
-                    let reason =
-                        if status.terminating_signal().is_some() { ExitReason::Signal } else { ExitReason::Exit };
-                    session.exited = Some(finished(code.unwrap_or(255), reason, session.started));
-                    let id = session.id;
-                    if id == SessionId::MAIN { self.end() } else { self.end_exec(id) }
-                }
-                Ok(None) | Err(_) => break,
-            }
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get();
+            let Some(session) = self.sessions.iter_mut().find(|session| session.pid == pid) else {
+                others = true;
+                continue;
+            };
+            // A session that died since the look at it above: its status must not be lost.
+            let code = status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
+            let reason = if status.terminating_signal().is_some() { ExitReason::Signal } else { ExitReason::Exit };
+            session.exited = Some(finished(code.unwrap_or(255), reason, session.started));
+            let id = session.id;
+            if id == SessionId::MAIN { self.end() } else { self.end_exec(id) }
         }
         if others {
             self.container.wire.iter_mut().for_each(|wire| wire.child_ended());
