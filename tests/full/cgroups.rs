@@ -91,6 +91,24 @@ fn statistics_have_every_key_that_runc_prints() {
     assert!(missing.is_empty(), "runc prints, and teu does not: {missing:?}\nteu: {ours:?}");
 }
 
+/// Dying takes processor time as well, here of a thousandth of one.
+#[test]
+fn throttled_container_is_removed_at_once() {
+    need::root();
+    let mut bundle = Bundle::new(Runtime::Teu);
+    let script = "for i in $(seq 100); do while :; do :; done & done; touch /tmp/up; wait";
+    bundle.config["process"]["args"] = json!(["sh", "-c", script]);
+    bundle.mount(json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"}));
+    bundle.create().ok();
+    bundle.start().ok();
+    let up = format!("/proc/{}/root/tmp/up", bundle.pid());
+    wait_for("all of it to run", SECOND * 30, || Path::new(&up).exists().then_some(()));
+    bundle.call(&["update", "--cpu-period", "1000000", "--cpu-quota", "1000", &bundle.id]).ok();
+    let start = std::time::Instant::now();
+    bundle.call(&["delete", "--force", &bundle.id]).ok();
+    assert!(start.elapsed() < SECOND * 8, "{:?}", start.elapsed());
+}
+
 #[test]
 fn limit_of_a_group_not_joined_yet_takes_every_process_there() {
     need::root();

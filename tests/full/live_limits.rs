@@ -450,3 +450,21 @@ fn pressure_and_throttling_are_measured() {
         figures().rsplit(' ').next().and_then(|time| time.strip_suffix('s')?.parse().ok()).expect("a time");
     assert!(seconds > 0.0);
 }
+
+/// Dying takes processor time as well: a hundred processes with a hundredth of a processor need longer than anybody waits.
+#[test]
+fn throttled_container_is_stopped_and_removed_at_once() {
+    let teu = Teu::new();
+    teu.import_tiny();
+    let script = "trap '' TERM; for i in $(seq 200); do while :; do :; done & done; touch /up; wait";
+    for (name, words) in [("removed", &["rm", "-f", "removed"][..]), ("stopped", &["stop", "-t", "1", "stopped"])] {
+        shell(&teu, name, &[], script);
+        wait_for("all of it to run", SECOND * 60, || (teu.run(&["exec", name, "ls", "/up"]).code == 0).then_some(()));
+        teu.ok(&["update", "--cpus", "0.01", name]);
+        let start = Instant::now();
+        teu.ok(words);
+        assert!(start.elapsed() < SECOND * 9, "{words:?}: {:?}", start.elapsed());
+    }
+    teu.ok(&["rm", "stopped"]);
+    teu.assert_no_leak();
+}

@@ -166,6 +166,13 @@ impl Monitor {
             sent => sent.map_err(MonitorError::call("pidfd_send_signal"))?,
         }
         self.container.restarts.stopped |= ends;
+        if id == SessionId::MAIN && signal == Signal::KILL {
+            let limits = &self.container.limits;
+            // All of the container's processes die with this one, each of which needs some time of a processor for that.
+            if limits.cpu_milli.is_some() || limits.cpu_quota_us.is_some() {
+                self.container.cgroup.hurry();
+            }
+        }
         // A frozen process of cgroup v1 dies only when it is thawed.
         if paused && signal == Signal::KILL && id == SessionId::MAIN { self.resume() } else { Ok(()) }
     }

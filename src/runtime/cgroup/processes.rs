@@ -102,6 +102,8 @@ impl Group for Processes {
     }
 
     /// The first process, its descendants, and exec sessions: children of its parent (the monitor) and theirs.
+    fn hurry(&self) {}
+
     fn processes(&self) -> Vec<i32> {
         let Some(first) = read_stat(self.pid).filter(|stat| stat.start == self.pid_start) else { return Vec::new() };
         let mut found = if first.parent > 1 { children(first.parent) } else { vec![self.pid] };

@@ -123,6 +123,13 @@ impl Group for Legacy<'_> {
         Ok(())
     }
 
+    fn hurry(&self) {
+        if let Some(folder) = self.folder(Subject::Cpu) {
+            let _ = write(&folder.join("cpu.idle"), "0");
+            let _ = write(&folder.join("cpu.cfs_quota_us"), "-1");
+        }
+    }
+
     fn processes(&self) -> Vec<i32> {
         self.folder(Subject::Kill).map(read_below).unwrap_or_default()
     }
