@@ -455,7 +455,6 @@ fn pressure_and_throttling_are_measured() {
 #[test]
 fn throttled_container_is_stopped_and_removed_at_once() {
     let teu = Teu::new();
-    teu.import_tiny();
     let script = "trap '' TERM; for i in $(seq 200); do while :; do :; done & done; touch /up; wait";
     for (name, words) in [("removed", &["rm", "-f", "removed"][..]), ("stopped", &["stop", "-t", "1", "stopped"])] {
         shell(&teu, name, &[], script);
