@@ -130,7 +130,8 @@ impl Inner {
             Some(Err(error)) if error != rustix::io::Errno::SRCH => {
                 Err(EngineError::io("kill the monitor of", &self.life_folder(&record.id))(io::Error::from(error)))
             }
-            _ if self.await_down(record, 1_000)? => Ok(()),
+            // A process that the kernel is writing to a slow disk for dies when that is done.
+            _ if self.await_down(record, PATIENCE_MS)? => Ok(()),
             _ => Err(EngineError::Stuck { name: record.name.clone(), waited_ms: PATIENCE_MS }),
         }
     }
