@@ -96,7 +96,7 @@ fn statistics_have_every_key_that_runc_prints() {
 fn throttled_container_is_removed_at_once() {
     need::root();
     let mut bundle = Bundle::new(Runtime::Teu);
-    let script = "for i in $(seq 100); do while :; do :; done & done; touch /tmp/up; wait";
+    let script = "for i in $(seq 200); do sleep 1000 & done; touch /tmp/up; wait";
     bundle.config["process"]["args"] = json!(["sh", "-c", script]);
     bundle.mount(json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"}));
     bundle.create().ok();

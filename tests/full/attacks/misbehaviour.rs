@@ -56,10 +56,9 @@ fn memory_bomb_is_reported_as_out_of_memory() {
 fn container_with_a_stopped_first_process_can_be_stopped_and_removed() {
     let teu = teu();
     teu.ok(&["run", "-d", "--name", "frozen", "tiny", "sh", "-c", "kill -STOP $$; while :; do sleep 0.1; done"]);
-    assert_eq!(
-        teu.ok(&["exec", "frozen", "sh", "-c", "kill -STOP 1; sleep 0.1; grep State /proc/1/status | cut -c 8"]),
-        "S"
-    );
+    let state =
+        teu.ok(&["exec", "frozen", "sh", "-c", "kill -STOP 1; sleep 0.1; grep State /proc/1/status | cut -c 8"]);
+    assert!(["S", "R"].contains(&state.as_str()), "the kernel does not stop it from inside: {state}");
     teu.ok(&["kill", "-s", "STOP", "frozen"]);
     let start = Instant::now();
     teu.ok(&["stop", "-t", "1", "frozen"]);
@@ -121,7 +120,8 @@ fn first_process_gets_signals_as_pid_1_does() {
 fn zombies_are_reaped() {
     let teu = teu();
     let script = "for i in 1 2 3 4 5 6 7 8 9 10; do (sh -c 'sleep 0.05 & exit' &); done; sleep 0.6; \
-        grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l";
+        zombies() { grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l; }; \
+        for i in $(seq 200); do [ $(zombies) = 0 ] && break; sleep 0.1; done; zombies";
     assert_eq!(teu.ok(&["run", "--rm", "--init", "tiny", "sh", "-c", script]), "0");
     // What a container leaves to its first process ends with that one.
     let mut lab = oci();
