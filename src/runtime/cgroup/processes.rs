@@ -101,9 +101,10 @@ impl Group for Processes {
         Ok(())
     }
 
-    /// The first process, its descendants, and exec sessions: children of its parent (the monitor) and theirs.
+    /// Nothing limits them.
     fn hurry(&self) {}
 
+    /// The first process, its descendants, and exec sessions: children of its parent (the monitor) and theirs.
     fn processes(&self) -> Vec<i32> {
         let Some(first) = read_stat(self.pid).filter(|stat| stat.start == self.pid_start) else { return Vec::new() };
         let mut found = if first.parent > 1 { children(first.parent) } else { vec![self.pid] };
