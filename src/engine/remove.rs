@@ -132,7 +132,7 @@ impl Inner {
             }
             // A process that the kernel is writing to a slow disk for dies when that is done.
             _ if self.await_down(record, PATIENCE_MS)? => Ok(()),
-            _ => Err(EngineError::Stuck { name: record.name.clone(), waited_ms: PATIENCE_MS }),
+            _ => Err(EngineError::Stuck { name: record.name.clone(), waited_ms: 2 * PATIENCE_MS }),
         }
     }
 }
